@@ -1,0 +1,15 @@
+import { Module } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { JwtModule } from '@nestjs/jwt';
+import { AccessGuard } from './access.guard.js';
+import { JwksController } from './jwks.controller.js';
+import { Keys } from './keys.js';
+import { Tokens } from './tokens.js';
+
+@Module({
+  imports: [JwtModule.register({})],
+  controllers: [JwksController],
+  providers: [Keys, Tokens, { provide: APP_GUARD, useClass: AccessGuard }],
+  exports: [Keys, Tokens],
+})
+export class AccessModule {}

@@ -1,0 +1,44 @@
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+
+/** What an admin may do. `auditor` only reads, `approver` decides on waiting payments. */
+export const ADMIN_ROLES = ['admin', 'approver', 'auditor'] as const;
+/** See {@link ADMIN_ROLES}. */
+export type AdminRole = (typeof ADMIN_ROLES)[number];
+
+/** A person or program that runs the service. */
+export interface AdminCaller {
+  readonly kind: 'admin';
+  readonly name: string;
+  readonly role: AdminRole;
+  /** How events name it. */
+  readonly actor: string;
+}
+
+/** An agent that holds a grant: an orchestrator or a sub-agent. */
+export interface HolderCaller {
+  readonly kind: 'holder';
+  readonly treasuryId: string;
+  readonly grantId: string;
+  readonly actor: string;
+}
+
+/** Who is calling, as the guard established it. */
+export type Caller = AdminCaller | HolderCaller;
+
+/** The request, once the guard has let it in. */
+export interface AuthenticatedRequest extends FastifyRequest {
+  caller?: Caller;
+}
+
+/** Hands a handler its caller. */
+export const CurrentCaller = createParamDecorator((_: unknown, context: ExecutionContext) => {
+  const { caller } = context.switchToHttp().getRequest<AuthenticatedRequest>();
+  if (!caller) throw new Error('a route without @Allow asked for its caller');
+  return caller;
+});
+
+/** Hands a handler the request's id, which events and logs carry. */
+export const RequestId = createParamDecorator(
+  (_: unknown, context: ExecutionContext) => context.switchToHttp().getRequest<FastifyRequest>().id,
+);

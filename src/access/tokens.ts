@@ -1,0 +1,137 @@
+import { randomUUID } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { JwtService } from '@nestjs/jwt';
+import { z } from 'zod';
+import { CONFIG, type Config } from '../config.js';
+import { Problem } from '../domain/problem.js';
+import { ADMIN_ROLES, type AdminRole } from './caller.js';
+import { Keys } from './keys.js';
+
+/** `typ` and `aud` of each kind of token: one kind is never taken for the other (RFC 8725, 3.11). */
+const KINDS = {
+  grant: { typ: 'grant+jwt', audience: 'bursar:grants' },
+  admin: { typ: 'admin+jwt', audience: 'bursar:admins' },
+} as const;
+
+/**
+ * How long a token outlives its grant, in seconds. The token only identifies: a holder whose grant
+ * has ended can still read what became of it, and is told `grant_expired`, not `invalid_token`.
+ */
+const GRACE_SECONDS = 86_400;
+
+const grantClaims = z.object({
+  sub: z.string(),
+  treasury: z.string(),
+  generation: z.int(),
+});
+
+const adminClaims = z.object({ sub: z.string(), role: z.enum(ADMIN_ROLES) });
+
+const headerSchema = z.object({ alg: z.literal('ES256'), typ: z.string(), kid: z.string() });
+
+/** What a grant token says: which grant, and of which generation of its tokens. */
+export interface GrantIdentity {
+  readonly grantId: string;
+  readonly treasuryId: string;
+  readonly generation: number;
+}
+
+/** What an admin token says. */
+export interface AdminIdentity {
+  readonly name: string;
+  readonly role: AdminRole;
+}
+
+/** Mints and verifies the service's tokens: ES256 JWTs (RFC 7519) that identify and carry no limits. */
+@Injectable()
+export class Tokens {
+  constructor(
+    private readonly jwt: JwtService,
+    private readonly keys: Keys,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /** A token for a grant's holder. */
+  mintGrantToken(identity: GrantIdentity, grantExpiresAt: Date): Promise<string> {
+    const { grantId, treasuryId, generation } = identity;
+    const expires = Math.ceil(grantExpiresAt.getTime() / 1000) + GRACE_SECONDS;
+    return this.mint('grant', { sub: grantId, treasury: treasuryId, generation, exp: expires });
+  }
+
+  /** A token for an admin, living `ttlSeconds`. */
+  mintAdminToken({ name, role }: AdminIdentity, ttlSeconds: number): Promise<string> {
+    const expires = Math.floor(Date.now() / 1000) + ttlSeconds;
+    return this.mint('admin', { sub: name, role, exp: expires });
+  }
+
+  /**
+   * Verifies a token of either kind: pinned algorithm, known key, and `typ`, `iss` and `aud` of one
+   * kind. `jku`, `x5u` and an embedded `jwk` are never looked at.
+   *
+   * @throws Problem `invalid_token`, without saying which check failed to whoever is guessing.
+   */
+  async verify(
+    token: string,
+  ): Promise<
+    { kind: 'grant'; identity: GrantIdentity } | { kind: 'admin'; identity: AdminIdentity }
+  > {
+    const header = headerSchema.safeParse(
+      this.jwt.decode<{ header: unknown } | null>(token, { complete: true })?.header,
+    );
+    const key = header.success ? this.keys.find(header.data.kid) : undefined;
+    if (!header.success || !key) throw invalidToken();
+    const { typ } = header.data;
+    if (typ === KINDS.grant.typ) {
+      const claims = grantClaims.safeParse(await this.claims(token, key.publicPem, 'grant'));
+      if (!claims.success) throw invalidToken();
+      const { sub, treasury, generation } = claims.data;
+      return { kind: 'grant', identity: { grantId: sub, treasuryId: treasury, generation } };
+    }
+    if (typ === KINDS.admin.typ) {
+      const claims = adminClaims.safeParse(await this.claims(token, key.publicPem, 'admin'));
+      if (!claims.success) throw invalidToken();
+      return { kind: 'admin', identity: { name: claims.data.sub, role: claims.data.role } };
+    }
+    throw invalidToken();
+  }
+
+  private mint(kind: keyof typeof KINDS, claims: Record<string, unknown>): Promise<string> {
+    const { kid, privatePem } = this.keys.current();
+    const { typ, audience } = KINDS[kind];
+    return this.jwt.signAsync(
+      { ...claims, jti: randomUUID() },
+      {
+        privateKey: privatePem,
+        algorithm: 'ES256',
+        issuer: this.config.issuer,
+        audience,
+        header: { alg: 'ES256', typ, kid },
+      },
+    );
+  }
+
+  private async claims(
+    token: string,
+    publicKey: string,
+    kind: keyof typeof KINDS,
+  ): Promise<unknown> {
+    try {
+      return await this.jwt.verifyAsync(token, {
+        publicKey,
+        algorithms: ['ES256'],
+        issuer: this.config.issuer,
+        audience: KINDS[kind].audience,
+      });
+    } catch {
+      throw invalidToken();
+    }
+  }
+}
+
+/** The one answer to every token that does not hold. */
+export function invalidToken(): Problem {
+  return new Problem(
+    'invalid_token',
+    'the token is missing, malformed, expired, replaced or not from here; ask whoever minted it for a fresh one',
+  );
+}

@@ -1,0 +1,13 @@
+import { Module } from '@nestjs/common';
+import { OutboxModule } from '../outbox/outbox.module.js';
+import { TreasuryModule } from '../treasury/treasury.module.js';
+import { AuditController } from './audit.controller.js';
+import { AuditService } from './audit.service.js';
+import { Sealer } from './sealer.js';
+
+@Module({
+  imports: [OutboxModule, TreasuryModule],
+  controllers: [AuditController],
+  providers: [AuditService, Sealer],
+})
+export class AuditModule {}

@@ -1,0 +1,251 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { DEFAULT_ASSETS } from '@x402/evm';
+import { getAddress, isAddress } from 'viem';
+import { english, mnemonicToAccount } from 'viem/accounts';
+import { z } from 'zod';
+import { CURRENCIES } from './domain/money.js';
+import type { Asset, Network } from './domain/network.js';
+
+/** The service's whole configuration. Nothing else reads the environment. */
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  readonly role: 'api' | 'worker' | 'all';
+  /** Postgres connection string; undefined starts an embedded server under `dataDir`. */
+  readonly databaseUrl: string | undefined;
+  /** How many connections one process may open for its own queries. */
+  readonly databaseConnections: number;
+  /** Redis connection string for BullMQ; undefined puts the queues on Postgres. */
+  readonly redisUrl: string | undefined;
+  readonly dataDir: string;
+  readonly networks: readonly Network[];
+  /** BIP-39; undefined makes one under `dataDir` (embedded database only). */
+  readonly walletMnemonic: string | undefined;
+  readonly walletCount: number;
+  readonly maxValiditySeconds: number;
+  /** `iss` of the tokens minted. */
+  readonly issuer: string;
+  /** Seals private keys at rest; undefined makes one under `dataDir`. */
+  readonly masterSecret: string | undefined;
+  readonly bodyLimitBytes: number;
+  readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+}
+
+/** Injection token of the {@link Config}. */
+export const CONFIG = Symbol('config');
+
+/** An unusable configuration. The message has one line a problem: variable, what is wrong, remedy. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join('\n'));
+  }
+}
+
+const assetSchema = z.strictObject({
+  currency: z.string().refine((code) => Object.hasOwn(CURRENCIES, code), 'is not a known currency'),
+  address: z
+    .string()
+    .refine((text) => isAddress(text), 'is not a checksummed address')
+    .transform((text) => getAddress(text)),
+  decimals: z.int().min(0).max(36),
+  name: z.string().min(1),
+  version: z.string().min(1),
+});
+
+const networkSchema = z
+  .strictObject({
+    network: z.string().regex(/^eip155:[1-9][0-9]{0,15}$/, 'must be CAIP-2, such as eip155:8453'),
+    rpcUrls: z.array(z.url({ protocol: /^https?$/ })).min(1),
+    finality: z
+      .union([
+        z.enum(['finalized', 'safe']),
+        z.strictObject({ blocks: z.int().min(0).max(10_000) }),
+      ])
+      .default('finalized'),
+    pollMs: z.int().min(100).max(60_000).default(2_000),
+    assets: z.array(assetSchema).optional(),
+  })
+  .transform((network, context) => {
+    const assets = network.assets ?? defaultAssets(network.network);
+    if (assets.length === 0) {
+      context.addIssue({
+        code: 'custom',
+        message: `no USDC is known for ${network.network}; name its assets`,
+      });
+    }
+    for (const asset of assets) {
+      const decimals = CURRENCIES[asset.currency]?.decimals;
+      if (asset.decimals !== decimals) {
+        context.addIssue({
+          code: 'custom',
+          message: `${asset.currency} counts ${decimals} decimals, the token ${asset.address} ${asset.decimals}`,
+        });
+      }
+    }
+    return { ...network, chainId: Number(network.network.slice('eip155:'.length)), assets };
+  });
+
+const networksSchema = z
+  .array(networkSchema)
+  .min(1)
+  .refine(
+    (networks) => new Set(networks.map(({ network }) => network)).size === networks.length,
+    'names a network twice',
+  );
+
+/** A test network by default: nobody's real money moves because a variable was forgotten. */
+const DEFAULT_NETWORKS = [{ network: 'eip155:84532', rpcUrls: ['https://sepolia.base.org'] }];
+
+const integer = (fallback: number, min: number, max: number) =>
+  z
+    .string()
+    .regex(/^[0-9]{1,15}$/, `must be a whole number from ${min} to ${max}`)
+    .default(String(fallback))
+    .transform(Number)
+    .refine((n) => n >= min && n <= max, `must be a whole number from ${min} to ${max}`);
+
+const environmentSchema = z.object({
+  PORT: integer(4020, 0, 65_535),
+  BURSAR_HOST: z.string().min(1).default('127.0.0.1'),
+  BURSAR_ROLE: z.enum(['api', 'worker', 'all'], 'must be api, worker or all').default('all'),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL; unset it to use the embedded server')
+    .optional(),
+  BURSAR_DATABASE_CONNECTIONS: integer(10, 2, 500),
+  REDIS_URL: z
+    .string()
+    .regex(/^rediss?:\/\//, 'must be a redis:// URL; unset it to keep the queues on Postgres')
+    .optional(),
+  BURSAR_DATA_DIR: z.string().min(1).default('.bursar'),
+  BURSAR_NETWORKS: z.string().optional(),
+  BURSAR_WALLET_MNEMONIC: z
+    .string()
+    .refine(isMnemonic, 'must be a valid BIP-39 phrase of 12 or 24 English words')
+    .optional(),
+  BURSAR_WALLET_COUNT: integer(4, 1, 256),
+  BURSAR_MAX_VALIDITY_SECONDS: integer(120, 10, 300),
+  BURSAR_ISSUER: z.url({ error: 'must be a URL' }).optional(),
+  BURSAR_MASTER_SECRET: z
+    .string()
+    .min(32, 'must have at least 32 characters; make one with: openssl rand -base64 32')
+    .optional(),
+  BURSAR_BODY_LIMIT_BYTES: integer(65_536, 1_024, 1_048_576),
+  BURSAR_LOG_LEVEL: z
+    .enum(
+      ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+      'must be fatal, error, warn, info, debug, trace or silent',
+    )
+    .default('info'),
+});
+
+/** Variables of the contract this version cannot honour: refused, never silently ignored. */
+const NOT_YET: Readonly<Record<string, string>> = {
+  BURSAR_KEYSTORE: 'keystores are not supported yet; use BURSAR_WALLET_MNEMONIC',
+  BURSAR_KEYSTORE_PASSWORD: 'keystores are not supported yet; use BURSAR_WALLET_MNEMONIC',
+  BURSAR_OIDC_ISSUER: 'OIDC sign-in is not supported yet; mint tokens with: npx bursar admin-token',
+};
+
+/**
+ * Reads and validates the configuration.
+ *
+ * @throws ConfigError listing every problem, each with the variable's name and the remedy.
+ */
+export function loadConfig(environment: NodeJS.ProcessEnv): Config {
+  // An empty variable is how compose files and shells say "unset".
+  const given = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const problems: string[] = [];
+  for (const [name, remedy] of Object.entries(NOT_YET)) {
+    if (name in given) problems.push(`${name}: ${remedy}`);
+  }
+  const parsed = environmentSchema.safeParse(given);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) {
+      problems.push(`${issue.path.join('.')}: ${issue.message}`);
+    }
+  }
+  let networks: Network[] = [];
+  try {
+    networks = readNetworks(given.BURSAR_NETWORKS);
+  } catch (error) {
+    problems.push(`BURSAR_NETWORKS: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (given.DATABASE_URL && !given.BURSAR_WALLET_MNEMONIC) {
+    problems.push(
+      'BURSAR_WALLET_MNEMONIC: is required with DATABASE_URL, so that every process signs with the same ' +
+        'wallets; give the BIP-39 phrase of the treasury',
+    );
+  }
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
+  const env = parsed.data;
+  return {
+    host: env.BURSAR_HOST,
+    port: env.PORT,
+    role: env.BURSAR_ROLE,
+    databaseUrl: env.DATABASE_URL,
+    databaseConnections: env.BURSAR_DATABASE_CONNECTIONS,
+    redisUrl: env.REDIS_URL,
+    dataDir: resolve(env.BURSAR_DATA_DIR),
+    networks,
+    walletMnemonic: env.BURSAR_WALLET_MNEMONIC,
+    walletCount: env.BURSAR_WALLET_COUNT,
+    maxValiditySeconds: env.BURSAR_MAX_VALIDITY_SECONDS,
+    issuer: env.BURSAR_ISSUER ?? `http://127.0.0.1:${env.PORT}`,
+    masterSecret: env.BURSAR_MASTER_SECRET,
+    bodyLimitBytes: env.BURSAR_BODY_LIMIT_BYTES,
+    logLevel: env.BURSAR_LOG_LEVEL,
+  };
+}
+
+function readNetworks(text: string | undefined): Network[] {
+  let json: unknown = DEFAULT_NETWORKS;
+  if (text !== undefined) {
+    const inline = text.trimStart().startsWith('[');
+    if (!inline && !existsSync(text)) {
+      throw new Error(`no file at "${text}"; give a JSON array or the path of a file holding one`);
+    }
+    try {
+      json = JSON.parse(inline ? text : readFileSync(text, 'utf8'));
+    } catch (error) {
+      throw new Error(`is not valid JSON (${error instanceof Error ? error.message : error})`);
+    }
+  }
+  const parsed = networksSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new Error(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'is not valid'}`);
+}
+
+/** The EIP-3009 tokens that `@x402/evm` knows for a network and this service keeps a currency for. */
+function defaultAssets(network: string): Asset[] {
+  const known = Object.hasOwn(DEFAULT_ASSETS, network)
+    ? DEFAULT_ASSETS[network as keyof typeof DEFAULT_ASSETS]
+    : undefined;
+  return (known ?? [])
+    .filter(
+      ({ symbol, assetTransferMethod }) =>
+        symbol !== undefined &&
+        Object.hasOwn(CURRENCIES, symbol) &&
+        (assetTransferMethod ?? 'eip3009') === 'eip3009',
+    )
+    .map(({ asset, decimals, name, version, symbol }) => ({
+      currency: symbol as string,
+      address: getAddress(asset),
+      decimals,
+      name,
+      version,
+    }));
+}
+
+function isMnemonic(phrase: string): boolean {
+  try {
+    mnemonicToAccount(phrase);
+    return phrase.split(' ').every((word) => english.includes(word));
+  } catch {
+    return false;
+  }
+}

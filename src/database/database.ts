@@ -1,0 +1,154 @@
+import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
+import { PrismaClient } from './generated/client.js';
+
+/** How a {@link Database} treats its connections. Every time is in milliseconds; 0 turns it off. */
+export interface DatabaseOptions {
+  /** Connections open at most, shared by Prisma and plain SQL. Default 10. */
+  maxConnections?: number;
+  /**
+   * How long a caller waits for a connection, be it a new one or one that others use. Default 5,000:
+   * with the database gone or swamped, an error soon beats a queue that only grows.
+   */
+  connectionTimeoutMs?: number;
+  /**
+   * How long one statement may run, waiting for locks included. Default 15,000: by then nobody waits
+   * for the answer, and statements behind one lock must not take up every connection. Longer jobs
+   * `SET LOCAL statement_timeout` in their transaction.
+   */
+  statementTimeoutMs?: number;
+  /**
+   * How long a transaction may sit idle. Default 10,000: a process that hangs between two statements
+   * holds row locks, and only the server can take them from it.
+   */
+  idleInTransactionTimeoutMs?: number;
+  /** Hears of connections that broke while nobody used them; the pool replaces them by itself. */
+  onConnectionError?: (error: Error) => void;
+}
+
+/**
+ * The service's Postgres: one pool of connections, used through Prisma (`prisma`) where convenience
+ * counts and through plain SQL (`pool`, `transaction`) where round trips do.
+ *
+ * Amounts come back from plain SQL as text: NUMERIC and int8, and arrays of them, are never parsed
+ * into numbers. A parameter may be a bigint.
+ */
+export class Database {
+  /** For single statements outside a transaction. */
+  readonly pool: pg.Pool;
+  readonly prisma: PrismaClient;
+  private closing: Promise<void> | undefined;
+
+  /** Connects to nothing yet; see {@link ping}. */
+  constructor(connectionString: string, options: DatabaseOptions = {}) {
+    const {
+      maxConnections = 10,
+      connectionTimeoutMs = 5_000,
+      statementTimeoutMs = 15_000,
+      idleInTransactionTimeoutMs = 10_000,
+      onConnectionError = () => {},
+    } = options;
+    this.pool = new pg.Pool({
+      connectionString,
+      max: maxConnections,
+      connectionTimeoutMillis: connectionTimeoutMs,
+      keepAlive: true,
+      // The server enforces statement_timeout; this one is for a server that can no longer be heard.
+      query_timeout: statementTimeoutMs && statementTimeoutMs + 5_000,
+      types: exactNumbers(),
+      // UTC because PrismaPg writes and reads timestamps as if every session were in it. A statement
+      // and not start-up parameters, which the connection string would override.
+      onConnect: (client) =>
+        client.query(
+          `SET TIME ZONE 'UTC'; SET statement_timeout = ${statementTimeoutMs};
+           SET idle_in_transaction_session_timeout = ${idleInTransactionTimeoutMs}`,
+        ),
+    });
+    // Without a listener, a broken connection's 'error' event would end the process. The pool listens
+    // to idle connections only, so every connection gets a listener of its own for its whole life; a
+    // query under way is rejected besides.
+    this.pool.on('error', onConnectionError);
+    this.pool.on('connect', (client) => client.on('error', () => {}));
+    this.prisma = new PrismaClient({ adapter: new PrismaPg(this.pool) });
+  }
+
+  /**
+   * Runs `work` in one READ COMMITTED transaction on a connection of its own: commits when it
+   * resolves, rolls back when it rejects. `work` must not release the connection, nor leave
+   * queries running when it settles.
+   *
+   * @returns what `work` returned, once that is committed
+   * @throws what `work` threw; or the error of the commit. When the connection breaks during the
+   *   commit, nobody knows whether it happened: a caller to whom that matters must look.
+   */
+  async transaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.pool.connect();
+    let result: T;
+    try {
+      await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+      result = await work(client);
+      const { command } = await client.query('COMMIT');
+      // Postgres answers the COMMIT of a transaction with a failed statement by rolling back, quietly.
+      if (command !== 'COMMIT') {
+        throw new Error('the transaction was rolled back: a failed statement in it was ignored');
+      }
+    } catch (error) {
+      // A connection that cannot even roll back is broken: the pool closes it.
+      const broken = await client.query('ROLLBACK').then(
+        () => undefined,
+        (rollbackError: Error) => rollbackError,
+      );
+      client.release(broken);
+      throw error;
+    }
+    client.release();
+    return result;
+  }
+
+  /** @throws what the connection or Postgres says when it cannot answer a query now. */
+  async ping(): Promise<void> {
+    await this.pool.query('SELECT 1');
+  }
+
+  /** Waits for the connections in use to be given back and closes all. Calling it again is harmless. */
+  close(): Promise<void> {
+    this.closing ??= this.prisma.$disconnect().then(() => this.pool.end());
+    return this.closing;
+  }
+}
+
+/**
+ * Whether an error from {@link Database}, through Prisma or plain SQL, means that the database cannot
+ * be reached or cannot serve now: the same request may succeed later, unchanged. The state of a
+ * transaction whose COMMIT failed so is unknown.
+ */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  if (typeof code === 'string') return UNAVAILABLE_CODES.test(code);
+  return typeof message === 'string' && UNAVAILABLE_MESSAGES.test(message);
+}
+
+/**
+ * In turn: sockets; Postgres's classes 08 (connection) and 53 (resources), the idle transaction
+ * ended (25P03), lock and statement timeouts (55P03, 57014), shutting down and starting up (57P);
+ * Prisma's words for the same.
+ */
+const UNAVAILABLE_CODES =
+  /^(E(CONNREFUSED|CONNRESET|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|NOTFOUND|AI_AGAIN)|08...|53...|25P03|55P03|57014|57P0.|P1001|P1002|P1008|P1017|P2024|P2037)$/;
+
+/** Of errors that pg and its pool make themselves, which have no code. */
+const UNAVAILABLE_MESSAGES =
+  /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end)/;
+
+/** NUMERIC and int8 as Postgres writes them: pg's default, pinned, except that it rounds NUMERIC[]. */
+function exactNumbers(): pg.CustomTypesConfig {
+  const { INT8, NUMERIC } = pg.types.builtins;
+  const INT8_ARRAY = 1016;
+  const NUMERIC_ARRAY = 1231;
+  const TEXT_ARRAY = 1009;
+  const types = new pg.TypeOverrides();
+  for (const oid of [INT8, NUMERIC]) types.setTypeParser(oid, (text: string) => text);
+  const parseTextArray = types.getTypeParser(TEXT_ARRAY) as unknown as (text: string) => string[];
+  for (const oid of [INT8_ARRAY, NUMERIC_ARRAY]) types.setTypeParser(oid, parseTextArray);
+  return types;
+}

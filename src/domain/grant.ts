@@ -1,0 +1,181 @@
+import { type Currency, formatAmount } from './money.js';
+import { Problem } from './problem.js';
+import { type Scope, scopeExceeds } from './scope.js';
+
+/** How deep a tree of grants may go below its root. */
+export const MAX_DELEGATION_DEPTH = 8;
+
+/** What a grant allows. Fixed at minting. Amounts are atomic units of `currency`. */
+export interface GrantTerms {
+  readonly currency: string;
+  /** Lifetime ceiling over everything spent and held in the grant's subtree. */
+  readonly budget: bigint;
+  /** Ceiling of one payment; undefined means the budget alone bounds it. */
+  readonly maxPerPayment: bigint | undefined;
+  /** How many payments the subtree may make, released ones not counted. */
+  readonly maxPayments: number | undefined;
+  readonly scope: Scope;
+  readonly startsAt: Date;
+  /** The grant ends at this instant: a payment at it or later is refused. */
+  readonly expiresAt: Date;
+  /** How many levels of grants may be minted below this one; 0 forbids delegating. */
+  readonly delegationDepth: number;
+}
+
+/** The status stored with a grant. Expiry is never stored: it is a matter of the time asked at. */
+export type StoredStatus = 'active' | 'suspended' | 'revoked';
+
+/** A grant as locked in a transaction: its terms, status and counters at one instant. */
+export interface GrantSnapshot extends GrantTerms {
+  readonly id: string;
+  readonly status: StoredStatus;
+  /** Held for payments that are signed and not settled. */
+  readonly reserved: bigint;
+  /** Settled for good. */
+  readonly spent: bigint;
+  /** Set aside for children with reserved funding. */
+  readonly allocated: bigint;
+  /** Payments open or settled in the subtree. */
+  readonly payments: number;
+}
+
+/** What a grant is for its holder now, ancestors included. */
+export type EffectiveStatus = StoredStatus | 'expired' | 'not_started';
+
+/** What a caller asks for when minting; undefined is "as the parent has it". */
+export interface GrantRequest {
+  readonly budget: bigint;
+  readonly maxPerPayment?: bigint | undefined;
+  readonly maxPayments?: number | undefined;
+  readonly scope?: Scope | undefined;
+  readonly startsAt?: Date | undefined;
+  /** Where the end was given: the request's own field name, for the error. */
+  readonly expiry: { field: 'ttlSeconds' | 'expiresAt'; at: Date };
+  readonly delegationDepth?: number | undefined;
+}
+
+/** What a grant could still give, its own budget only. Never negative. */
+export function headroom(grant: GrantSnapshot): bigint {
+  const left = grant.budget - grant.reserved - grant.spent - grant.allocated;
+  return left > 0n ? left : 0n;
+}
+
+/**
+ * What could really be spent now under a chain of grants: the least headroom along it, and nothing
+ * when any of them is not active or has no payment left.
+ *
+ * @param chain - from the root down, the grant itself last.
+ */
+export function remaining(chain: readonly GrantSnapshot[], now: Date): bigint {
+  if (effectiveStatus(chain, now) !== 'active') return 0n;
+  let least: bigint | undefined;
+  for (const grant of chain) {
+    if (grant.maxPayments !== undefined && grant.payments >= grant.maxPayments) return 0n;
+    const left = headroom(grant);
+    if (least === undefined || left < least) least = left;
+  }
+  return least ?? 0n;
+}
+
+/**
+ * A grant's status as its chain makes it: an ancestor's end is the grant's end. Revoked outweighs
+ * suspended, suspended outweighs expired.
+ */
+export function effectiveStatus(chain: readonly GrantSnapshot[], now: Date): EffectiveStatus {
+  if (chain.some((grant) => grant.status === 'revoked')) return 'revoked';
+  if (chain.some((grant) => grant.status === 'suspended')) return 'suspended';
+  if (chain.some((grant) => now >= grant.expiresAt)) return 'expired';
+  if (chain.some((grant) => now < grant.startsAt)) return 'not_started';
+  return 'active';
+}
+
+/**
+ * The terms of a root grant: what is left out is unrestricted, except that nobody delegates who was
+ * not told to.
+ *
+ * @throws Problem `invalid_request` when it would end before it starts or before now.
+ */
+export function rootTerms(request: GrantRequest, currency: Currency, now: Date): GrantTerms {
+  const startsAt = request.startsAt ?? now;
+  refuseEmptyLife(request, startsAt, now);
+  return {
+    currency: currency.code,
+    budget: request.budget,
+    maxPerPayment: request.maxPerPayment,
+    maxPayments: request.maxPayments,
+    scope: request.scope ?? {},
+    startsAt,
+    expiresAt: request.expiry.at,
+    delegationDepth: request.delegationDepth ?? 0,
+  };
+}
+
+/**
+ * The terms of a child grant: what is left out is the parent's, and nothing may be wider than it.
+ *
+ * @throws Problem `attenuation_violation` naming the first field that is wider than the parent's,
+ *   `delegation_not_allowed` when the parent may not delegate, `invalid_request` for an empty life.
+ */
+export function attenuate(
+  parent: GrantTerms & { readonly id: string },
+  request: GrantRequest,
+  currency: Currency,
+  now: Date,
+): GrantTerms {
+  if (parent.delegationDepth < 1) {
+    throw new Problem(
+      'delegation_not_allowed',
+      `grant ${parent.id} may not delegate (its delegationDepth is 0)`,
+      { grantId: parent.id, limit: '0', remaining: '0' },
+    );
+  }
+  const startsAt = request.startsAt ?? new Date(Math.max(now.getTime(), parent.startsAt.getTime()));
+  refuseEmptyLife(request, startsAt, now);
+  const terms: GrantTerms = {
+    currency: parent.currency,
+    budget: request.budget,
+    maxPerPayment: request.maxPerPayment ?? parent.maxPerPayment,
+    maxPayments: request.maxPayments ?? parent.maxPayments,
+    scope: { ...parent.scope, ...request.scope },
+    startsAt,
+    expiresAt: request.expiry.at,
+    delegationDepth: request.delegationDepth ?? parent.delegationDepth - 1,
+  };
+  const wider = (field: string, limit: string): never => {
+    throw new Problem(
+      'attenuation_violation',
+      `${field} is wider than its parent's (${limit}); a child grant never allows more than its parent`,
+      { field, grantId: parent.id, limit },
+    );
+  };
+  const amount = (atomic: bigint) => formatAmount(atomic, currency);
+  if (terms.budget > parent.budget) wider('budget', amount(parent.budget));
+  if (parent.maxPerPayment !== undefined && (terms.maxPerPayment ?? 0n) > parent.maxPerPayment) {
+    wider('maxPerPayment', amount(parent.maxPerPayment));
+  }
+  if (parent.maxPayments !== undefined && (terms.maxPayments ?? 0) > parent.maxPayments) {
+    wider('maxPayments', String(parent.maxPayments));
+  }
+  if (terms.startsAt < parent.startsAt) wider('startsAt', parent.startsAt.toISOString());
+  if (terms.expiresAt > parent.expiresAt) {
+    wider(request.expiry.field, parent.expiresAt.toISOString());
+  }
+  if (terms.delegationDepth > parent.delegationDepth - 1) {
+    wider('delegationDepth', String(parent.delegationDepth - 1));
+  }
+  const dimension = scopeExceeds(parent.scope, terms.scope);
+  if (dimension) {
+    wider(`scope.${dimension}`, (parent.scope[dimension] ?? []).join(', '));
+  }
+  return terms;
+}
+
+function refuseEmptyLife(request: GrantRequest, startsAt: Date, now: Date): void {
+  const { field, at } = request.expiry;
+  if (at > startsAt && at > now) return;
+  throw new Problem(
+    'invalid_request',
+    `${field} ends the grant at ${at.toISOString()}, before it could be used`,
+    { field },
+  );
+}

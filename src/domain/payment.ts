@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
+
+/**
+ * The life of a payment. `authorized` is the only open state here: signed, reserved, not settled.
+ * The others are terminal and never change.
+ */
+export type PaymentStatus = 'authorized' | 'settled' | 'released' | 'cancelled';
+
+/** How a reservation ends: spent for good, or returned. */
+export type PaymentEnd = Exclude<PaymentStatus, 'authorized'>;
+
+/**
+ * The canonical decision record. Its SHA-256 is the EIP-3009 nonce, so the transfer on chain commits
+ * to the decision that allowed it. Numbers are decimal strings, so that any JSON reader recomputes
+ * the same bytes.
+ */
+export interface DecisionRecord {
+  readonly version: 'bursar.decision.v1';
+  readonly paymentId: string;
+  readonly treasuryId: string;
+  /** The grants that allowed it, from the root down. */
+  readonly grants: readonly string[];
+  readonly request: { readonly method: string; readonly url: string };
+  readonly x402Version: number;
+  /** SHA-256 (hex) of the selected requirement's canonical JSON. */
+  readonly requirementHash: string;
+  readonly network: string;
+  readonly asset: string;
+  readonly from: string;
+  readonly to: string;
+  /** Atomic units. */
+  readonly value: string;
+  /** Unix seconds. */
+  readonly validAfter: string;
+  readonly validBefore: string;
+  /** The database's time at the decision, RFC 3339. */
+  readonly decidedAt: string;
+}
+
+/**
+ * RFC 8785 canonical JSON.
+ *
+ * @throws Error for what JSON cannot hold (undefined, functions, non-finite numbers).
+ */
+export function canonicalJson(value: unknown): string {
+  const text = canonicalize(value);
+  if (text === undefined) throw new Error('value has no JSON form');
+  return text;
+}
+
+/** Lower-case hex SHA-256 of a text's UTF-8 bytes. */
+export function sha256Hex(text: string): string {
+  return createHash('sha256').update(text, 'utf8').digest('hex');
+}
+
+/** The EIP-3009 nonce of a decision: SHA-256 over its canonical JSON. */
+export function nonceOf(record: DecisionRecord): { json: string; nonce: `0x${string}` } {
+  const json = canonicalJson(record);
+  return { json, nonce: `0x${sha256Hex(json)}` };
+}

@@ -1,0 +1,204 @@
+import { Problem } from './problem.js';
+
+/** Where money may go. An absent list allows everything; an empty one allows nothing. */
+export interface Scope {
+  /** CAIP-2 networks, such as `eip155:8453`. */
+  readonly networks?: readonly string[];
+  /** Payee addresses, EIP-55 checksummed. */
+  readonly payTo?: readonly string[];
+  /** Resource patterns: `https://host[:port]/path`, see {@link parsePattern}. */
+  readonly resources?: readonly string[];
+}
+
+/**
+ * How many patterns one scope may hold. It also makes containment exact: a prefix or a wildcard host
+ * admits more next characters (or labels) than this many narrower patterns could cover together, so a
+ * pattern lies within a union of patterns only if it lies within one of them.
+ */
+export const MAX_SCOPE_ENTRIES = 32;
+
+/** A URL taken apart and normalised, so that two spellings of one resource are equal. */
+export interface Resource {
+  readonly protocol: string;
+  /** Lower case ASCII (punycode) form. */
+  readonly host: string;
+  /** Always explicit: the protocol's default where the URL names none. */
+  readonly port: string;
+  /** Dot segments resolved, unreserved characters decoded, hex digits in upper case. */
+  readonly path: string;
+  /** False when the path holds an encoded slash, backslash or NUL, or a broken escape. */
+  readonly unambiguous: boolean;
+}
+
+/** A resource pattern taken apart. */
+export interface ResourcePattern {
+  readonly protocol: string;
+  /** The host, without the wildcard label. */
+  readonly host: string;
+  /** True when the pattern's leftmost host label is `*`: exactly one label of any name. */
+  readonly anyLabel: boolean;
+  readonly port: string;
+  /** The path, without the trailing `*`. */
+  readonly path: string;
+  /** True when the pattern's path ends in `*`: anything may follow. */
+  readonly anySuffix: boolean;
+}
+
+const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'https:': '443', 'http:': '80' };
+const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(['127.0.0.1', '[::1]', 'localhost']);
+const MAX_URL_LENGTH = 2048;
+
+/**
+ * Parses and normalises an absolute http(s) URL (WHATWG URL, then RFC 3986 section 6.2.2).
+ *
+ * @returns undefined when the text is not such a URL, is longer than 2,048 characters, or carries
+ *   userinfo, which has no place in a resource's identity.
+ */
+export function parseResource(text: string): Resource | undefined {
+  if (text.length > MAX_URL_LENGTH || !URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  const defaultPort = DEFAULT_PORTS[url.protocol];
+  if (defaultPort === undefined || url.username !== '' || url.password !== '') return undefined;
+  const { path, unambiguous } = normalisePath(url.pathname);
+  return {
+    protocol: url.protocol,
+    host: url.hostname,
+    port: url.port === '' ? defaultPort : url.port,
+    path,
+    unambiguous,
+  };
+}
+
+/** Whether two resources have one origin (RFC 6454: scheme, host and port). */
+export function sameOrigin(a: Resource, b: Resource): boolean {
+  return a.protocol === b.protocol && a.host === b.host && a.port === b.port;
+}
+
+/**
+ * Parses a resource pattern: `https://host[:port]/path`, where `*` may stand as the whole leftmost
+ * label of the host or at the end of the path, and nowhere else. Plain `http` is accepted for
+ * loopback hosts only, where there is no network to tamper on.
+ *
+ * @throws Problem `invalid_request` saying what the pattern breaks.
+ */
+export function parsePattern(text: string): ResourcePattern {
+  const refuse = (why: string): never => {
+    throw new Problem('invalid_request', `resource pattern "${text.slice(0, 100)}" ${why}`, {
+      field: 'scope.resources',
+    });
+  };
+  const match = /^(https?):\/\/(\*\.)?([^/?#*]+)(\/[^?#*]*)(\*)?$/.exec(text);
+  if (text.length > MAX_URL_LENGTH || !match) {
+    return refuse(
+      'must be https://host[:port]/path; "*" may stand as the whole leftmost host label or at the ' +
+        'end of the path ("https://host/*" allows every path)',
+    );
+  }
+  const [, scheme, wildcard, authority, path, star] = match;
+  const resource = parseResource(`${scheme}://${authority}${path}`);
+  if (!resource) return refuse('is not a valid URL (userinfo is not allowed)');
+  if (!resource.unambiguous) return refuse('holds an encoded slash, backslash or NUL');
+  const anyLabel = wildcard !== undefined;
+  if (anyLabel && (/^[0-9.]+$/.test(resource.host) || resource.host.startsWith('['))) {
+    return refuse('puts a wildcard before an IP address');
+  }
+  if (resource.protocol === 'http:' && (anyLabel || !LOOPBACK_HOSTS.has(resource.host))) {
+    return refuse('uses http; only https is allowed beyond loopback hosts');
+  }
+  // A dot segment that the URL parser resolved away would make the pattern mean another path than it
+  // shows; whoever wrote it meant something else.
+  if (/(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i.test(path ?? '')) return refuse('holds a dot segment');
+  return {
+    protocol: resource.protocol,
+    host: resource.host,
+    anyLabel,
+    port: resource.port,
+    path: resource.path,
+    anySuffix: star !== undefined,
+  };
+}
+
+/** Whether a pattern admits a resource. An ambiguous path is admitted by no pattern. */
+export function patternAdmits(pattern: ResourcePattern, resource: Resource): boolean {
+  if (!resource.unambiguous) return false;
+  if (pattern.protocol !== resource.protocol || pattern.port !== resource.port) return false;
+  const host = pattern.anyLabel ? withoutLeftmostLabel(resource.host) : resource.host;
+  if (host !== pattern.host) return false;
+  return pattern.anySuffix
+    ? resource.path.startsWith(pattern.path)
+    : resource.path === pattern.path;
+}
+
+/** Whether every resource that `inner` admits is admitted by `outer`. */
+export function patternContains(outer: ResourcePattern, inner: ResourcePattern): boolean {
+  if (outer.protocol !== inner.protocol || outer.port !== inner.port) return false;
+  if (inner.anyLabel && !outer.anyLabel) return false;
+  const host = outer.anyLabel && !inner.anyLabel ? withoutLeftmostLabel(inner.host) : inner.host;
+  if (host !== outer.host) return false;
+  if (outer.anySuffix) return inner.path.startsWith(outer.path);
+  return !inner.anySuffix && inner.path === outer.path;
+}
+
+/** The dimension of a scope that refuses, or undefined when it admits the payment. */
+export function scopeRefuses(
+  scope: Scope,
+  payment: { network: string; payTo: string; resources: readonly Resource[] },
+): keyof Scope | undefined {
+  if (scope.networks && !scope.networks.includes(payment.network)) return 'networks';
+  if (scope.payTo && !includesAddress(scope.payTo, payment.payTo)) return 'payTo';
+  if (scope.resources) {
+    const patterns = scope.resources.map(parsePattern);
+    const admitted = payment.resources.every((resource) =>
+      patterns.some((pattern) => patternAdmits(pattern, resource)),
+    );
+    if (!admitted) return 'resources';
+  }
+  return undefined;
+}
+
+/**
+ * The first dimension in which `inner` is wider than `outer`, or undefined when everything `inner`
+ * admits is admitted by `outer`.
+ */
+export function scopeExceeds(outer: Scope, inner: Scope): keyof Scope | undefined {
+  if (outer.networks) {
+    const allowed = outer.networks;
+    if (!inner.networks?.every((network) => allowed.includes(network))) return 'networks';
+  }
+  if (outer.payTo) {
+    const allowed = outer.payTo;
+    if (!inner.payTo?.every((payee) => includesAddress(allowed, payee))) return 'payTo';
+  }
+  if (outer.resources) {
+    const allowed = outer.resources.map(parsePattern);
+    const within = inner.resources
+      ?.map(parsePattern)
+      .every((pattern) => allowed.some((wider) => patternContains(wider, pattern)));
+    if (!within) return 'resources';
+  }
+  return undefined;
+}
+
+function includesAddress(addresses: readonly string[], wanted: string): boolean {
+  return addresses.some((address) => address.toLowerCase() === wanted.toLowerCase());
+}
+
+function withoutLeftmostLabel(host: string): string | undefined {
+  const dot = host.indexOf('.');
+  return dot > 0 ? host.slice(dot + 1) : undefined;
+}
+
+function normalisePath(pathname: string): { path: string; unambiguous: boolean } {
+  let unambiguous = true;
+  const path = pathname.replace(/%([0-9a-fA-F]{2})?/g, (_escape, hex: string | undefined) => {
+    if (hex === undefined) {
+      unambiguous = false;
+      return '%';
+    }
+    const code = Number.parseInt(hex, 16);
+    if (code === 0x2f || code === 0x5c || code === 0) unambiguous = false;
+    const character = String.fromCharCode(code);
+    return /[A-Za-z0-9\-._~]/.test(character) ? character : `%${hex.toUpperCase()}`;
+  });
+  return { path, unambiguous };
+}

@@ -1,0 +1,68 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { isDatabaseUnavailable } from '../database/database.js';
+import { Problem, type ProblemCode } from '../domain/problem.js';
+import {
+  DEFAULT_RETRY_AFTER_SECONDS,
+  PROBLEM_MEDIA_TYPE,
+  PROBLEM_STATUS,
+  problemBody,
+} from './problem.js';
+
+/** Answers whatever was thrown as problem+json. What is not a {@link Problem} tells no internals. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
+    const reply = http.getResponse<FastifyReply>();
+    const problem = toProblem(error, request);
+    const status = PROBLEM_STATUS[problem.code];
+    if (status >= 500) request.log.error({ err: error, code: problem.code }, problem.detail);
+    if (status === 401) void reply.header('www-authenticate', challenge(problem));
+    if (status === 503 || status === 429) {
+      const seconds = problem.fields.retryAfterSeconds ?? DEFAULT_RETRY_AFTER_SECONDS;
+      void reply.header('retry-after', String(seconds));
+    }
+    void reply
+      .status(status)
+      .type(PROBLEM_MEDIA_TYPE)
+      .send(problemBody(problem.code, problem.detail, problem.fields));
+  }
+}
+
+/** RFC 6750, section 3: a challenge names an error only where a token was presented. */
+function challenge(problem: Problem): string {
+  return `Bearer realm="bursar", error="invalid_token", error_description="${problem.detail.replaceAll('"', "'")}"`;
+}
+
+/** What an HTTP status means in the contract's codes, for errors that the framework throws itself. */
+const FRAMEWORK_CODES: Readonly<Record<number, ProblemCode>> = {
+  400: 'invalid_request',
+  401: 'invalid_token',
+  403: 'forbidden',
+  404: 'not_found',
+  413: 'payload_too_large',
+  415: 'unsupported_media_type',
+  429: 'rate_limited',
+};
+
+function toProblem(error: unknown, request: FastifyRequest): Problem {
+  if (error instanceof Problem) return error;
+  const status =
+    error instanceof HttpException
+      ? error.getStatus()
+      : (error as { statusCode?: number } | undefined)?.statusCode;
+  if (status === 404) {
+    const path = request.url.split('?')[0]?.slice(0, 200);
+    return new Problem('not_found', `there is no ${request.method} ${path}`);
+  }
+  const code = status === undefined ? undefined : FRAMEWORK_CODES[status];
+  if (code) return new Problem(code, (error as Error).message);
+  if (isDatabaseUnavailable(error)) {
+    return new Problem('unavailable', 'the database cannot be reached; try again', {
+      retryAfterSeconds: DEFAULT_RETRY_AFTER_SECONDS,
+    });
+  }
+  return new Problem('internal_error', 'something went wrong inside; the request id is in the log');
+}

@@ -1,0 +1,221 @@
+import type { ClientBase } from 'pg';
+import type { Database } from '../database/database.js';
+import type { PaymentEnd } from '../domain/payment.js';
+import { appendEvents } from './events.js';
+import { databaseNow } from './grant-rows.js';
+
+/** A block a network was read up to. */
+export interface BlockMark {
+  readonly number: bigint;
+  readonly hash: string;
+  /** Unix seconds, by the chain. */
+  readonly time: bigint;
+}
+
+/** The end of one payment, as the finalized chain tells it. */
+export interface Closing {
+  readonly treasuryId: string;
+  readonly paymentId: string;
+  readonly end: PaymentEnd;
+  /** The transaction that settled or cancelled it; undefined for a release. */
+  readonly transaction: string | undefined;
+  readonly blockNumber: bigint;
+}
+
+/** A wallet's balance of an asset at the block read up to. Atomic units. */
+export interface BalanceReading {
+  readonly treasuryId: string;
+  readonly walletId: string;
+  readonly asset: string;
+  readonly balance: bigint;
+}
+
+/** Everything one reading of a network found, up to and including one finalized block. */
+export interface ChainReading {
+  readonly network: string;
+  /** The block the previous reading ended at; undefined for the first. */
+  readonly after: bigint | undefined;
+  readonly upTo: BlockMark;
+  readonly closings: readonly Closing[];
+  readonly balances: readonly BalanceReading[];
+}
+
+interface ClosedRow {
+  treasury_id: string;
+  id: string;
+  grant_id: string;
+  status: PaymentEnd;
+  currency: string;
+  amount: string;
+  wallet_id: string;
+  asset: string;
+  transaction: string | null;
+  block_number: string;
+}
+
+/**
+ * Writes what the chain says, in one transaction: ends reservations, moves the balances and the
+ * cursor. All or nothing, so that a balance never counts a payment twice: once as gone from the
+ * wallet, once as still reserved.
+ *
+ * Each payment ends once: the guarded update passes over what is no longer `authorized`.
+ *
+ * @returns the ids of the payments that ended now, or undefined when another worker has read on
+ *   meanwhile and this reading is out of date.
+ */
+export function applyReading(
+  database: Database,
+  reading: ChainReading,
+): Promise<string[] | undefined> {
+  return database.transaction(async (tx) => {
+    if (!(await advanceCursor(tx, reading))) return undefined;
+    const closed = await closePayments(tx, reading);
+    await creditGrants(tx, closed);
+    await creditWallets(tx, reading, closed);
+    await appendEvents(
+      tx,
+      await databaseNow(tx),
+      closed.map((payment) => ({
+        treasuryId: payment.treasury_id,
+        kind: `payment.${payment.status}` as const,
+        actor: 'system:settlement',
+        grantId: payment.grant_id,
+        paymentId: payment.id,
+        data: {
+          currency: payment.currency,
+          value: payment.amount,
+          network: reading.network,
+          transaction: payment.transaction,
+          blockNumber: payment.block_number,
+        },
+      })),
+    );
+    return closed.map(({ id }) => id);
+  });
+}
+
+/** Moves the network's cursor on, unless another worker already has. Its row is the workers' mutex. */
+async function advanceCursor(tx: ClientBase, reading: ChainReading): Promise<boolean> {
+  const { upTo } = reading;
+  const values = [reading.network, upTo.number.toString(), upTo.hash, upTo.time.toString()];
+  const { rowCount } =
+    reading.after === undefined
+      ? await tx.query(
+          `INSERT INTO chain_cursors (network, block_number, block_hash, block_time)
+           VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+          values,
+        )
+      : await tx.query(
+          `UPDATE chain_cursors SET block_number = $2, block_hash = $3, block_time = $4,
+             updated_at = now()
+           WHERE network = $1 AND block_number = $5 AND block_number < $2`,
+          [...values, reading.after.toString()],
+        );
+  return rowCount === 1;
+}
+
+async function closePayments(tx: ClientBase, reading: ChainReading): Promise<ClosedRow[]> {
+  const { closings } = reading;
+  if (closings.length === 0) return [];
+  const { rows } = await tx.query<ClosedRow>(
+    `UPDATE payments p SET status = c.status, transaction = c.transaction,
+       block_number = c.block_number, ended_at = clock_timestamp()
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
+       AS c (treasury_id, id, status, transaction, block_number)
+     WHERE p.treasury_id = c.treasury_id AND p.id = c.id AND p.status = 'authorized'
+     RETURNING p.treasury_id, p.id, p.grant_id, p.status, p.currency, p.amount, p.wallet_id, p.asset,
+       p.transaction, p.block_number`,
+    [
+      closings.map(({ treasuryId }) => treasuryId),
+      closings.map(({ paymentId }) => paymentId),
+      closings.map(({ end }) => end),
+      closings.map(({ transaction }) => transaction ?? null),
+      closings.map(({ blockNumber }) => blockNumber.toString()),
+    ],
+  );
+  return rows;
+}
+
+/** Turns what was reserved into spent, or gives it back, on the paying grants and all above them. */
+async function creditGrants(tx: ClientBase, closed: readonly ClosedRow[]): Promise<void> {
+  if (closed.length === 0) return;
+  const payments = [
+    closed.map(({ treasury_id }) => treasury_id),
+    closed.map(({ grant_id }) => grant_id),
+    closed.map(({ amount }) => amount),
+    closed.map(({ status }) => status === 'settled'),
+  ];
+  // The same order as every other lock on grants (see lockChain): by treasury, then id.
+  await tx.query(
+    `SELECT 1 FROM grants g
+     WHERE (g.treasury_id, g.id) IN (
+       SELECT p.treasury_id, unnest(o.path)
+       FROM unnest($1::text[], $2::text[]) AS p (treasury_id, grant_id)
+       JOIN grants o ON o.treasury_id = p.treasury_id AND o.id = p.grant_id)
+     ORDER BY g.treasury_id, g.id FOR NO KEY UPDATE`,
+    payments.slice(0, 2),
+  );
+  await tx.query(
+    `UPDATE grants g SET reserved = g.reserved - d.held, spent = g.spent + d.spent,
+       payments = g.payments - d.returned
+     FROM (
+       SELECT e.treasury_id, e.id, sum(e.amount) AS held,
+         coalesce(sum(e.amount) FILTER (WHERE e.settled), 0) AS spent,
+         count(*) FILTER (WHERE NOT e.settled) AS returned
+       FROM (
+         SELECT p.treasury_id, unnest(o.path) AS id, p.amount, p.settled
+         FROM unnest($1::text[], $2::text[], $3::numeric[], $4::boolean[])
+           AS p (treasury_id, grant_id, amount, settled)
+         JOIN grants o ON o.treasury_id = p.treasury_id AND o.id = p.grant_id) e
+       GROUP BY e.treasury_id, e.id) d
+     WHERE g.treasury_id = d.treasury_id AND g.id = d.id`,
+    payments,
+  );
+}
+
+/** Frees what the ended payments held on their wallets, and sets the balances that were read. */
+async function creditWallets(
+  tx: ClientBase,
+  { network, upTo, balances }: ChainReading,
+  closed: readonly ClosedRow[],
+): Promise<void> {
+  if (closed.length === 0 && balances.length === 0) return;
+  // In the order in which reservations lock them.
+  await tx.query(
+    `SELECT 1 FROM wallet_balances WHERE network = $1
+     ORDER BY treasury_id, wallet_id, network, asset FOR NO KEY UPDATE`,
+    [network],
+  );
+  await tx.query(
+    `UPDATE wallet_balances b SET reserved = b.reserved - d.freed
+     FROM (
+       SELECT c.treasury_id, c.wallet_id, c.asset, sum(c.amount) AS freed
+       FROM unnest($2::text[], $3::text[], $4::text[], $5::numeric[])
+         AS c (treasury_id, wallet_id, asset, amount)
+       GROUP BY c.treasury_id, c.wallet_id, c.asset) d
+     WHERE b.treasury_id = d.treasury_id AND b.wallet_id = d.wallet_id AND b.network = $1
+       AND b.asset = d.asset`,
+    [
+      network,
+      closed.map(({ treasury_id }) => treasury_id),
+      closed.map(({ wallet_id }) => wallet_id),
+      closed.map(({ asset }) => asset),
+      closed.map(({ amount }) => amount),
+    ],
+  );
+  await tx.query(
+    `UPDATE wallet_balances b SET balance = r.balance, block_number = $2, updated_at = now()
+     FROM unnest($3::text[], $4::text[], $5::text[], $6::numeric[])
+       AS r (treasury_id, wallet_id, asset, balance)
+     WHERE b.treasury_id = r.treasury_id AND b.wallet_id = r.wallet_id AND b.network = $1
+       AND b.asset = r.asset`,
+    [
+      network,
+      upTo.number.toString(),
+      balances.map(({ treasuryId }) => treasuryId),
+      balances.map(({ walletId }) => walletId),
+      balances.map(({ asset }) => asset),
+      balances.map(({ balance }) => balance.toString()),
+    ],
+  );
+}

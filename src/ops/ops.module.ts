@@ -1,0 +1,7 @@
+import { Module } from '@nestjs/common';
+import { OutboxModule } from '../outbox/outbox.module.js';
+import { TreasuryModule } from '../treasury/treasury.module.js';
+import { HealthController } from './health.controller.js';
+
+@Module({ imports: [OutboxModule, TreasuryModule], controllers: [HealthController] })
+export class OpsModule {}

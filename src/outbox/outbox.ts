@@ -1,0 +1,43 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { Queues } from './queues.js';
+
+/**
+ * Tells the workers that events were committed. The events themselves are the outbox: they were
+ * written in the transaction that made the change, and stay until they are sealed. The bell only
+ * makes it quick; when it is lost, the sweep finds them.
+ */
+@Injectable()
+export class Outbox {
+  readonly #log = new Logger('outbox');
+  /** Treasuries whose bell is being rung, and whether it must ring once more after. */
+  readonly #ringing = new Map<string, { again: boolean }>();
+
+  constructor(private readonly queues: Queues) {}
+
+  /**
+   * Call after a commit that wrote events. Never waits and never fails: however many commits come
+   * while a bell is being rung, they share the next one.
+   */
+  eventsWritten(treasuryId: string): void {
+    const ringing = this.#ringing.get(treasuryId);
+    if (ringing) {
+      ringing.again = true;
+      return;
+    }
+    this.#ringing.set(treasuryId, { again: false });
+    void this.ring(treasuryId);
+  }
+
+  private async ring(treasuryId: string): Promise<void> {
+    try {
+      await this.queues.add('audit.seal', { treasuryId }, `seal-${treasuryId}`);
+    } catch (error) {
+      this.#log.warn(
+        `the queue was not told of new events (${error instanceof Error ? error.message : error}); the sweep will find them`,
+      );
+    }
+    const again = this.#ringing.get(treasuryId)?.again;
+    this.#ringing.delete(treasuryId);
+    if (again) this.eventsWritten(treasuryId);
+  }
+}

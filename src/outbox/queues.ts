@@ -1,0 +1,161 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import type { Job } from 'bullmq';
+import { CONFIG, type Config } from '../config.js';
+import { Database } from '../database/database.js';
+import { JOBS, type JobName, type JobPayload, QUEUES, type QueueName } from './jobs.js';
+import {
+  postgresStore,
+  type QueueStore,
+  redisStore,
+  type StoredQueue,
+  type StoredWorker,
+} from './stores.js';
+
+/** How many finished jobs are kept to look at. The truth is in Postgres; these are only traces. */
+const RETENTION = { removeOnComplete: { count: 100 }, removeOnFail: { count: 1_000 } } as const;
+
+/** How long closing may wait for running jobs and connections, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 10_000;
+
+type Handler = (payload: unknown) => Promise<void>;
+
+interface Schedule {
+  readonly id: string;
+  readonly job: JobName;
+  readonly payload: object;
+  readonly everyMs: number;
+}
+
+/**
+ * The BullMQ queues and workers: on Redis where there is one, else on Postgres. Rooms name their
+ * handlers before {@link start}; a job without exactly one stops the boot.
+ */
+@Injectable()
+export class Queues {
+  readonly #log = new Logger('queues');
+  readonly #handlers = new Map<JobName, Handler>();
+  readonly #schedules: Schedule[] = [];
+  readonly #queues = new Map<QueueName, StoredQueue>();
+  readonly #workers: StoredWorker[] = [];
+  #store: QueueStore | undefined;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly database: Database,
+  ) {}
+
+  /** Names the one handler of a job. Handlers are idempotent: a job may be done twice. */
+  handle<Name extends JobName>(
+    job: Name,
+    handler: (payload: JobPayload<Name>) => Promise<void>,
+  ): void {
+    if (this.#handlers.has(job)) throw new Error(`job ${job} has two handlers`);
+    this.#handlers.set(job, handler as Handler);
+  }
+
+  /** Has a job done every `everyMs` milliseconds, once over all workers. */
+  schedule<Name extends JobName>(
+    id: string,
+    job: Name,
+    payload: JobPayload<Name>,
+    everyMs: number,
+  ): void {
+    this.#schedules.push({ id, job, payload, everyMs });
+  }
+
+  /** Connects the queues and, in a role that works, starts the schedules and workers. */
+  async start(): Promise<void> {
+    const missing = Object.keys(JOBS).filter((job) => !this.#handlers.has(job as JobName));
+    if (missing.length > 0) throw new Error(`jobs without a handler: ${missing.join(', ')}`);
+    const store = await this.openStore();
+    this.#store = store;
+    for (const name of QUEUES) this.#queues.set(name, store.queue(name));
+    if (this.config.role === 'api') return;
+    for (const name of QUEUES) {
+      await this.plan(name);
+      const concurrency = Math.max(
+        1,
+        this.#schedules.filter((s) => queueOf(s.job) === name).length,
+      );
+      this.#workers.push(store.worker(name, (job) => this.run(job), concurrency));
+    }
+  }
+
+  /** Rings a job's bell. With an id, a bell that already rings is not rung twice. */
+  async add<Name extends JobName>(
+    job: Name,
+    payload: JobPayload<Name>,
+    deduplicationId?: string,
+  ): Promise<void> {
+    await this.queue(queueOf(job)).add(job, payload, {
+      ...RETENTION,
+      ...(deduplicationId === undefined ? {} : { deduplication: { id: deduplicationId } }),
+    });
+  }
+
+  /** @throws what the queues' store says when it does not answer. */
+  async ping(): Promise<void> {
+    await this.queue(QUEUES[0]).getJobCounts('waiting');
+  }
+
+  /** Lets running jobs finish, within a bound, then closes everything. */
+  async stop(): Promise<void> {
+    const closing = (all: Iterable<StoredQueue | StoredWorker>) =>
+      within(Promise.allSettled([...all].map((each) => each.close())), CLOSE_TIMEOUT_MS);
+    await closing(this.#workers);
+    await closing(this.#queues.values());
+    this.#store?.close();
+  }
+
+  private openStore(): Promise<QueueStore> | QueueStore {
+    const { redisUrl, databaseUrl } = this.config;
+    const complain = (message: string) => this.#log.warn(message);
+    if (redisUrl !== undefined) return redisStore(redisUrl, complain);
+    if (databaseUrl === undefined) throw new Error('no database was resolved');
+    return postgresStore(databaseUrl, this.database, complain);
+  }
+
+  /** Makes a queue's schedules what this configuration says, dropping those of an earlier one. */
+  private async plan(name: QueueName): Promise<void> {
+    const queue = this.queue(name);
+    const wanted = this.#schedules.filter(({ job }) => queueOf(job) === name);
+    for (const { key } of await queue.getJobSchedulers()) {
+      if (!wanted.some(({ id }) => id === key)) await queue.removeJobScheduler(key);
+    }
+    for (const { id, job, payload, everyMs } of wanted) {
+      const template = { name: job, data: payload, opts: RETENTION };
+      await queue.upsertJobScheduler(id, { every: everyMs }, template);
+    }
+  }
+
+  private async run(job: Job): Promise<void> {
+    try {
+      const name = job.name as JobName;
+      const handler = this.#handlers.get(name);
+      if (!handler) throw new Error('no such job');
+      await handler(JOBS[name].payload.parse(job.data));
+    } catch (error) {
+      this.#log.error(`job ${job.name}: ${error instanceof Error ? error.message : error}`);
+      throw error;
+    }
+  }
+
+  private queue(name: QueueName): StoredQueue {
+    const queue = this.#queues.get(name);
+    if (!queue) throw new Error('the queues are not started');
+    return queue;
+  }
+}
+
+function queueOf(job: JobName): QueueName {
+  return JOBS[job].queue;
+}
+
+async function within(work: Promise<unknown>, milliseconds: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const bound = new Promise((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  await Promise.race([work, bound]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,101 @@
+import {
+  createPostgresBackend,
+  type Job,
+  Queue,
+  type QueueOptions,
+  runMigrations,
+  Worker,
+  type WorkerOptions,
+  withBackend,
+} from 'bullmq';
+import { Redis } from 'ioredis';
+import type { Database } from '../database/database.js';
+
+/** What the service needs of a BullMQ queue, whatever store it is on. */
+export type StoredQueue = Pick<
+  Queue,
+  | 'add'
+  | 'upsertJobScheduler'
+  | 'removeJobScheduler'
+  | 'getJobSchedulers'
+  | 'getJobCounts'
+  | 'close'
+>;
+/** What the service needs of a BullMQ worker, whatever store it is on. */
+export type StoredWorker = Pick<Worker, 'close'>;
+
+/** Hears of trouble in the background; BullMQ reconnects by itself. */
+export type Complain = (message: string) => void;
+
+/** Where the queues are kept: makes BullMQ's classes over it. */
+export interface QueueStore {
+  queue(name: string): StoredQueue;
+  worker(name: string, run: (job: Job) => Promise<void>, concurrency: number): StoredWorker;
+  /** Closes the store's own connections, after its queues and workers are closed. */
+  close(): void;
+}
+
+/** A curly-braced prefix keeps all keys of the queues in one slot of a Redis cluster. */
+const PREFIX = '{bursar}';
+
+/** Where BullMQ keeps its tables when the queues are on Postgres. */
+const SCHEMA = 'bullmq';
+
+/** Queues on Redis, through ioredis. Redis must not evict (`maxmemory-policy noeviction`). */
+export function redisStore(url: string, complain: Complain): QueueStore {
+  const connect = (maxRetriesPerRequest: number | null): Redis => {
+    const redis = new Redis(url, { maxRetriesPerRequest });
+    redis.on('error', (error) => complain(`Redis: ${error.message}`));
+    return redis;
+  };
+  // A worker waits for Redis as long as it takes. A request must not: its bell fails at once, and the
+  // sweep finds what it would have rung for.
+  const forQueues = connect(1);
+  const forWorkers = connect(null);
+  return {
+    queue: (name) => {
+      const options: QueueOptions = { connection: forQueues, prefix: PREFIX };
+      return listened(new Queue(name, options), complain);
+    },
+    worker: (name, run, concurrency) => {
+      const options: WorkerOptions = { connection: forWorkers, prefix: PREFIX, concurrency };
+      return listened(new Worker(name, run, options), complain);
+    },
+    close: () => {
+      forQueues.disconnect();
+      forWorkers.disconnect();
+    },
+  };
+}
+
+/** Queues on Postgres, in a schema of their own: the default where there is no Redis. */
+export async function postgresStore(
+  connectionString: string,
+  database: Database,
+  complain: Complain,
+): Promise<QueueStore> {
+  const { Queue: PostgresQueue, Worker: PostgresWorker } = withBackend(createPostgresBackend);
+  const client = await database.pool.connect();
+  try {
+    await runMigrations(client, SCHEMA);
+  } finally {
+    // The migrations may leave a search_path behind: nobody else gets this connection.
+    client.release(true);
+  }
+  const connection = { connectionString, schema: SCHEMA, max: 3 };
+  return {
+    queue: (name) => listened(new PostgresQueue(name, { connection }), complain),
+    worker: (name, run, concurrency) =>
+      listened(new PostgresWorker(name, run, { connection, concurrency }), complain),
+    close: () => {},
+  };
+}
+
+/** Without an `error` listener, a lost connection would end the process. */
+function listened<T extends { on(event: 'error', listener: (error: Error) => void): unknown }>(
+  emitter: T,
+  complain: Complain,
+): T {
+  emitter.on('error', (error) => complain(error.message));
+  return emitter;
+}

@@ -1,0 +1,60 @@
+import { Controller, Get, Headers, Param, Post, Res } from '@nestjs/common';
+import { ApiHeader, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { Allow } from '../access/allow.js';
+import { type Caller, CurrentCaller, RequestId } from '../access/caller.js';
+import { Problem } from '../domain/problem.js';
+import { Answers, BodyInput, QueryInput } from '../http/contract.js';
+import { parseIdempotencyKey } from '../http/idempotency-key.js';
+import { pageOf } from '../http/paging.js';
+import {
+  type ListQuery,
+  listSchema,
+  type PayBody,
+  paidSchema,
+  paymentSchema,
+  paySchema,
+} from './payments.dto.js';
+import { PaymentsService } from './payments.service.js';
+
+@ApiTags('payments')
+@Controller('v1/payments')
+export class PaymentsController {
+  constructor(private readonly payments: PaymentsService) {}
+
+  @Post()
+  @Allow('holder')
+  @ApiHeader({ name: 'Idempotency-Key', required: true, description: '1 to 255 characters' })
+  @Answers(201, paidSchema, 'Reserved and signed: retry the request with this header')
+  async pay(
+    @CurrentCaller() caller: Caller,
+    @BodyInput(paySchema) body: PayBody,
+    @Headers('idempotency-key') key: string | undefined,
+    @RequestId() requestId: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
+    if (caller.kind !== 'holder') throw new Problem('forbidden', 'only a grant holder pays');
+    const { replayed, answer } = await this.payments.pay(
+      caller,
+      body,
+      parseIdempotencyKey(key),
+      requestId,
+    );
+    if (replayed) void reply.header('idempotent-replayed', 'true');
+    return answer;
+  }
+
+  @Get()
+  @Allow('admin', 'approver', 'auditor', 'holder')
+  @Answers(200, pageOf(paymentSchema), 'The payments the caller may see, oldest first')
+  list(@CurrentCaller() caller: Caller, @QueryInput(listSchema) query: ListQuery) {
+    return this.payments.list(caller, query);
+  }
+
+  @Get(':id')
+  @Allow('admin', 'approver', 'auditor', 'holder')
+  @Answers(200, paymentSchema, 'One payment')
+  get(@CurrentCaller() caller: Caller, @Param('id') id: string) {
+    return this.payments.get(caller, id);
+  }
+}

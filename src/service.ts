@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import type { Logger } from 'pino';
+import { migrate } from '../prisma/migrate.js';
+import { Keys } from './access/keys.js';
+import { type AdminIdentity, Tokens } from './access/tokens.js';
+import { AppModule } from './app.module.js';
+import type { Config } from './config.js';
+import { Database } from './database/database.js';
+import { startEmbeddedPostgres } from './database/embedded-postgres.js';
+import { NestLogger } from './ops/logger.js';
+import { Queues } from './outbox/queues.js';
+import { resolveSecrets } from './secrets.js';
+import { Networks } from './treasury/networks.js';
+import { Wallets } from './treasury/wallets.js';
+
+/** A running service. */
+export interface Service {
+  /** Where it listens, such as `http://127.0.0.1:4020`. */
+  readonly url: string;
+  /** The addresses of the treasury's wallets. */
+  readonly walletAddresses: readonly string[];
+  mintAdminToken(identity: AdminIdentity, ttlSeconds: number): Promise<string>;
+  /** Answers what is under way, lets jobs finish, closes everything it opened. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the service: database (an embedded one where none is configured), migrations, keys, wallets,
+ * queues, HTTP.
+ *
+ * @throws ConfigError for what the configuration gets wrong, Error with one line for what is missing
+ *   around the service. Whatever was started by then is stopped again.
+ */
+export async function startService(given: Config, logger: Logger): Promise<Service> {
+  const opened: (() => Promise<void>)[] = [];
+  const stopAll = async () => {
+    for (const close of opened.splice(0).reverse()) await close();
+  };
+  try {
+    const secrets = await resolveSecrets(given);
+    const config = { ...secrets, databaseUrl: await openDatabaseServer(secrets, logger, opened) };
+    await migrate(config.databaseUrl);
+    const database = new Database(config.databaseUrl, {
+      maxConnections: config.databaseConnections,
+      onConnectionError: (error) => logger.warn({ room: 'database' }, error.message),
+    });
+    opened.push(() => database.close());
+
+    const app = await createApp(config, database, logger);
+    opened.push(() => app.close());
+    await app.get(Keys).load();
+    await app.get(Wallets).enrol();
+    await app.init();
+    const queues = app.get(Queues);
+    opened.push(() => queues.stop());
+    await queues.start();
+    await app.get(Networks).checkAll();
+    await listen(app, config);
+    return {
+      url: await app.getUrl(),
+      walletAddresses: app.get(Wallets).addresses,
+      mintAdminToken: (identity, ttlSeconds) =>
+        app.get(Tokens).mintAdminToken(identity, ttlSeconds),
+      stop: stopAll,
+    };
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+}
+
+async function openDatabaseServer(
+  config: Config,
+  logger: Logger,
+  opened: (() => Promise<void>)[],
+): Promise<string> {
+  if (config.databaseUrl !== undefined) return config.databaseUrl;
+  const server = await startEmbeddedPostgres({
+    dataDir: config.dataDir,
+    log: (line) => logger.debug({ room: 'postgres' }, line),
+  });
+  opened.push(() => server.stop());
+  return server.url;
+}
+
+async function createApp(
+  config: Config,
+  database: Database,
+  logger: Logger,
+): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({
+    loggerInstance: logger,
+    bodyLimit: config.bodyLimitBytes,
+    genReqId: () => randomUUID(),
+    // Stopping answers what is under way and no more; a client that dawdles is cut off.
+    forceCloseConnections: 'idle',
+    requestTimeout: 30_000,
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(
+    AppModule.of(config, database),
+    adapter,
+    { logger: new NestLogger(logger), abortOnError: false },
+  );
+  const document = SwaggerModule.createDocument(
+    app,
+    new DocumentBuilder()
+      .setTitle('Bursar')
+      .setDescription('Bounded, revocable, auditable money that one AI agent can give another.')
+      .setVersion('v1')
+      .addBearerAuth()
+      .build(),
+  );
+  SwaggerModule.setup('docs', app, document, { jsonDocumentUrl: 'openapi.json' });
+  return app;
+}
+
+async function listen(app: NestFastifyApplication, { port, host }: Config): Promise<void> {
+  try {
+    await app.listen(port, host);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    throw new Error(`port ${port} on ${host} is in use; set PORT to a free one`);
+  }
+}

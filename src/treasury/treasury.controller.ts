@@ -1,0 +1,89 @@
+import { Controller, Get } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import { z } from 'zod';
+import { Allow } from '../access/allow.js';
+import { Database } from '../database/database.js';
+import { currencyOf, formatAmount } from '../domain/money.js';
+import { Answers, QueryInput } from '../http/contract.js';
+import { page, pageOf, pageQuery } from '../http/paging.js';
+import { idPattern } from '../ids.js';
+import { Wallets } from './wallets.js';
+
+const treasurySchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  createdAt: z.iso.datetime(),
+});
+
+const walletSchema = z.object({
+  id: z.string(),
+  treasuryId: z.string(),
+  address: z.string(),
+  status: z.string(),
+  network: z.string(),
+  asset: z.string(),
+  currency: z.string(),
+  balance: z.string().describe('currency units, at the last finalized block read'),
+  reserved: z.string().describe('currency units held for open payments'),
+  free: z.string().describe('currency units a payment could still reserve'),
+  blockNumber: z.string(),
+});
+
+const walletsQuery = z.strictObject({
+  treasuryId: z.string().regex(idPattern('trs'), 'must be a trs_ id').optional(),
+});
+
+@ApiTags('treasury')
+@Controller('v1')
+export class TreasuryController {
+  constructor(
+    private readonly database: Database,
+    private readonly wallets: Wallets,
+  ) {}
+
+  @Get('treasuries')
+  @Allow('admin', 'approver', 'auditor')
+  @Answers(200, pageOf(treasurySchema), 'The treasuries, oldest first')
+  async listTreasuries(@QueryInput(pageQuery) query: z.infer<typeof pageQuery>) {
+    const rows = await this.database.prisma.treasury.findMany({
+      where: query.cursor === undefined ? {} : { id: { gt: query.cursor } },
+      orderBy: { id: 'asc' },
+      take: query.limit + 1,
+    });
+    return page(
+      rows,
+      query.limit,
+      ({ id }) => id,
+      (row) => ({
+        id: row.id,
+        name: row.name,
+        createdAt: row.createdAt.toISOString(),
+      }),
+    );
+  }
+
+  @Get('wallets')
+  @Allow('admin', 'approver', 'auditor')
+  @Answers(200, pageOf(walletSchema), 'Addresses with their finalized balance, reserved and free')
+  async listWallets(@QueryInput(walletsQuery) query: z.infer<typeof walletsQuery>) {
+    const funds = await this.wallets.list(query.treasuryId);
+    const items = funds.map((wallet) => {
+      const currency = currencyOf(wallet.currency);
+      const free = wallet.balance - wallet.reserved;
+      return {
+        id: wallet.id,
+        treasuryId: wallet.treasuryId,
+        address: wallet.address,
+        status: wallet.status,
+        network: wallet.network,
+        asset: wallet.asset,
+        currency: wallet.currency,
+        balance: formatAmount(wallet.balance, currency),
+        reserved: formatAmount(wallet.reserved, currency),
+        free: formatAmount(free > 0n ? free : 0n, currency),
+        blockNumber: wallet.blockNumber.toString(),
+      };
+    });
+    return { items, nextCursor: null };
+  }
+}

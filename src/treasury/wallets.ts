@@ -1,0 +1,157 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { ClientBase } from 'pg';
+import { ConfigError } from '../config.js';
+import { Database } from '../database/database.js';
+import { newId } from '../ids.js';
+import { appendEvents, type NewEvent } from '../ledger/events.js';
+import { databaseNow } from '../ledger/grant-rows.js';
+import { Networks } from './networks.js';
+import { SIGNER, type Signer } from './signer.js';
+
+/** The treasury that exists from the first boot. */
+export const MAIN_TREASURY = 'main';
+
+/** A wallet's funds in one registered token. Atomic units. */
+export interface WalletFunds {
+  readonly treasuryId: string;
+  readonly id: string;
+  readonly address: string;
+  readonly status: string;
+  readonly network: string;
+  readonly asset: string;
+  readonly currency: string;
+  /** At the last finalized block read. */
+  readonly balance: bigint;
+  /** Held for open payments. */
+  readonly reserved: bigint;
+  readonly blockNumber: bigint;
+}
+
+/** The pool of wallets behind each treasury. */
+@Injectable()
+export class Wallets {
+  constructor(
+    private readonly database: Database,
+    @Inject(SIGNER) private readonly signer: Signer,
+    private readonly networks: Networks,
+  ) {}
+
+  /**
+   * Makes the main treasury and the signer's wallets known to the database, with a row of funds for
+   * each registered token. Idempotent, and safe when several processes start at once.
+   *
+   * @throws ConfigError when the database holds other wallets than the mnemonic gives: signing for
+   *   somebody else's treasury is never a good start.
+   */
+  async enrol(): Promise<void> {
+    await this.database.transaction(async (tx) => {
+      const now = await databaseNow(tx);
+      const events: NewEvent[] = [];
+      const treasuryId = await enrolTreasury(tx, now, events);
+      for (const [position, address] of this.signer.addresses.entries()) {
+        const walletId = await enrolWallet(tx, now, events, { treasuryId, address, position });
+        for (const { network, assets } of this.networks.all()) {
+          for (const asset of assets) {
+            await tx.query(
+              `INSERT INTO wallet_balances (treasury_id, wallet_id, network, asset)
+               VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+              [treasuryId, walletId, network, asset.address],
+            );
+          }
+        }
+      }
+      await appendEvents(tx, now, events);
+    });
+  }
+
+  /** Every wallet of a treasury (of all, when undefined) with its funds in each registered token. */
+  async list(treasuryId: string | undefined): Promise<WalletFunds[]> {
+    const wallets = await this.database.prisma.wallet.findMany({
+      where: treasuryId === undefined ? {} : { treasuryId },
+      include: { balances: { orderBy: [{ network: 'asc' }, { asset: 'asc' }] } },
+      orderBy: [{ treasuryId: 'asc' }, { position: 'asc' }],
+    });
+    return wallets.flatMap((wallet) =>
+      wallet.balances.flatMap((funds) => {
+        const asset = this.networks.asset(funds.network, funds.asset);
+        if (!asset) return [];
+        return {
+          treasuryId: wallet.treasuryId,
+          id: wallet.id,
+          address: wallet.address,
+          status: wallet.status,
+          network: funds.network,
+          asset: funds.asset,
+          currency: asset.currency,
+          // toFixed() writes every digit; nothing is computed in Decimal.
+          balance: BigInt(funds.balance.toFixed()),
+          reserved: BigInt(funds.reserved.toFixed()),
+          blockNumber: funds.blockNumber,
+        };
+      }),
+    );
+  }
+
+  /** The addresses of the treasury's wallets, EIP-55 checksummed. */
+  get addresses(): readonly string[] {
+    return this.signer.addresses;
+  }
+
+  /** The main treasury's id. */
+  async mainTreasuryId(): Promise<string> {
+    const treasury = await this.database.prisma.treasury.findUniqueOrThrow({
+      where: { name: MAIN_TREASURY },
+    });
+    return treasury.id;
+  }
+}
+
+async function enrolTreasury(tx: ClientBase, now: Date, events: NewEvent[]): Promise<string> {
+  const id = newId('trs');
+  const made = await tx.query(
+    'INSERT INTO treasuries (id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING',
+    [id, MAIN_TREASURY, now],
+  );
+  if (made.rowCount === 1) {
+    events.push({
+      treasuryId: id,
+      kind: 'treasury.created',
+      actor: 'system:treasury',
+      data: { name: MAIN_TREASURY },
+    });
+    return id;
+  }
+  const { rows } = await tx.query<{ id: string }>('SELECT id FROM treasuries WHERE name = $1', [
+    MAIN_TREASURY,
+  ]);
+  if (!rows[0]) throw new Error('the main treasury vanished');
+  return rows[0].id;
+}
+
+async function enrolWallet(
+  tx: ClientBase,
+  now: Date,
+  events: NewEvent[],
+  wallet: { treasuryId: string; address: string; position: number },
+): Promise<string> {
+  const { treasuryId, address, position } = wallet;
+  const id = newId('wal');
+  const made = await tx.query(
+    `INSERT INTO wallets (treasury_id, id, address, position, created_at)
+     VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
+    [treasuryId, id, address, position, now],
+  );
+  if (made.rowCount === 1) {
+    events.push({ treasuryId, kind: 'wallet.added', actor: 'system:treasury', data: { address } });
+    return id;
+  }
+  const { rows } = await tx.query<{ id: string; address: string }>(
+    'SELECT id, address FROM wallets WHERE treasury_id = $1 AND position = $2',
+    [treasuryId, position],
+  );
+  if (rows[0]?.address === address) return rows[0].id;
+  throw new ConfigError([
+    `BURSAR_WALLET_MNEMONIC: gives ${address} as wallet ${position}, but this database's treasury has ` +
+      `${rows[0]?.address ?? 'another'} there; give the phrase the treasury was made with`,
+  ]);
+}

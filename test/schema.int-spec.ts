@@ -1,0 +1,432 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { migrate, schemaSql } from '../prisma/migrate.js';
+import { differences, readCatalog } from './support/catalog.js';
+import { createEmptyDatabase, createTestDatabase, type TestDatabase } from './support/database.js';
+
+/** Databases and connections of a test, closed after it. */
+const open: { database: TestDatabase; client: pg.Client }[] = [];
+
+async function use(
+  create: () => Promise<TestDatabase>,
+): Promise<{ url: string; client: pg.Client }> {
+  const database = await create();
+  const client = new pg.Client({ connectionString: database.url });
+  open.push({ database, client });
+  await client.connect();
+  return { url: database.url, client };
+}
+
+async function closeAll(): Promise<void> {
+  for (const { database, client } of open.splice(0)) {
+    await client.end();
+    await database.drop();
+  }
+}
+
+describe('schema.prisma and the migrations', () => {
+  let migrated: pg.Client;
+  let declared: pg.Client;
+
+  const compare = async (): Promise<string[]> =>
+    differences(await readCatalog(migrated), await readCatalog(declared));
+
+  beforeAll(async () => {
+    ({ client: migrated } = await use(createTestDatabase));
+    ({ client: declared } = await use(createEmptyDatabase));
+    await declared.query(await schemaSql());
+  });
+  afterAll(closeAll);
+
+  it('describe the same tables, columns, keys and indexes', async () => {
+    expect(await compare()).toEqual([]);
+    const kinds = [...(await readCatalog(migrated)).keys()].map((object) => object.split(' ')[0]);
+    expect(new Set(kinds)).toEqual(new Set(['table', 'column', 'key', 'index']));
+    expect(kinds.filter((kind) => kind === 'table').length).toBeGreaterThanOrEqual(8);
+  });
+
+  describe('would be seen to differ in', () => {
+    beforeEach(async () => {
+      await declared.query('BEGIN');
+    });
+    afterEach(async () => {
+      await declared.query('ROLLBACK');
+    });
+
+    const columns = 'treasury_id, grant_id, idempotency_key';
+    it.each([
+      [
+        'a column’s type',
+        'ALTER TABLE grants ALTER budget TYPE numeric(20,0)',
+        'column grants.budget: migrated "numeric(78,0) NOT NULL", declared "numeric(20,0) NOT NULL"',
+      ],
+      [
+        'a column’s nullability',
+        'ALTER TABLE events ALTER record DROP NOT NULL',
+        'column events.record: migrated "text NOT NULL", declared "text"',
+      ],
+      [
+        'a column’s default',
+        `ALTER TABLE wallets ALTER status SET DEFAULT 'retired'`,
+        `column wallets.status: migrated "text NOT NULL DEFAULT 'active'::text", declared "text NOT NULL DEFAULT 'retired'::text"`,
+      ],
+      [
+        'a missing column',
+        'ALTER TABLE payments DROP memo',
+        'column payments.memo: migrated "text", declared nothing',
+      ],
+      [
+        'an additional column',
+        'ALTER TABLE treasuries ADD note text',
+        'column treasuries.note: migrated nothing, declared "text"',
+      ],
+      [
+        'a missing index',
+        'DROP INDEX grants_path_idx',
+        'index grants.grants_path_idx: migrated "CREATE INDEX grants_path_idx ON public.grants USING gin (path)", declared nothing',
+      ],
+      [
+        'an index’s uniqueness',
+        `DROP INDEX payments_treasury_id_grant_id_idempotency_key_key;
+         CREATE INDEX payments_treasury_id_grant_id_idempotency_key_key ON payments (${columns})`,
+        `index payments.payments_treasury_id_grant_id_idempotency_key_key: migrated "CREATE UNIQUE INDEX payments_treasury_id_grant_id_idempotency_key_key ON public.payments USING btree (${columns})", declared "CREATE INDEX payments_treasury_id_grant_id_idempotency_key_key ON public.payments USING btree (${columns})"`,
+      ],
+      [
+        'a foreign key’s action',
+        `ALTER TABLE events DROP CONSTRAINT events_treasury_id_fkey;
+         ALTER TABLE events ADD CONSTRAINT events_treasury_id_fkey FOREIGN KEY (treasury_id)
+           REFERENCES treasuries (id) ON UPDATE NO ACTION ON DELETE CASCADE`,
+        'key events.events_treasury_id_fkey: migrated "FOREIGN KEY (treasury_id) REFERENCES treasuries(id) ON DELETE RESTRICT", declared "FOREIGN KEY (treasury_id) REFERENCES treasuries(id) ON DELETE CASCADE"',
+      ],
+    ])('%s', async (_what, change, difference) => {
+      await declared.query(change);
+      expect(await compare()).toEqual([difference]);
+    });
+  });
+});
+
+describe('migrate', () => {
+  let directory: string;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'bursar-migrations-'));
+    await writeFile(join(directory, 'migration_lock.toml'), 'provider = "postgresql"\n');
+  });
+  afterEach(async () => {
+    await closeAll();
+    await rm(directory, { recursive: true });
+  });
+
+  const add = async (name: string, sql: string): Promise<void> => {
+    await mkdir(join(directory, name), { recursive: true });
+    await writeFile(join(directory, name, 'migration.sql'), sql);
+  };
+  const history = async (client: pg.Client): Promise<unknown[]> => {
+    const { rows } = await client.query(
+      `SELECT migration_name AS name, finished_at IS NOT NULL AS finished,
+         rolled_back_at IS NOT NULL AS "rolledBack"
+       FROM _prisma_migrations ORDER BY started_at, finished`,
+    );
+    return rows;
+  };
+
+  it('applies every migration once', async () => {
+    const { url, client } = await use(createEmptyDatabase);
+    const applied = await migrate(url);
+    expect(applied).toContain('20261121000000_first');
+    expect(await migrate(url)).toEqual([]);
+    expect(await history(client)).toEqual(
+      applied.map((name) => ({ name, finished: true, rolledBack: false })),
+    );
+  });
+
+  it('lets two at once both succeed, and applies once', async () => {
+    const { url, client } = await use(createEmptyDatabase);
+    const results = await Promise.all([migrate(url), migrate(url)]);
+    const applied = results.flat();
+    expect(results.map(({ length }) => length).sort()).toEqual([0, applied.length]);
+    expect(await history(client)).toEqual(
+      applied.map((name) => ({ name, finished: true, rolledBack: false })),
+    );
+  });
+
+  it('leaves no connection open', async () => {
+    const { url, client } = await use(createEmptyDatabase);
+    await migrate(url);
+    const { rows } = await client.query(
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+    );
+    expect(rows).toEqual([]);
+  });
+
+  it('names a failed migration with Postgres’s message, undoes it and tries it again', async () => {
+    const { url, client } = await use(createEmptyDatabase);
+    await add('1_good', 'CREATE TABLE good (id int);');
+    await add('2_bad', 'CREATE TABLE bad (id int); -- a comment; with a semicolon\nSELECT 1 / 0;');
+    const message = 'Cannot migrate the database: migration 2_bad failed: division by zero';
+    await expect(migrate(url, directory)).rejects.toMatchObject({ message });
+    await expect(migrate(url, directory)).rejects.toMatchObject({ message });
+    const { rows } = await client.query(
+      `SELECT to_regclass('good') IS NOT NULL AS good, to_regclass('bad') IS NOT NULL AS bad`,
+    );
+    expect(rows).toEqual([{ good: true, bad: false }]);
+
+    await add('2_bad', 'CREATE TABLE bad (id int);');
+    expect(await migrate(url, directory)).toEqual(['2_bad']);
+    expect(await history(client)).toEqual([
+      { name: '1_good', finished: true, rolledBack: false },
+      { name: '2_bad', finished: false, rolledBack: true },
+      { name: '2_bad', finished: false, rolledBack: true },
+      { name: '2_bad', finished: true, rolledBack: false },
+    ]);
+  });
+
+  it('starts over after it was cut off in the middle of a migration', async () => {
+    const { url, client } = await use(createEmptyDatabase);
+    await add('1_slow', 'CREATE TABLE slow (id int); SELECT pg_advisory_lock(1);');
+    await client.query('SELECT pg_advisory_lock(1)');
+    const cutOff = expect(migrate(url, directory)).rejects.toThrow(/^Cannot migrate.*1_slow/);
+    await endSessionThatWaits(client);
+    await cutOff;
+    await client.query('SELECT pg_advisory_unlock(1)');
+    expect(await migrate(url, directory)).toEqual(['1_slow']);
+  });
+
+  it('says in one line that the database cannot be reached', async () => {
+    await expect(migrate('postgresql://nobody@127.0.0.1:1/nowhere')).rejects.toThrow(
+      /^Cannot migrate the database: .*ECONNREFUSED.*$/,
+    );
+  });
+});
+
+/** Ends the one session that waits for advisory lock 1, as soon as there is one. */
+async function endSessionThatWaits(client: pg.Client): Promise<void> {
+  for (let ended = 0; ended === 0; ) {
+    const { rowCount } = await client.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_locks
+       WHERE locktype = 'advisory' AND classid = 0 AND objid = 1 AND NOT granted`,
+    );
+    ended = rowCount ?? 0;
+  }
+}
+
+describe('the database itself refuses', () => {
+  const TREASURY = `INSERT INTO treasuries (id, name) VALUES ('trs_1', 'main')`;
+  const WALLET = `INSERT INTO wallets (treasury_id, id, address, position)
+    VALUES ('trs_1', 'wal_1', '0x01', 0)`;
+  const BALANCE = `INSERT INTO wallet_balances (treasury_id, wallet_id, network, asset, balance)
+    VALUES ('trs_1', 'wal_1', 'eip155:1', '0x02', 1000)`;
+  const CURSOR = `INSERT INTO chain_cursors (network, block_number, block_hash, block_time)
+    VALUES ('eip155:1', 1, '0x03', 1)`;
+  const grant = (id: string, columns: Record<string, string> = {}): string =>
+    insert('grants', {
+      treasury_id: `'trs_1'`,
+      id: `'${id}'`,
+      root_id: `'${id}'`,
+      path: `ARRAY['${id}']`,
+      depth: '0',
+      holder: `'agent'`,
+      currency: `'USDC'`,
+      budget: '100',
+      scope: `'{}'`,
+      starts_at: `'2026-01-01'`,
+      expires_at: `'2027-01-01'`,
+      delegation_depth: '0',
+      funding: `'shared'`,
+      labels: `'{}'`,
+      minted_by: `'admin'`,
+      created_at: 'now()',
+      ...columns,
+    });
+  const child = (columns: Record<string, string> = {}): string =>
+    grant('grt_child', {
+      parent_id: `'grt_1'`,
+      root_id: `'grt_1'`,
+      path: `ARRAY['grt_1', 'grt_child']`,
+      depth: '1',
+      ...columns,
+    });
+  const payment = (id: string, columns: Record<string, string> = {}): string =>
+    insert('payments', {
+      treasury_id: `'trs_1'`,
+      id: `'${id}'`,
+      grant_id: `'grt_1'`,
+      idempotency_key: `'${id}'`,
+      request_hash: `'hash'`,
+      status: `'authorized'`,
+      currency: `'USDC'`,
+      amount: '1',
+      network: `'eip155:1'`,
+      scheme: `'exact'`,
+      x402_version: '2',
+      asset: `'0x02'`,
+      pay_to: `'0x04'`,
+      wallet_id: `'wal_1'`,
+      payer: `'0x01'`,
+      nonce: `'0x' || encode(sha256('${id}'), 'hex')`,
+      valid_after: '0',
+      valid_before: '10',
+      requirement: `'{}'`,
+      resource: `'https://example.com'`,
+      request_method: `'GET'`,
+      request_url: `'https://example.com'`,
+      decision: `'{}'`,
+      created_at: 'now()',
+      ...columns,
+    });
+  const event = (id: string, columns: Record<string, string> = {}): string =>
+    insert('events', {
+      treasury_id: `'trs_1'`,
+      id: `'${id}'`,
+      kind: `'payment.authorized'`,
+      actor: `'grt_1'`,
+      record: `'{}'`,
+      created_at: 'now()',
+      ...columns,
+    });
+  const ended = { ended_at: 'now()' };
+  const SETTLED = payment('pay_done', { ...ended, status: `'settled'`, transaction: `'0x05'` });
+  const REVOKED = grant('grt_dead', { status: `'revoked'`, revoked_at: 'now()' });
+  const SEALED = event('evt_sealed', { leaf_index: '0', chain_hash: `'hash'` });
+
+  let client: pg.Client;
+
+  beforeAll(async () => {
+    ({ client } = await use(createTestDatabase));
+    for (const good of [TREASURY, WALLET, BALANCE, CURSOR]) await client.query(good);
+    for (const good of [grant('grt_1'), child(), payment('pay_1'), event('evt_1')]) {
+      await client.query(good);
+    }
+    for (const good of [SETTLED, REVOKED, SEALED]) await client.query(good);
+  });
+  afterAll(closeAll);
+
+  /** CHECK constraint or trigger -> statements that break each of its clauses. */
+  const refused: Record<string, string[]> = {
+    treasuries_id_kind: [`INSERT INTO treasuries (id, name) VALUES ('grt_1', 'other')`],
+    wallets_id_kind: [WALLET.replace('wal_1', 'pay_1').replace('0x01', '0x09').replace('0)', '1)')],
+    wallets_status: [`UPDATE wallets SET status = 'lost'`],
+    wallet_balances_bounds: [
+      'UPDATE wallet_balances SET balance = -1',
+      'UPDATE wallet_balances SET reserved = -1',
+    ],
+    grants_budget: [
+      `UPDATE grants SET reserved = -1 WHERE id = 'grt_1'`,
+      `UPDATE grants SET spent = -1 WHERE id = 'grt_1'`,
+      `UPDATE grants SET allocated = -1 WHERE id = 'grt_1'`,
+      `UPDATE grants SET reserved = 101 WHERE id = 'grt_1'`,
+      `UPDATE grants SET reserved = 40, spent = 40, allocated = 21 WHERE id = 'grt_1'`,
+      `UPDATE grants SET budget = -1 WHERE id = 'grt_1'`,
+    ],
+    grants_payments: [
+      `UPDATE grants SET payments = -1 WHERE id = 'grt_1'`,
+      `UPDATE grants SET max_payments = 1, payments = 2 WHERE id = 'grt_1'`,
+    ],
+    grants_id_kind: [grant('trs_1')],
+    grants_path: [
+      grant('grt_2', { path: `ARRAY['grt_2', 'grt_2']` }),
+      grant('grt_2', { path: `ARRAY['grt_1']` }),
+      grant('grt_2', { root_id: `'grt_1'` }),
+      grant('grt_2', { parent_id: `'grt_1'` }),
+      `UPDATE grants SET parent_id = NULL WHERE id = 'grt_child'`,
+      `UPDATE grants SET path = ARRAY['grt_1', 'grt_1'] WHERE id = 'grt_child'`,
+      `UPDATE grants SET parent_id = 'grt_dead' WHERE id = 'grt_child'`,
+    ],
+    grants_status: [
+      `UPDATE grants SET status = 'expired' WHERE id = 'grt_1'`,
+      `UPDATE grants SET status = 'revoked' WHERE id = 'grt_1'`,
+      `UPDATE grants SET revoked_at = now() WHERE id = 'grt_1'`,
+    ],
+    grants_terms: [
+      `UPDATE grants SET max_per_payment = -1 WHERE id = 'grt_1'`,
+      `UPDATE grants SET expires_at = starts_at WHERE id = 'grt_1'`,
+      `UPDATE grants SET delegation_depth = -1 WHERE id = 'grt_1'`,
+      `UPDATE grants SET delegation_depth = 9 WHERE id = 'grt_1'`,
+      `UPDATE grants SET funding = 'borrowed' WHERE id = 'grt_1'`,
+    ],
+    payments_id_kind: [payment('evt_1')],
+    payments_status: [
+      `UPDATE payments SET status = 'lost' WHERE id = 'pay_1'`,
+      `UPDATE payments SET status = 'released' WHERE id = 'pay_1'`,
+      `UPDATE payments SET ended_at = now() WHERE id = 'pay_1'`,
+      `UPDATE payments SET status = 'settled', ended_at = now() WHERE id = 'pay_1'`,
+    ],
+    payments_terms: [
+      payment('pay_2', { amount: '-1' }),
+      payment('pay_2', { valid_after: '-1' }),
+      payment('pay_2', { valid_after: '10' }),
+      payment('pay_2', { nonce: `'0x00'` }),
+      payment('pay_2', { nonce: `'0x' || repeat('A', 64)` }),
+    ],
+    events_id_kind: [event('pay_1')],
+    events_sealed: [event('evt_2', { leaf_index: '1' }), event('evt_2', { chain_hash: `'hash'` })],
+    payments_terminal: [
+      `UPDATE payments SET status = 'authorized', ended_at = NULL WHERE id = 'pay_done'`,
+      `UPDATE payments SET amount = 2 WHERE id = 'pay_done'`,
+      `DELETE FROM payments WHERE id = 'pay_done'`,
+    ],
+    events_no_delete: [`DELETE FROM events WHERE id = 'evt_1'`],
+    events_no_rewrite: [
+      `UPDATE events SET record = '{"other":1}' WHERE id = 'evt_1'`,
+      `UPDATE events SET seq = seq + 100 WHERE id = 'evt_1'`,
+      `UPDATE events SET leaf_index = 7 WHERE id = 'evt_sealed'`,
+    ],
+    grants_revoked: [
+      `UPDATE grants SET status = 'active', revoked_at = NULL WHERE id = 'grt_dead'`,
+    ],
+  };
+
+  const cases = Object.entries(refused).flatMap(([name, statements]) =>
+    statements.map((statement) => ({ name, statement })),
+  );
+
+  it.each(cases)('$name: $statement', async ({ name, statement }) => {
+    const triggers: Record<string, RegExp> = {
+      payments_terminal: /^payment pay_done is settled and cannot change$/,
+      events_no_delete: /^event evt_1 is part of the audit log and cannot change$/,
+      events_no_rewrite: /^event evt_(1|sealed) is part of the audit log and cannot change$/,
+      grants_revoked: /^grant grt_dead is revoked for good$/,
+    };
+    const error = await client.query(statement).then(
+      () => undefined,
+      (failure: pg.DatabaseError) => failure,
+    );
+    const message = triggers[name];
+    if (message) {
+      expect(error).toMatchObject({ code: '23001', message: expect.stringMatching(message) });
+    } else {
+      expect(error).toMatchObject({ code: '23514', constraint: name });
+    }
+  });
+
+  it('nothing that is not tried here', async () => {
+    const { rows } = await client.query<{ name: string }>(
+      `SELECT conname AS name FROM pg_constraint
+       WHERE contype = 'c' AND connamespace = 'public'::regnamespace
+       UNION SELECT tgname FROM pg_trigger WHERE NOT tgisinternal`,
+    );
+    expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(refused).sort());
+  });
+
+  it('nothing that the service does', async () => {
+    await client.query('BEGIN');
+    for (const good of [
+      `UPDATE grants SET reserved = 100 WHERE id = 'grt_1'`,
+      `UPDATE grants SET status = 'suspended' WHERE id = 'grt_1'`,
+      `UPDATE grants SET reserved = 0, spent = 100 WHERE id = 'grt_dead'`,
+      `UPDATE payments SET status = 'released', ended_at = now() WHERE id = 'pay_1'`,
+      `UPDATE events SET leaf_index = 1, chain_hash = 'hash' WHERE id = 'evt_1'`,
+    ]) {
+      expect((await client.query(good)).rowCount).toBe(1);
+    }
+    await client.query('ROLLBACK');
+  });
+});
+
+function insert(table: string, columns: Record<string, string>): string {
+  return `INSERT INTO ${table} (${Object.keys(columns).join(', ')})
+    VALUES (${Object.values(columns).join(', ')})`;
+}

@@ -1,0 +1,48 @@
+// One Postgres for all database specs of a run, with a migrated template that each spec clones.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { register } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+
+export default async function setup() {
+  register('./typescript-hooks.mjs', import.meta.url);
+  const { startEmbeddedPostgres } = await import('../../src/database/embedded-postgres.ts');
+  const { migrate } = await import('../../prisma/migrate.ts');
+
+  const dataDir = await mkdtemp(join(tmpdir(), 'bursar-test-'));
+  let server;
+  const cleanUp = async () => {
+    await server?.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+  // Jest runs the teardown only after a setup that succeeded, and not when it is interrupted.
+  globalThis.cleanUpTestDatabase = cleanUp;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.once(signal, () => cleanUp().finally(() => process.kill(process.pid, signal)));
+  }
+  try {
+    server = await startEmbeddedPostgres({
+      dataDir,
+      // Nothing in here outlives the run; only speed counts. Autovacuum would visit the template, and
+      // a database that somebody is connected to cannot be cloned.
+      postgresFlags: ['fsync=off', 'full_page_writes=off', 'autovacuum=off'].flatMap((flag) => [
+        '-c',
+        flag,
+      ]),
+    });
+    const admin = new pg.Client({ connectionString: server.url });
+    await admin.connect();
+    try {
+      await admin.query('CREATE DATABASE bursar_template');
+      await migrate(server.url.replace(/[^/]*$/, 'bursar_template'));
+    } finally {
+      await admin.end();
+    }
+    // The workers that Jest starts after this inherit it.
+    process.env.TEST_POSTGRES_URL = server.url;
+  } catch (error) {
+    await cleanUp();
+    throw error;
+  }
+}

@@ -55,3 +55,14 @@ export async function serve(app: RequestListener, port = 0): Promise<HttpService
     },
   };
 }
+
+/** Whether a port of 127.0.0.1 could be listened on just now. */
+export async function isFree(port: number): Promise<boolean> {
+  try {
+    const probe = await serve((_request, response) => response.end(), port);
+    await probe.stop();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -95,6 +95,9 @@ const networksSchema = z
     'names a network twice',
   );
 
+/** Not the address it listens on: a token minted by the CLI must hold whatever PORT the service has. */
+const DEFAULT_ISSUER = 'urn:bursar';
+
 /** A test network by default: nobody's real money moves because a variable was forgotten. */
 const DEFAULT_NETWORKS = [{ network: 'eip155:84532', rpcUrls: ['https://sepolia.base.org'] }];
 
@@ -194,7 +197,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     walletMnemonic: env.BURSAR_WALLET_MNEMONIC,
     walletCount: env.BURSAR_WALLET_COUNT,
     maxValiditySeconds: env.BURSAR_MAX_VALIDITY_SECONDS,
-    issuer: env.BURSAR_ISSUER ?? `http://127.0.0.1:${env.PORT}`,
+    issuer: env.BURSAR_ISSUER ?? DEFAULT_ISSUER,
     masterSecret: env.BURSAR_MASTER_SECRET,
     bodyLimitBytes: env.BURSAR_BODY_LIMIT_BYTES,
     logLevel: env.BURSAR_LOG_LEVEL,

@@ -52,16 +52,17 @@ export async function startService(given: Config, logger: Logger): Promise<Servi
     const app = await createApp(config, database, logger);
     opened.push(() => app.close());
     await app.get(Keys).load();
-    await app.get(Wallets).enrol();
+    const wallets = app.get(Wallets);
+    await wallets.enrol();
     await app.init();
     const queues = app.get(Queues);
     opened.push(() => queues.stop());
-    await queues.start();
+    await queues.start(await wallets.mainTreasuryId());
     await app.get(Networks).checkAll();
     await listen(app, config);
     return {
       url: await app.getUrl(),
-      walletAddresses: app.get(Wallets).addresses,
+      walletAddresses: wallets.addresses,
       mintAdminToken: (identity, ttlSeconds) =>
         app.get(Tokens).mintAdminToken(identity, ttlSeconds),
       stop: stopAll,

@@ -380,10 +380,10 @@ describe('the database itself refuses', () => {
   };
 
   const cases = Object.entries(refused).flatMap(([name, statements]) =>
-    statements.map((statement) => ({ name, statement })),
+    statements.map((statement, way) => ({ name, way: way + 1, statement })),
   );
 
-  it.each(cases)('$name: $statement', async ({ name, statement }) => {
+  it.each(cases)('$name, way $way', async ({ name, statement }) => {
     const triggers: Record<string, RegExp> = {
       payments_terminal: /^payment pay_done is settled and cannot change$/,
       events_no_delete: /^event evt_1 is part of the audit log and cannot change$/,

@@ -63,11 +63,15 @@ export class Queues {
     this.#schedules.push({ id, job, payload, everyMs });
   }
 
-  /** Connects the queues and, in a role that works, starts the schedules and workers. */
-  async start(): Promise<void> {
+  /**
+   * Connects the queues and, in a role that works, starts the schedules and workers.
+   *
+   * @param namespace - what is unique to this service's database.
+   */
+  async start(namespace: string): Promise<void> {
     const missing = Object.keys(JOBS).filter((job) => !this.#handlers.has(job as JobName));
     if (missing.length > 0) throw new Error(`jobs without a handler: ${missing.join(', ')}`);
-    const store = await this.openStore();
+    const store = await this.openStore(namespace);
     this.#store = store;
     for (const name of QUEUES) this.#queues.set(name, store.queue(name));
     if (this.config.role === 'api') return;
@@ -107,10 +111,10 @@ export class Queues {
     this.#store?.close();
   }
 
-  private openStore(): Promise<QueueStore> | QueueStore {
+  private openStore(namespace: string): Promise<QueueStore> | QueueStore {
     const { redisUrl, databaseUrl } = this.config;
     const complain = (message: string) => this.#log.warn(message);
-    if (redisUrl !== undefined) return redisStore(redisUrl, complain);
+    if (redisUrl !== undefined) return redisStore(redisUrl, namespace, complain);
     if (databaseUrl === undefined) throw new Error('no database was resolved');
     return postgresStore(databaseUrl, this.database, complain);
   }

@@ -35,14 +35,18 @@ export interface QueueStore {
   close(): void;
 }
 
-/** A curly-braced prefix keeps all keys of the queues in one slot of a Redis cluster. */
-const PREFIX = '{bursar}';
-
 /** Where BullMQ keeps its tables when the queues are on Postgres. */
 const SCHEMA = 'bullmq';
 
-/** Queues on Redis, through ioredis. Redis must not evict (`maxmemory-policy noeviction`). */
-export function redisStore(url: string, complain: Complain): QueueStore {
+/**
+ * Queues on Redis, through ioredis. Redis must not evict (`maxmemory-policy noeviction`).
+ *
+ * @param namespace - what is unique to this service's database: services that share a Redis must
+ *   never take each other's jobs.
+ */
+export function redisStore(url: string, namespace: string, complain: Complain): QueueStore {
+  // The curly braces keep all keys of the queues in one slot of a Redis cluster.
+  const prefix = `{bursar:${namespace}}`;
   const connect = (maxRetriesPerRequest: number | null): Redis => {
     const redis = new Redis(url, { maxRetriesPerRequest });
     redis.on('error', (error) => complain(`Redis: ${error.message}`));
@@ -54,11 +58,11 @@ export function redisStore(url: string, complain: Complain): QueueStore {
   const forWorkers = connect(null);
   return {
     queue: (name) => {
-      const options: QueueOptions = { connection: forQueues, prefix: PREFIX };
+      const options: QueueOptions = { connection: forQueues, prefix };
       return listened(new Queue(name, options), complain);
     },
     worker: (name, run, concurrency) => {
-      const options: WorkerOptions = { connection: forWorkers, prefix: PREFIX, concurrency };
+      const options: WorkerOptions = { connection: forWorkers, prefix, concurrency };
       return listened(new Worker(name, run, options), complain);
     },
     close: () => {

@@ -1,0 +1,76 @@
+import { parseArgs } from 'node:util';
+import { pino } from 'pino';
+import { createLogger } from '../src/ops/logger.js';
+import { isFree } from './ports.js';
+import { runUntilSignalled } from './run.js';
+import { type Stack, startStack } from './stack.js';
+
+/** The service's own default, when it is free. */
+const PREFERRED_PORT = 4020;
+
+const ADMIN_TOKEN_SECONDS = 86_400;
+
+const HELP = `npm run sandbox -- [--json]
+
+Starts the service with everything around it, all local: a chain with a test USDC, a facilitator and a
+paid API. Runs until it is signalled. --json prints one JSON line when ready, for programs.
+DATABASE_URL, REDIS_URL, PORT and BURSAR_DATA_DIR are honoured.
+`;
+
+await runUntilSignalled('sandbox', async (onStop) => {
+  const { values } = parseArgs({
+    options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 'done';
+  }
+  const { DATABASE_URL, REDIS_URL, PORT, BURSAR_DATA_DIR, BURSAR_LOG_LEVEL } = process.env;
+  const stack = await startStack({
+    // Standard output is for the answer; the log goes beside it.
+    logger: createLogger(BURSAR_LOG_LEVEL || 'warn', pino.destination({ dest: 2, sync: true })),
+    dataDir: BURSAR_DATA_DIR || undefined,
+    databaseUrl: DATABASE_URL || undefined,
+    redisUrl: REDIS_URL || undefined,
+    port: PORT ? Number(PORT) : (await isFree(PREFERRED_PORT)) ? PREFERRED_PORT : 0,
+    progress: values.json ? undefined : (what) => process.stdout.write(`starting ${what}\n`),
+  });
+  onStop(() => stack.stop());
+  const adminToken = await stack.service.mintAdminToken(
+    { name: 'sandbox', role: 'admin' },
+    ADMIN_TOKEN_SECONDS,
+  );
+  process.stdout.write(values.json ? `${asJson(stack, adminToken)}\n` : asText(stack, adminToken));
+  return 'running';
+});
+
+function asJson({ service, chain, facilitator, seller, dataDir }: Stack, adminToken: string) {
+  return JSON.stringify({
+    url: service.url,
+    adminToken,
+    chain: { rpcUrl: chain.rpcUrl, chainId: chain.chainId, network: chain.network },
+    token: chain.token.address,
+    facilitatorUrl: facilitator.url,
+    sellerUrl: seller.url,
+    sellerPayTo: seller.payTo,
+    dataDir,
+  });
+}
+
+function asText({ service, chain, facilitator, seller }: Stack, adminToken: string): string {
+  return `
+The sandbox is ready. In another terminal:
+
+  export BURSAR=${service.url}
+  export SELLER=${seller.url}
+  export PAY_TO=${seller.payTo}
+  export ADMIN_TOKEN=${adminToken}
+
+  API         ${service.url}/docs
+  paid API    ${seller.url}/data/7 ($0.01), ${seller.url}/report ($2.50)
+  chain       ${chain.rpcUrl} (${chain.network}), test USDC ${chain.token.address}
+  facilitator ${facilitator.url}
+
+Ctrl-C stops everything and removes what it made.
+`;
+}

@@ -1,0 +1,133 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import type { Logger } from 'pino';
+import { loadConfig } from '../src/config.js';
+import { type Service, startService } from '../src/service.js';
+import { MnemonicSigner } from '../src/treasury/signer.js';
+import { type Chain, startChain } from './chain.js';
+import { type Facilitator, startFacilitator } from './facilitator.js';
+import { type Seller, startSeller } from './seller.js';
+
+/** A public test phrase (BIP-39's own vectors). Never one that holds anything. */
+const TEST_MNEMONIC = 'legal winner thank year wave sausage worth useful legal winner thank yellow';
+
+/** What every wallet of the sandbox holds: 1,000,000 test USDC, in atomic units. */
+export const WALLET_FUNDS = 1_000_000n * 1_000_000n;
+
+/** How many blocks under the head count as final. */
+const FINALITY_BLOCKS = 2;
+
+/** What a stack is started with. */
+export interface StackOptions {
+  readonly logger: Logger;
+  /** Where the service keeps its files; a new temporary folder, removed at the end, when left out. */
+  readonly dataDir?: string | undefined;
+  /** An existing database; the embedded one when left out. */
+  readonly databaseUrl?: string | undefined;
+  /** Queues on Redis; on Postgres when left out. */
+  readonly redisUrl?: string | undefined;
+  /** The service's port; a free one when left out. */
+  readonly port?: number | undefined;
+  /** More of the service's environment, such as `BURSAR_MAX_VALIDITY_SECONDS`. */
+  readonly environment?: Readonly<Record<string, string>> | undefined;
+  /** Hears what is being started, a few words each. */
+  readonly progress?: ((what: string) => void) | undefined;
+}
+
+/** The service with everything around it, all real and all local. */
+export interface Stack {
+  readonly service: Service;
+  readonly chain: Chain;
+  readonly facilitator: Facilitator;
+  readonly seller: Seller;
+  readonly dataDir: string;
+  /** Stops all of it, in the reverse order of starting. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a local chain with a test token, funds the treasury's wallets, and starts a facilitator, a
+ * paid API and the service.
+ *
+ * @throws Error with one line for whatever could not be started; what was started by then is stopped.
+ */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { logger, progress = () => {} } = options;
+  const opened: (() => Promise<unknown>)[] = [];
+  const stop = async () => {
+    for (const close of opened.splice(0).reverse()) await close();
+  };
+  try {
+    const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'bursar-sandbox-')));
+    if (options.dataDir === undefined) {
+      opened.push(() => rm(dataDir, { recursive: true, force: true }));
+    }
+    progress('a local chain with a test USDC');
+    const chain = await startChain();
+    opened.push(() => chain.stop());
+    const config = loadConfig({
+      PORT: String(options.port ?? 0),
+      BURSAR_DATA_DIR: dataDir,
+      BURSAR_WALLET_MNEMONIC: TEST_MNEMONIC,
+      BURSAR_NETWORKS: JSON.stringify([
+        {
+          network: chain.network,
+          rpcUrls: [chain.rpcUrl],
+          finality: { blocks: FINALITY_BLOCKS },
+          pollMs: 500,
+        },
+      ]),
+      ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
+      ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),
+      ...options.environment,
+    });
+    const wallets = new MnemonicSigner(config.walletMnemonic ?? '', config.walletCount).addresses;
+    await Promise.all(
+      wallets.map((wallet) => chain.mintUsdc(wallet as `0x${string}`, WALLET_FUNDS)),
+    );
+    // The service counts on final money only.
+    await chain.mineBlocks(FINALITY_BLOCKS + 1);
+
+    const [facilitatorAccount, sellerAccount] = chain.accounts;
+    if (!facilitatorAccount || !sellerAccount) throw new Error('the chain has no accounts');
+    progress('a facilitator and a paid API');
+    const facilitator = await startFacilitator({
+      rpcUrl: chain.rpcUrl,
+      privateKey: facilitatorAccount.privateKey,
+    });
+    opened.push(() => facilitator.stop());
+    const seller = await startSeller({
+      facilitatorUrl: facilitator.url,
+      payTo: sellerAccount.address,
+    });
+    opened.push(() => seller.stop());
+
+    progress(
+      options.databaseUrl === undefined ? 'an embedded Postgres and the service' : 'the service',
+    );
+    if (options.databaseUrl !== undefined) {
+      await forgetOldChain(options.databaseUrl, chain.network);
+    }
+    const service = await startService(config, logger);
+    opened.push(() => service.stop());
+    return { service, chain, facilitator, seller, dataDir, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** A database that served an earlier sandbox has read a chain that is no more: start from this one. */
+async function forgetOldChain(databaseUrl: string, network: string): Promise<void> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  try {
+    await client.connect();
+    const { rows } = await client.query(`SELECT to_regclass('chain_cursors') AS name`);
+    if (rows[0]?.name)
+      await client.query('DELETE FROM chain_cursors WHERE network = $1', [network]);
+  } finally {
+    await client.end();
+  }
+}

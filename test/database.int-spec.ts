@@ -1,0 +1,274 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { Database, isDatabaseUnavailable } from '../src/database/database.js';
+import {
+  type EmbeddedPostgres,
+  findRunningEmbeddedPostgres,
+  startEmbeddedPostgres,
+} from '../src/database/embedded-postgres.js';
+import { createTestDatabase, type TestDatabase } from './support/database.js';
+
+describe('Database', () => {
+  let test: TestDatabase;
+  let database: Database;
+  let admin: pg.Client;
+  let connectionErrors: Error[];
+
+  beforeAll(async () => {
+    test = await createTestDatabase();
+    admin = new pg.Client({ connectionString: test.url });
+    await admin.connect();
+    await admin.query('CREATE TABLE notes (text text PRIMARY KEY)');
+  });
+  afterAll(async () => {
+    await admin.end();
+    await test.drop();
+  });
+
+  beforeEach(async () => {
+    connectionErrors = [];
+    await admin.query('TRUNCATE notes');
+    database = open();
+  });
+  afterEach(() => database.close());
+
+  const open = (options: ConstructorParameters<typeof Database>[1] = {}): Database =>
+    new Database(test.url, {
+      onConnectionError: (error) => connectionErrors.push(error),
+      ...options,
+    });
+  const notes = async (): Promise<string[]> => {
+    const { rows } = await admin.query<{ text: string }>('SELECT text FROM notes ORDER BY text');
+    return rows.map(({ text }) => text);
+  };
+  const note = (client: pg.Pool | pg.PoolClient, text: string): Promise<unknown> =>
+    client.query('INSERT INTO notes VALUES ($1)', [text]);
+  const pidOf = async (client: pg.Pool | pg.PoolClient): Promise<number> => {
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    return rows[0]?.pid ?? 0;
+  };
+  /** Ends a session and waits until the server has. */
+  const kill = async (pid: number): Promise<void> => {
+    await admin.query('SELECT pg_terminate_backend($1, 10000)', [pid]);
+  };
+  const failureOf = (work: Promise<unknown>): Promise<unknown> =>
+    work.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+
+  describe('transaction', () => {
+    it('commits what the work did and returns what it returned', async () => {
+      const result = await database.transaction(async (tx) => {
+        await note(tx, 'kept');
+        expect(await notes()).toEqual([]);
+        return 42;
+      });
+      expect(result).toBe(42);
+      expect(await notes()).toEqual(['kept']);
+    });
+
+    it('is READ COMMITTED whatever the database’s default', async () => {
+      await admin.query(
+        `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable',
+           current_database()); END $$`,
+      );
+      const { rows } = await database.transaction((tx) => tx.query('SHOW transaction_isolation'));
+      expect(rows).toEqual([{ transaction_isolation: 'read committed' }]);
+    });
+
+    it('rolls back and throws what the work threw', async () => {
+      const failure = new Error('no');
+      const work = database.transaction(async (tx) => {
+        await note(tx, 'undone');
+        throw failure;
+      });
+      await expect(work).rejects.toBe(failure);
+      expect(await notes()).toEqual([]);
+      expect(database.pool).toMatchObject({ totalCount: 1, idleCount: 1 });
+    });
+
+    it('throws when the work ignored a failed statement, as nothing was committed', async () => {
+      const work = database.transaction(async (tx) => {
+        await note(tx, 'lost');
+        await tx.query('SELECT 1 / 0').catch(() => {});
+      });
+      await expect(work).rejects.toThrow('the transaction was rolled back');
+      expect(await notes()).toEqual([]);
+    });
+
+    it('throws the error of a commit that Postgres refuses', async () => {
+      await admin.query(
+        `CREATE TEMP TABLE unused (); CREATE TABLE IF NOT EXISTS late
+           (text text REFERENCES notes DEFERRABLE INITIALLY DEFERRED)`,
+      );
+      const work = database.transaction((tx) => tx.query(`INSERT INTO late VALUES ('nobody')`));
+      await expect(work).rejects.toMatchObject({ code: '23503' });
+      await admin.query('DROP TABLE late');
+      await database.ping();
+    });
+
+    it('fails when its session is killed in a statement; the pool goes on', async () => {
+      const failure = await failureOf(
+        database.transaction(async (tx) => {
+          await note(tx, 'lost');
+          const sleep = failureOf(tx.query('SELECT pg_sleep(60)'));
+          await kill(Number((tx as unknown as { processID: number }).processID));
+          throw await sleep;
+        }),
+      );
+      expect(failure).toMatchObject({ code: '57P01' });
+      expect(isDatabaseUnavailable(failure)).toBe(true);
+      expect(database.pool.totalCount).toBe(0);
+      await database.transaction((tx) => note(tx, 'kept'));
+      expect(await notes()).toEqual(['kept']);
+    });
+
+    it('fails when its session is killed between statements; the pool goes on', async () => {
+      const failure = await failureOf(
+        database.transaction(async (tx) => {
+          const ended = once(tx, 'end');
+          await kill(await pidOf(tx));
+          await ended;
+          await note(tx, 'lost');
+        }),
+      );
+      expect(isDatabaseUnavailable(failure)).toBe(true);
+      expect(database.pool.totalCount).toBe(0);
+      await database.ping();
+      expect(await notes()).toEqual([]);
+    });
+
+    it('keeps the work’s error when the rollback fails', async () => {
+      const failure = new Error('first');
+      const work = database.transaction(async (tx) => {
+        await kill(await pidOf(tx));
+        throw failure;
+      });
+      await expect(work).rejects.toBe(failure);
+      expect(database.pool.totalCount).toBe(0);
+    });
+  });
+
+  it('replaces an idle connection that broke and tells of it', async () => {
+    const pid = await pidOf(database.pool);
+    const removed = once(database.pool, 'remove');
+    await kill(pid);
+    await removed;
+    expect(connectionErrors).toHaveLength(1);
+    expect(await pidOf(database.pool)).not.toBe(pid);
+  });
+
+  it('reads NUMERIC and int8, alone and in arrays, as exact text; writes bigints', async () => {
+    const largest = 10n ** 78n - 1n;
+    const { rows } = await database.pool.query(
+      `SELECT $1::numeric(78,0) AS "numeric", ARRAY[$1, 1]::numeric(78,0)[] AS numerics,
+         $2::int8 AS "int8", ARRAY[$2]::int8[] AS int8s, count(*) AS "count"`,
+      [largest, 2n ** 63n - 1n],
+    );
+    expect(rows).toEqual([
+      {
+        numeric: '9'.repeat(78),
+        numerics: ['9'.repeat(78), '1'],
+        int8: '9223372036854775807',
+        int8s: ['9223372036854775807'],
+        count: '1',
+      },
+    ]);
+  });
+
+  it('has Prisma read the same digits and the same instant over the same pool', async () => {
+    const wide = '9'.repeat(78);
+    // Far from UTC: PrismaPg takes the session's local time for UTC.
+    await admin.query(
+      `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = ''Asia/Tokyo''',
+         current_database()); END $$`,
+    );
+    const createdAt = new Date('2026-11-21T12:34:56.789Z');
+    await database.prisma.treasury.create({ data: { id: 'trs_1', name: 'main', createdAt } });
+    await database.prisma.wallet.create({
+      data: { treasuryId: 'trs_1', id: 'wal_1', address: '0x01', position: 0 },
+    });
+    await database.prisma.walletBalance.create({
+      data: { treasuryId: 'trs_1', walletId: 'wal_1', network: 'n', asset: 'a', balance: wide },
+    });
+    const balance = await database.prisma.walletBalance.findFirstOrThrow();
+    expect(balance.balance.toFixed()).toBe(wide);
+    const treasury = await database.prisma.treasury.findFirstOrThrow();
+    expect(treasury.createdAt).toEqual(createdAt);
+    const { rows } = await database.pool.query(
+      'SELECT balance, created_at FROM wallet_balances, treasuries',
+    );
+    expect(rows).toEqual([{ balance: wide, created_at: createdAt }]);
+    expect(database.pool.totalCount).toBe(1);
+  });
+
+  describe('bounds', () => {
+    it('the time of a statement', async () => {
+      const limited = open({ statementTimeoutMs: 50 });
+      const failure = await failureOf(limited.pool.query('SELECT pg_sleep(60)'));
+      expect(failure).toMatchObject({ code: '57014' });
+      expect(isDatabaseUnavailable(failure)).toBe(true);
+      await limited.close();
+    });
+
+    it('the idle time of a transaction', async () => {
+      const limited = open({ idleInTransactionTimeoutMs: 50 });
+      const failure = await failureOf(
+        limited.transaction(async (tx) => {
+          await once(tx, 'end');
+          await tx.query('SELECT 1');
+        }),
+      );
+      expect(isDatabaseUnavailable(failure)).toBe(true);
+      await limited.close();
+    });
+
+    it('the wait for a connection', async () => {
+      const limited = open({ maxConnections: 1, connectionTimeoutMs: 50 });
+      const failure = await limited.transaction(() => failureOf(limited.ping()));
+      expect(failure).toMatchObject({ message: 'timeout exceeded when trying to connect' });
+      expect(isDatabaseUnavailable(failure)).toBe(true);
+      await limited.close();
+    });
+  });
+
+  it('closes after the work under way, once, and then is unavailable', async () => {
+    const work = database.transaction(async (tx) => {
+      const closed = database.close();
+      await note(tx, 'kept');
+      return closed;
+    });
+    // An async function's result is awaited: return the promise inside something that is not one.
+    await Promise.race([work, database.close()]);
+    expect(await notes()).toEqual(['kept']);
+    await database.close();
+    expect(isDatabaseUnavailable(await failureOf(database.ping()))).toBe(true);
+  });
+
+  it('tells an unavailable database from an error of the request', async () => {
+    const nowhere = new Database('postgresql://nobody@127.0.0.1:1/nowhere');
+    for (const attempt of [nowhere.ping(), nowhere.prisma.treasury.findFirst()]) {
+      expect(isDatabaseUnavailable(await failureOf(attempt))).toBe(true);
+    }
+    await nowhere.close();
+    await note(database.pool, 'once');
+    for (const attempt of [
+      note(database.pool, 'once'),
+      database.pool.query('SELECT nonsense'),
+      database.prisma.grant.findUniqueOrThrow({ where: { treasuryId_id: { treasuryId: '', id: '' } } }),
+      Promise.reject(new Error('other')),
+      Promise.reject(undefined),
+    ]) {
+      expect(isDatabaseUnavailable(await failureOf(attempt))).toBe(false);
+    }
+  });
+});

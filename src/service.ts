@@ -13,6 +13,7 @@ import { startEmbeddedPostgres } from './database/embedded-postgres.js';
 import { NestLogger } from './ops/logger.js';
 import { Queues } from './outbox/queues.js';
 import { resolveSecrets } from './secrets.js';
+import { SettlementService } from './settlement/settlement.service.js';
 import { Networks } from './treasury/networks.js';
 import { Wallets } from './treasury/wallets.js';
 
@@ -58,7 +59,13 @@ export async function startService(given: Config, logger: Logger): Promise<Servi
     const queues = app.get(Queues);
     opened.push(() => queues.stop());
     await queues.start(await wallets.mainTreasuryId());
-    await app.get(Networks).checkAll();
+    const networks = app.get(Networks);
+    await networks.checkAll();
+    if (config.role !== 'api') {
+      // So that a treasury with money can pay from the first request on.
+      const settlement = app.get(SettlementService);
+      await Promise.all(networks.all().map(({ network }) => settlement.read(network)));
+    }
     await listen(app, config);
     return {
       url: await app.getUrl(),

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { type EventEmitter, once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +15,11 @@ import {
   startEmbeddedPostgres,
 } from '../src/database/embedded-postgres.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
+
+/** Unlike `once` of node:events, an 'error' event before it does not end the wait. */
+function emitted(emitter: EventEmitter, event: string): Promise<void> {
+  return new Promise((resolve) => emitter.once(event, () => resolve()));
+}
 
 describe('Database', () => {
   let test: TestDatabase;
@@ -135,7 +140,7 @@ describe('Database', () => {
     it('fails when its session is killed between statements; the pool goes on', async () => {
       const failure = await failureOf(
         database.transaction(async (tx) => {
-          const ended = once(tx, 'end');
+          const ended = emitted(tx, 'end');
           await kill(await pidOf(tx));
           await ended;
           await note(tx, 'lost');
@@ -160,7 +165,7 @@ describe('Database', () => {
 
   it('replaces an idle connection that broke and tells of it', async () => {
     const pid = await pidOf(database.pool);
-    const removed = once(database.pool, 'remove');
+    const removed = emitted(database.pool, 'remove');
     await kill(pid);
     await removed;
     expect(connectionErrors).toHaveLength(1);
@@ -224,7 +229,7 @@ describe('Database', () => {
       const limited = open({ idleInTransactionTimeoutMs: 50 });
       const failure = await failureOf(
         limited.transaction(async (tx) => {
-          await once(tx, 'end');
+          await emitted(tx, 'end');
           await tx.query('SELECT 1');
         }),
       );
@@ -242,13 +247,12 @@ describe('Database', () => {
   });
 
   it('closes after the work under way, once, and then is unavailable', async () => {
-    const work = database.transaction(async (tx) => {
-      const closed = database.close();
+    let closed: Promise<void> | undefined;
+    await database.transaction(async (tx) => {
+      closed = database.close();
       await note(tx, 'kept');
-      return closed;
     });
-    // An async function's result is awaited: return the promise inside something that is not one.
-    await Promise.race([work, database.close()]);
+    await closed;
     expect(await notes()).toEqual(['kept']);
     await database.close();
     expect(isDatabaseUnavailable(await failureOf(database.ping()))).toBe(true);
@@ -256,19 +260,210 @@ describe('Database', () => {
 
   it('tells an unavailable database from an error of the request', async () => {
     const nowhere = new Database('postgresql://nobody@127.0.0.1:1/nowhere');
-    for (const attempt of [nowhere.ping(), nowhere.prisma.treasury.findFirst()]) {
-      expect(isDatabaseUnavailable(await failureOf(attempt))).toBe(true);
+    for (const attempt of [() => nowhere.ping(), () => nowhere.prisma.treasury.findFirst()]) {
+      expect(isDatabaseUnavailable(await failureOf(attempt()))).toBe(true);
     }
     await nowhere.close();
+
     await note(database.pool, 'once');
     for (const attempt of [
-      note(database.pool, 'once'),
-      database.pool.query('SELECT nonsense'),
-      database.prisma.grant.findUniqueOrThrow({ where: { treasuryId_id: { treasuryId: '', id: '' } } }),
-      Promise.reject(new Error('other')),
-      Promise.reject(undefined),
+      () => note(database.pool, 'once'),
+      () => database.pool.query('SELECT nonsense'),
+      () => database.prisma.treasury.findUniqueOrThrow({ where: { id: 'trs_none' } }),
     ]) {
-      expect(isDatabaseUnavailable(await failureOf(attempt))).toBe(false);
+      const failure = await failureOf(attempt());
+      expect(failure).toBeDefined();
+      expect(isDatabaseUnavailable(failure)).toBe(false);
     }
+    for (const other of [new Error('other'), undefined, null, 'text']) {
+      expect(isDatabaseUnavailable(other)).toBe(false);
+    }
+  });
+});
+
+describe('the embedded Postgres', () => {
+  let parent: string;
+  let dataDir: string;
+  let pidFile: string;
+  const servers: EmbeddedPostgres[] = [];
+  const children: ChildProcess[] = [];
+
+  beforeEach(async () => {
+    // As root, this is a directory that the server's user cannot enter.
+    parent = await mkdtemp(join(tmpdir(), 'bursar-embedded-'));
+    dataDir = join(parent, 'data');
+    pidFile = join(dataDir, 'postgres', 'postmaster.pid');
+  });
+  afterEach(async () => {
+    for (const child of children.splice(0)) child.kill('SIGKILL');
+    for (const server of servers.splice(0)) await server.stop();
+    // One that a test's child left behind.
+    if (await findRunningEmbeddedPostgres(dataDir)) await (await start()).stop();
+    await rm(parent, { recursive: true });
+  });
+
+  const start = async (
+    options: Partial<Parameters<typeof startEmbeddedPostgres>[0]> = {},
+  ): Promise<EmbeddedPostgres> => {
+    const server = await startEmbeddedPostgres({ dataDir, ...options });
+    servers.push(server);
+    return server;
+  };
+  const query = async (url: string, sql: string): Promise<Record<string, unknown>[]> => {
+    const client = new pg.Client({ connectionString: url });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      return (await client.query<Record<string, unknown>>(sql)).rows;
+    } finally {
+      await client.end();
+    }
+  };
+  const serverPid = async (): Promise<number> =>
+    Number.parseInt(await readFile(pidFile, 'utf8'), 10);
+
+  /** Runs the server in a process of its own; resolves when it is up. */
+  const startOwner = async (): Promise<{
+    child: ChildProcess;
+    url: string;
+    next(): Promise<string>;
+  }> => {
+    const script = fileURLToPath(new URL('support/embedded-postgres-owner.mjs', import.meta.url));
+    const child = spawn(process.execPath, [script, dataDir], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      // A process group like a terminal's foreground one.
+      detached: true,
+    });
+    children.push(child);
+    const lines = createInterface({ input: child.stdout as Readable })[Symbol.asyncIterator]();
+    const next = async (): Promise<string> => String((await lines.next()).value);
+    return { child, url: await next(), next };
+  };
+
+  it('keeps its data from one start to the next, and its password from others', async () => {
+    const first = await start();
+    await query(first.url, `CREATE TABLE kept AS SELECT 'π' AS value`);
+    expect(new URL(first.url)).toMatchObject({
+      hostname: '127.0.0.1',
+      port: String(first.port),
+      pathname: '/bursar',
+    });
+    await expect(query(first.url.replace(/:[^:@]*@/, ':guess@'), 'SELECT 1')).rejects.toMatchObject(
+      {
+        code: '28P01',
+      },
+    );
+    expect((await stat(join(dataDir, 'postgres.password'))).mode & 0o777).toBe(0o600);
+    await first.stop();
+    await first.stop();
+    expect((await readdir(dataDir)).sort()).toEqual(['postgres', 'postgres.password']);
+
+    const second = await start();
+    expect(await query(second.url, 'SELECT * FROM kept')).toEqual([{ value: 'π' }]);
+  });
+
+  it('is durable, and reachable on this machine’s loopback alone', async () => {
+    const { url } = await start();
+    const names = ['fsync', 'synchronous_commit', 'full_page_writes', 'listen_addresses'];
+    expect(
+      await query(
+        url,
+        `SELECT name, setting FROM pg_settings
+         WHERE name IN ('${names.join(`', '`)}', 'unix_socket_directories') ORDER BY name`,
+      ),
+    ).toEqual([
+      { name: 'fsync', setting: 'on' },
+      { name: 'full_page_writes', setting: 'on' },
+      { name: 'listen_addresses', setting: '127.0.0.1' },
+      { name: 'synchronous_commit', setting: 'on' },
+      { name: 'unix_socket_directories', setting: '' },
+    ]);
+  });
+
+  it('is found while it runs and only then', async () => {
+    expect(await findRunningEmbeddedPostgres(dataDir)).toBeUndefined();
+    const server = await start();
+    expect(await findRunningEmbeddedPostgres(dataDir)).toBe(server.url);
+    await server.stop();
+    expect(await findRunningEmbeddedPostgres(dataDir)).toBeUndefined();
+  });
+
+  it('is one server when two start at once in an empty directory', async () => {
+    const [first, second] = await Promise.all([start(), start()]);
+    expect(first.url).toBe(second.url);
+    expect(await query(first.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect((await readdir(dataDir)).filter((name) => name.includes('init'))).toEqual([]);
+  });
+
+  it('is shared with a second start, which does not stop it', async () => {
+    const owner = await startOwner();
+    const guest = await start();
+    expect(guest.url).toBe(owner.url);
+    await guest.stop();
+    expect(await query(owner.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
+  it('starts after it was killed, whatever its pid file says, and loses nothing', async () => {
+    const first = await start();
+    await query(first.url, 'CREATE TABLE kept AS SELECT 1 AS value');
+    process.kill(await serverPid(), 'SIGKILL');
+    const second = await start();
+    expect(await query(second.url, 'SELECT * FROM kept')).toEqual([{ value: 1 }]);
+
+    // After a restart of the machine or the container, the number may be any process's.
+    await second.stop();
+    await writeFile(pidFile, `${process.pid}\n/elsewhere\n0\n${second.port}\n`);
+    expect(await findRunningEmbeddedPostgres(dataDir)).toBeUndefined();
+    const third = await start();
+    expect(await query(third.url, 'SELECT * FROM kept')).toEqual([{ value: 1 }]);
+  });
+
+  it('outlives a killed owner and is taken over by the next start', async () => {
+    const { child, url } = await startOwner();
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const server = await start();
+    expect(server.url).toBe(url);
+    await server.stop();
+    expect(await findRunningEmbeddedPostgres(dataDir)).toBeUndefined();
+  });
+
+  it('serves its owner until the owner stops it, though Ctrl-C reaches the whole group', async () => {
+    const { child, next } = await startOwner();
+    process.kill(-(child.pid as number), 'SIGINT');
+    expect(await next()).toBe('still there');
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    expect(await findRunningEmbeddedPostgres(dataDir)).toBeUndefined();
+  });
+
+  it('ends when its owner ends without stopping it', async () => {
+    const { child, url } = await startOwner();
+    const client = new pg.Client({ connectionString: url });
+    client.on('error', () => {});
+    await client.connect();
+    const ended = emitted(client, 'end');
+    child.kill('SIGTERM');
+    await ended;
+    // The next start waits for the end of the shutdown.
+    const next = await start();
+    expect(next.url).not.toBe(url);
+    expect(await query(next.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
+  it('leaves nothing behind when it is not to persist', async () => {
+    const server = await start({ persistent: false, postgresFlags: ['-c', 'fsync=off'] });
+    expect(await query(server.url, 'SHOW fsync')).toEqual([{ fsync: 'off' }]);
+    await server.stop();
+    expect(await readdir(dataDir)).toEqual([]);
+  });
+
+  it('says in one line why it does not start', async () => {
+    await expect(start({ postgresFlags: ['-c', 'nonsense=1'] })).rejects.toThrow(
+      /^The embedded Postgres did not start: unrecognized configuration parameter "nonsense"$/,
+    );
+    await rm(join(dataDir, 'postgres.password'));
+    await expect(start()).rejects.toThrow(
+      /^The embedded Postgres in .*\/postgres has lost its password file .*\/postgres.password$/,
+    );
   });
 });

@@ -18,7 +18,12 @@ export class ProblemFilter implements ExceptionFilter {
     const reply = http.getResponse<FastifyReply>();
     const problem = toProblem(error, request);
     const status = PROBLEM_STATUS[problem.code];
-    if (status >= 500) request.log.error({ err: error, code: problem.code }, problem.detail);
+    // A problem was foreseen; anything else is a bug or an outage, and its stack is wanted.
+    if (error instanceof Problem) {
+      if (status >= 500) request.log.warn({ code: problem.code }, problem.detail);
+    } else if (status >= 500) {
+      request.log.error({ err: error, code: problem.code }, problem.detail);
+    }
     if (status === 401) void reply.header('www-authenticate', challenge(problem));
     if (status === 503 || status === 429) {
       const seconds = problem.fields.retryAfterSeconds ?? DEFAULT_RETRY_AFTER_SECONDS;

@@ -1,5 +1,16 @@
 import { Module } from '@nestjs/common';
+import { Database } from '../database/database.js';
 import { Ledger } from './ledger.js';
 
-@Module({ providers: [Ledger], exports: [Ledger] })
+/** The ledger itself knows nothing of Nest; this is its one door into it. */
+@Module({
+  providers: [
+    {
+      provide: Ledger,
+      inject: [Database],
+      useFactory: (database: Database) => new Ledger(database),
+    },
+  ],
+  exports: [Ledger],
+})
 export class LedgerModule {}

@@ -1,4 +1,5 @@
-import { ConfigError, loadConfig } from './config.js';
+import { loadConfig } from './config.js';
+import { failWith } from './ops/exit.js';
 import { createLogger } from './ops/logger.js';
 import { type Service, startService } from './service.js';
 
@@ -31,15 +32,4 @@ async function main(): Promise<void> {
   );
 }
 
-main().catch((error: unknown) => {
-  const lines = error instanceof ConfigError ? error.problems : [messageOf(error)];
-  for (const line of lines) process.stderr.write(`bursar: ${line}\n`);
-  process.exitCode = 1;
-});
-
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ECONNREFUSED') return `cannot connect: ${message}; is it running?`;
-  return message || String(code);
-}
+main().catch(failWith);

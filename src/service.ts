@@ -36,20 +36,12 @@ export interface Service {
  *   around the service. Whatever was started by then is stopped again.
  */
 export async function startService(given: Config, logger: Logger): Promise<Service> {
-  const opened: (() => Promise<void>)[] = [];
-  const stopAll = async () => {
-    for (const close of opened.splice(0).reverse()) await close();
+  const { config, database, close } = await openDatabase(given, logger);
+  const opened = [close];
+  const stop = async () => {
+    for (const each of opened.splice(0).reverse()) await each();
   };
   try {
-    const secrets = await resolveSecrets(given);
-    const config = { ...secrets, databaseUrl: await openDatabaseServer(secrets, logger, opened) };
-    await migrate(config.databaseUrl);
-    const database = new Database(config.databaseUrl, {
-      maxConnections: config.databaseConnections,
-      onConnectionError: (error) => logger.warn({ room: 'database' }, error.message),
-    });
-    opened.push(() => database.close());
-
     const app = await createApp(config, database, logger);
     opened.push(() => app.close());
     await app.get(Keys).load();
@@ -72,26 +64,54 @@ export async function startService(given: Config, logger: Logger): Promise<Servi
       walletAddresses: wallets.addresses,
       mintAdminToken: (identity, ttlSeconds) =>
         app.get(Tokens).mintAdminToken(identity, ttlSeconds),
-      stop: stopAll,
+      stop,
     };
   } catch (error) {
-    await stopAll();
+    await stop();
     throw error;
   }
 }
 
-async function openDatabaseServer(
-  config: Config,
-  logger: Logger,
-  opened: (() => Promise<void>)[],
-): Promise<string> {
-  if (config.databaseUrl !== undefined) return config.databaseUrl;
-  const server = await startEmbeddedPostgres({
-    dataDir: config.dataDir,
-    log: (line) => logger.debug({ room: 'postgres' }, line),
+/** An open, migrated database, and the configuration with everything resolved that it left out. */
+export interface OpenDatabase {
+  readonly config: Config;
+  readonly database: Database;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the configured database, or starts (or joins) the embedded one, and migrates it.
+ *
+ * @throws Error with one line when it cannot be reached or migrated.
+ */
+export async function openDatabase(given: Config, logger: Logger): Promise<OpenDatabase> {
+  const resolved = await resolveSecrets(given);
+  const server =
+    resolved.databaseUrl === undefined
+      ? await startEmbeddedPostgres({
+          dataDir: resolved.dataDir,
+          log: (line) => logger.debug({ room: 'postgres' }, line),
+        })
+      : undefined;
+  const databaseUrl = server?.url ?? resolved.databaseUrl ?? '';
+  try {
+    await migrate(databaseUrl);
+  } catch (error) {
+    await server?.stop();
+    throw error;
+  }
+  const database = new Database(databaseUrl, {
+    maxConnections: resolved.databaseConnections,
+    onConnectionError: (error) => logger.warn({ room: 'database' }, error.message),
   });
-  opened.push(() => server.stop());
-  return server.url;
+  return {
+    config: { ...resolved, databaseUrl },
+    database,
+    close: async () => {
+      await database.close();
+      await server?.stop();
+    },
+  };
 }
 
 async function createApp(

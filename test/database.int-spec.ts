@@ -238,7 +238,7 @@ describe('Database', () => {
     });
 
     it('the wait for a connection', async () => {
-      const limited = open({ maxConnections: 1, connectionTimeoutMs: 50 });
+      const limited = open({ maxConnections: 1, connectionTimeoutMs: 1_000 });
       const failure = await limited.transaction(() => failureOf(limited.ping()));
       expect(failure).toMatchObject({ message: 'timeout exceeded when trying to connect' });
       expect(isDatabaseUnavailable(failure)).toBe(true);

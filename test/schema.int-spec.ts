@@ -329,6 +329,8 @@ describe('the database itself refuses', () => {
     grants_path: [
       grant('grt_2', { path: `ARRAY['grt_2', 'grt_2']` }),
       grant('grt_2', { path: `ARRAY['grt_1']` }),
+      grant('grt_2', { path: 'NULL' }),
+      `UPDATE grants SET path = ARRAY[NULL, 'grt_child'], depth = 1 WHERE id = 'grt_child'`,
       grant('grt_2', { root_id: `'grt_1'` }),
       grant('grt_2', { parent_id: `'grt_1'` }),
       `UPDATE grants SET parent_id = NULL WHERE id = 'grt_child'`,
@@ -365,13 +367,25 @@ describe('the database itself refuses', () => {
     events_sealed: [event('evt_2', { leaf_index: '1' }), event('evt_2', { chain_hash: `'hash'` })],
     payments_terminal: [
       `UPDATE payments SET status = 'authorized', ended_at = NULL WHERE id = 'pay_done'`,
-      `UPDATE payments SET amount = 2 WHERE id = 'pay_done'`,
+      `UPDATE payments SET block_number = 9 WHERE id = 'pay_done'`,
+    ],
+    payments_no_rewrite: [
+      `UPDATE payments SET amount = 2 WHERE id = 'pay_1'`,
+      `UPDATE payments SET nonce = '0x' || repeat('b', 64) WHERE id = 'pay_1'`,
+      `UPDATE payments SET pay_to = '0x99' WHERE id = 'pay_1'`,
+    ],
+    payments_no_delete: [
+      `DELETE FROM payments WHERE id = 'pay_1'`,
       `DELETE FROM payments WHERE id = 'pay_done'`,
     ],
+    payments_no_truncate: ['TRUNCATE payments'],
+    events_no_truncate: ['TRUNCATE events'],
     events_no_delete: [`DELETE FROM events WHERE id = 'evt_1'`],
     events_no_rewrite: [
       `UPDATE events SET record = '{"other":1}' WHERE id = 'evt_1'`,
       `UPDATE events SET seq = seq + 100 WHERE id = 'evt_1'`,
+      `UPDATE events SET kind = 'grant.revoked' WHERE id = 'evt_1'`,
+      `UPDATE events SET actor = 'admin:nobody' WHERE id = 'evt_1'`,
       `UPDATE events SET leaf_index = 7 WHERE id = 'evt_sealed'`,
     ],
     grants_revoked: [
@@ -385,7 +399,11 @@ describe('the database itself refuses', () => {
 
   it.each(cases)('$name, way $way', async ({ name, statement }) => {
     const triggers: Record<string, RegExp> = {
-      payments_terminal: /^payment pay_done is settled and cannot change$/,
+      payments_terminal: /^payment pay_done is settled and cannot change so$/,
+      payments_no_rewrite: /^payment pay_1 is authorized and cannot change so$/,
+      payments_no_delete: /^payment pay_(1|done) is (authorized|settled) and cannot change so$/,
+      payments_no_truncate: /^table payments is a record and cannot be emptied$/,
+      events_no_truncate: /^table events is a record and cannot be emptied$/,
       events_no_delete: /^event evt_1 is part of the audit log and cannot change$/,
       events_no_rewrite: /^event evt_(1|sealed) is part of the audit log and cannot change$/,
       grants_revoked: /^grant grt_dead is revoked for good$/,

@@ -351,8 +351,23 @@ const related = scope.chain((outer) => {
     payTo: part(outer.payTo, payees),
     resources: part(outer.resources, patterns),
   });
-  return inner.map((own) => ({ outer, inner: own }));
+  return inner.chain((own) =>
+    fc.record({
+      outer: fc.constant(outer),
+      inner: fc.constant(own),
+      payments: fc.array(paymentNear(own), { minLength: 10, maxLength: 10 }),
+    }),
+  );
 });
+
+/** A payment of the scope's networks and payees, so that it is often admitted. */
+function paymentNear(own: Required<Scope>) {
+  return fc.record({
+    network: fc.constantFrom('eip155:10', ...own.networks),
+    payTo: fc.constantFrom(ALICE.toLowerCase(), ...own.payTo),
+    resources: fc.array(url.map(resource), { minLength: 1, maxLength: 2 }),
+  });
+}
 
 describe('containment', () => {
   it('never lets a contained pattern admit what the containing one does not', () => {
@@ -401,30 +416,24 @@ describe('containment', () => {
 
   it("never lets a child's scope admit a payment that its parent's does not", () => {
     const seen = { within: 0, admitted: 0, wider: 0 };
-    const payment = fc.record({
-      network: fc.constantFrom('eip155:1', 'eip155:8453', 'eip155:84532', 'eip155:10'),
-      payTo: fc.constantFrom(ALICE, BOB, ALICE.toLowerCase()),
-      resources: fc.array(url.map(resource), { minLength: 1, maxLength: 2 }),
-    });
-    const payments = fc.array(payment, { minLength: 10, maxLength: 10 });
     fc.assert(
-      fc.property(related, payments, ({ outer, inner }, asked) => {
+      fc.property(related, ({ outer, inner, payments }) => {
         if (scopeExceeds(outer, inner)) {
           seen.wider += 1;
           return;
         }
         seen.within += 1;
-        for (const each of asked) {
+        for (const each of payments) {
           if (scopeRefuses(inner, each)) continue;
           seen.admitted += 1;
           expect(scopeRefuses(outer, each)).toBeUndefined();
         }
       }),
-      { numRuns: 5_000 },
+      { numRuns: 4_000 },
     );
     expect(seen.within).toBeGreaterThan(500);
     expect(seen.wider).toBeGreaterThan(500);
-    expect(seen.admitted).toBeGreaterThan(500);
+    expect(seen.admitted).toBeGreaterThan(200);
   });
 });
 

@@ -34,7 +34,8 @@ export class GrantsController {
     @Headers('idempotency-key') key: string | undefined,
     @RequestId() requestId: string,
   ) {
-    return this.grants.mint(caller, body, key && parseIdempotencyKey(key), requestId);
+    const mintKey = key === undefined ? undefined : parseIdempotencyKey(key);
+    return this.grants.mint(caller, body, mintKey, requestId);
   }
 
   @Get()

@@ -229,15 +229,17 @@ ALTER TABLE "grants" ADD CONSTRAINT "grants_payments" CHECK (
   "payments" >= 0 AND ("max_payments" IS NULL OR "payments" <= "max_payments")
 );
 ALTER TABLE "grants" ADD CONSTRAINT "grants_id_kind" CHECK ("id" LIKE 'grt\_%');
-ALTER TABLE "grants" ADD CONSTRAINT "grants_path" CHECK (
+-- IS TRUE: a path that holds a NULL would make the whole unknown, and a CHECK lets the unknown pass.
+ALTER TABLE "grants" ADD CONSTRAINT "grants_path" CHECK ((
   cardinality("path") = "depth" + 1 AND "path"[1] = "root_id" AND "path"["depth" + 1] = "id"
   AND ("parent_id" IS NULL) = ("depth" = 0) AND ("depth" = 0 OR "path"["depth"] = "parent_id")
-);
+  AND array_position("path", NULL) IS NULL
+) IS TRUE);
 ALTER TABLE "grants" ADD CONSTRAINT "grants_status" CHECK (
   "status" IN ('active', 'suspended', 'revoked') AND ("status" = 'revoked') = ("revoked_at" IS NOT NULL)
 );
 ALTER TABLE "grants" ADD CONSTRAINT "grants_terms" CHECK (
-  "max_per_payment" >= 0 AND "max_payments" >= 0 AND "expires_at" > "starts_at"
+  "max_per_payment" >= 0 AND "expires_at" > "starts_at"
   AND "delegation_depth" BETWEEN 0 AND 8 AND "funding" IN ('shared', 'reserved')
 );
 
@@ -254,14 +256,21 @@ ALTER TABLE "payments" ADD CONSTRAINT "payments_terms" CHECK (
 ALTER TABLE "events" ADD CONSTRAINT "events_id_kind" CHECK ("id" LIKE 'evt\_%');
 ALTER TABLE "events" ADD CONSTRAINT "events_sealed" CHECK (("leaf_index" IS NULL) = ("chain_hash" IS NULL));
 
--- I8: terminal states never change, and the log only grows. Enforced here because no query of the
--- service has a reason to try.
-CREATE FUNCTION "payments_terminal"() RETURNS trigger LANGUAGE plpgsql AS $$
+-- I8: what was signed never changes, terminal states are terminal, and the log only grows. Enforced here
+-- because no query of the service has a reason to try.
+CREATE FUNCTION "payments_fixed"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  RAISE EXCEPTION 'payment % is % and cannot change', OLD."id", OLD."status" USING ERRCODE = 'restrict_violation';
+  RAISE EXCEPTION 'payment % is % and cannot change so', OLD."id", OLD."status" USING ERRCODE = 'restrict_violation';
 END $$;
-CREATE TRIGGER "payments_terminal" BEFORE UPDATE OR DELETE ON "payments"
-  FOR EACH ROW WHEN (OLD."status" <> 'authorized') EXECUTE FUNCTION "payments_terminal"();
+CREATE TRIGGER "payments_terminal" BEFORE UPDATE ON "payments"
+  FOR EACH ROW WHEN (OLD."status" <> 'authorized') EXECUTE FUNCTION "payments_fixed"();
+CREATE TRIGGER "payments_no_rewrite" BEFORE UPDATE ON "payments"
+  FOR EACH ROW WHEN (
+    to_jsonb(OLD) - ARRAY['status', 'transaction', 'block_number', 'ended_at']
+      <> to_jsonb(NEW) - ARRAY['status', 'transaction', 'block_number', 'ended_at']
+  ) EXECUTE FUNCTION "payments_fixed"();
+CREATE TRIGGER "payments_no_delete" BEFORE DELETE ON "payments"
+  FOR EACH ROW EXECUTE FUNCTION "payments_fixed"();
 
 CREATE FUNCTION "events_append_only"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -270,8 +279,19 @@ END $$;
 CREATE TRIGGER "events_no_delete" BEFORE DELETE ON "events"
   FOR EACH ROW EXECUTE FUNCTION "events_append_only"();
 CREATE TRIGGER "events_no_rewrite" BEFORE UPDATE ON "events"
-  FOR EACH ROW WHEN (OLD."leaf_index" IS NOT NULL OR OLD."record" <> NEW."record" OR OLD."seq" <> NEW."seq")
-  EXECUTE FUNCTION "events_append_only"();
+  FOR EACH ROW WHEN (
+    OLD."leaf_index" IS NOT NULL
+    OR to_jsonb(OLD) - ARRAY['leaf_index', 'chain_hash'] <> to_jsonb(NEW) - ARRAY['leaf_index', 'chain_hash']
+  ) EXECUTE FUNCTION "events_append_only"();
+
+CREATE FUNCTION "never_truncated"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'table % is a record and cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER "payments_no_truncate" BEFORE TRUNCATE ON "payments"
+  FOR EACH STATEMENT EXECUTE FUNCTION "never_truncated"();
+CREATE TRIGGER "events_no_truncate" BEFORE TRUNCATE ON "events"
+  FOR EACH STATEMENT EXECUTE FUNCTION "never_truncated"();
 
 -- Revocation is final: no statement can bring a grant back.
 CREATE FUNCTION "grants_revoked"() RETURNS trigger LANGUAGE plpgsql AS $$

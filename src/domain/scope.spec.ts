@@ -360,12 +360,14 @@ const related = scope.chain((outer) => {
   );
 });
 
-/** A payment of the scope's networks and payees, so that it is often admitted. */
+/** A payment by the scope's own entries, so that it is often admitted. */
 function paymentNear(own: Required<Scope>) {
+  const matching = own.resources.map((text) => text.replace('*.', 'a.').replace(/\*$/, 'x'));
+  const asked = fc.oneof(url, fc.constantFrom('https://a.example/', ...matching));
   return fc.record({
     network: fc.constantFrom('eip155:10', ...own.networks),
     payTo: fc.constantFrom(ALICE.toLowerCase(), ...own.payTo),
-    resources: fc.array(url.map(resource), { minLength: 1, maxLength: 2 }),
+    resources: fc.array(asked.map(resource), { minLength: 1, maxLength: 2 }),
   });
 }
 
@@ -429,7 +431,7 @@ describe('containment', () => {
           expect(scopeRefuses(outer, each)).toBeUndefined();
         }
       }),
-      { numRuns: 4_000 },
+      { numRuns: 2_000 },
     );
     expect(seen.within).toBeGreaterThan(500);
     expect(seen.wider).toBeGreaterThan(500);

@@ -14,6 +14,12 @@ import {
 /** How many finished jobs are kept to look at. The truth is in Postgres; these are only traces. */
 const RETENTION = { removeOnComplete: { count: 100 }, removeOnFail: { count: 1_000 } } as const;
 
+/** How often a worker looks whether its schedules are still there, in milliseconds. */
+const REPLAN_MS = 5_000;
+
+/** A schedule this late has lost its next job, in milliseconds. */
+const OVERDUE_MS = 15_000;
+
 /** How long closing may wait for running jobs and connections, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 10_000;
 
@@ -38,6 +44,7 @@ export class Queues {
   readonly #queues = new Map<QueueName, StoredQueue>();
   readonly #workers: StoredWorker[] = [];
   #store: QueueStore | undefined;
+  #replan: NodeJS.Timeout | undefined;
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -76,6 +83,7 @@ export class Queues {
     for (const name of QUEUES) this.#queues.set(name, store.queue(name));
     if (this.config.role === 'api') return;
     for (const name of QUEUES) {
+      await this.dropOldSchedules(name);
       await this.plan(name);
       const concurrency = Math.max(
         1,
@@ -83,6 +91,7 @@ export class Queues {
       );
       this.#workers.push(store.worker(name, (job) => this.run(job), concurrency));
     }
+    this.#replan = setTimeout(() => void this.planAgain(), REPLAN_MS).unref();
   }
 
   /** Rings a job's bell. With an id, a bell that already rings is not rung twice. */
@@ -104,6 +113,8 @@ export class Queues {
 
   /** Lets running jobs finish, within a bound, then closes everything. */
   async stop(): Promise<void> {
+    clearTimeout(this.#replan);
+    this.#replan = undefined;
     const closing = (all: Iterable<StoredQueue | StoredWorker>) =>
       within(Promise.allSettled([...all].map((each) => each.close())), CLOSE_TIMEOUT_MS);
     await closing(this.#workers);
@@ -119,17 +130,36 @@ export class Queues {
     return postgresStore(databaseUrl, this.database, complain);
   }
 
-  /** Makes a queue's schedules what this configuration says, dropping those of an earlier one. */
+  /** Drops the schedules of an earlier configuration, such as of a network that is gone. */
+  private async dropOldSchedules(name: QueueName): Promise<void> {
+    const queue = this.queue(name);
+    for (const { key } of await queue.getJobSchedulers()) {
+      if (!this.#schedules.some(({ id }) => id === key)) await queue.removeJobScheduler(key);
+    }
+  }
+
+  /** Makes the schedules that are missing, changed or stuck; a good one keeps its next time. */
   private async plan(name: QueueName): Promise<void> {
     const queue = this.queue(name);
-    const wanted = this.#schedules.filter(({ job }) => queueOf(job) === name);
-    for (const { key } of await queue.getJobSchedulers()) {
-      if (!wanted.some(({ id }) => id === key)) await queue.removeJobScheduler(key);
-    }
-    for (const { id, job, payload, everyMs } of wanted) {
+    const present = new Map((await queue.getJobSchedulers()).map((each) => [each.key, each]));
+    for (const { id, job, payload, everyMs } of this.#schedules) {
+      if (queueOf(job) !== name) continue;
+      const found = present.get(id);
+      const isStuck = (found?.next ?? 0) < Date.now() - everyMs - OVERDUE_MS;
+      if (found && Number(found.every) === everyMs && !isStuck) continue;
       const template = { name: job, data: payload, opts: RETENTION };
       await queue.upsertJobScheduler(id, { every: everyMs }, template);
     }
+  }
+
+  /** A store that was wiped has lost the schedules, and with them the sweeps: they are made anew. */
+  private async planAgain(): Promise<void> {
+    try {
+      for (const name of QUEUES) await this.plan(name);
+    } catch (error) {
+      this.#log.warn(`the schedules could not be checked: ${messageOf(error)}`);
+    }
+    this.#replan?.refresh();
   }
 
   private async run(job: Job): Promise<void> {
@@ -139,7 +169,7 @@ export class Queues {
       if (!handler) throw new Error('no such job');
       await handler(JOBS[name].payload.parse(job.data));
     } catch (error) {
-      this.#log.error(`job ${job.name}: ${error instanceof Error ? error.message : error}`);
+      this.#log.error(`job ${job.name}: ${messageOf(error)}`);
       throw error;
     }
   }
@@ -153,6 +183,10 @@ export class Queues {
 
 function queueOf(job: JobName): QueueName {
   return JOBS[job].queue;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function within(work: Promise<unknown>, milliseconds: number): Promise<void> {

@@ -50,11 +50,14 @@ interface LogEvent extends Json {
 const say = (text: string) => process.stdout.write(`${text}\n`);
 const fact = (text: string) => say(`     ${text}`);
 
+/** Aborted by Ctrl-C: the story ends at its next step. */
+let signal: AbortSignal | undefined;
 let current = 'starting';
 let stepNumber = 0;
 
 /** One step of the story. Whatever it throws is the step that failed. */
 async function step<T>(title: string, work: () => Promise<T>): Promise<T> {
+  signal?.throwIfAborted();
   stepNumber += 1;
   current = `step ${stepNumber}, "${title}"`;
   say(`\n ${String(stepNumber).padStart(2)}. ${title}`);
@@ -361,18 +364,22 @@ async function until<T>(what: string, probe: () => Promise<T | undefined>): Prom
   while (Date.now() < giveUpAt) {
     const found = await probe();
     if (found !== undefined) return found;
-    await delay(POLL_MS);
+    await delay(POLL_MS, undefined, { signal });
   }
   throw new Error(`waited ${SETTLE_TIMEOUT_MS / 1000} s for ${what}`);
 }
 
 const startedAt = Date.now();
-await runUntilSignalled('demo', async (onStop) => {
+await runUntilSignalled('demo', async (onStop, stopped) => {
+  signal = stopped;
   say('Bursar, end to end. Everything here is real and local; the money is a test token.\n');
   try {
     const stack = await startStack({
       logger: createLogger('error', pino.destination({ dest: 2, sync: true })),
-      progress: (what) => say(`   starting ${what}`),
+      progress: (what) => {
+        stopped.throwIfAborted();
+        say(`   starting ${what}`);
+      },
     });
     onStop(() => stack.stop());
     await main(stack, onStop);

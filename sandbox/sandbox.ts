@@ -17,7 +17,7 @@ paid API. Runs until it is signalled. --json prints one JSON line when ready, fo
 DATABASE_URL, REDIS_URL, PORT and BURSAR_DATA_DIR are honoured.
 `;
 
-await runUntilSignalled('sandbox', async (onStop) => {
+await runUntilSignalled('sandbox', async (onStop, stopped) => {
   const { values } = parseArgs({
     options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
   });
@@ -33,7 +33,10 @@ await runUntilSignalled('sandbox', async (onStop) => {
     databaseUrl: DATABASE_URL || undefined,
     redisUrl: REDIS_URL || undefined,
     port: PORT ? Number(PORT) : (await isFree(PREFERRED_PORT)) ? PREFERRED_PORT : 0,
-    progress: values.json ? undefined : (what) => process.stdout.write(`starting ${what}\n`),
+    progress: (what) => {
+      stopped.throwIfAborted();
+      if (!values.json) process.stdout.write(`starting ${what}\n`);
+    },
   });
   onStop(() => stack.stop());
   const adminToken = await stack.service.mintAdminToken(

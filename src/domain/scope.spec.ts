@@ -360,10 +360,17 @@ const related = scope.chain((outer) => {
   );
 });
 
+/** A URL that a pattern admits. */
+function matching(text: string): string {
+  return text.replace('*.', 'a.').replace(/\*$/, 'x');
+}
+
 /** A payment by the scope's own entries, so that it is often admitted. */
 function paymentNear(own: Required<Scope>) {
-  const matching = own.resources.map((text) => text.replace('*.', 'a.').replace(/\*$/, 'x'));
-  const asked = fc.oneof(url, fc.constantFrom('https://a.example/', ...matching));
+  const asked = fc.oneof(
+    url,
+    fc.constantFrom('https://a.example/', ...own.resources.map(matching)),
+  );
   return fc.record({
     network: fc.constantFrom('eip155:10', ...own.networks),
     payTo: fc.constantFrom(ALICE.toLowerCase(), ...own.payTo),
@@ -381,7 +388,7 @@ describe('containment', () => {
         if (!patternContains(outer, inner)) return;
         seen.contained += 1;
         if (!patternContains(inner, outer)) seen.strict += 1;
-        for (const each of urls.map(resource)) {
+        for (const each of [matching(b), ...urls].map(resource)) {
           if (!patternAdmits(inner, each)) continue;
           seen.admitted += 1;
           expect(patternAdmits(outer, each)).toBe(true);
@@ -392,7 +399,7 @@ describe('containment', () => {
     // The generators really meet: a property over nothing would hold of any code.
     expect(seen.contained).toBeGreaterThan(100);
     expect(seen.strict).toBeGreaterThan(50);
-    expect(seen.admitted).toBeGreaterThan(20);
+    expect(seen.admitted).toBeGreaterThan(100);
   });
 
   it('is exact: a pattern that is not contained admits something the other does not', () => {
@@ -434,8 +441,8 @@ describe('containment', () => {
       { numRuns: 2_000 },
     );
     expect(seen.within).toBeGreaterThan(500);
-    expect(seen.wider).toBeGreaterThan(500);
-    expect(seen.admitted).toBeGreaterThan(200);
+    expect(seen.wider).toBeGreaterThan(100);
+    expect(seen.admitted).toBeGreaterThan(50);
   });
 });
 

@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { DEFAULT_ASSETS } from '@x402/evm';
 import { getAddress, isAddress } from 'viem';
-import { english, mnemonicToAccount } from 'viem/accounts';
+import { english } from 'viem/accounts';
 import { z } from 'zod';
 import { CURRENCIES } from './domain/money.js';
 import type { Asset, Network } from './domain/network.js';
@@ -207,7 +208,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
 function readNetworks(text: string | undefined): Network[] {
   let json: unknown = DEFAULT_NETWORKS;
   if (text !== undefined) {
-    const inline = text.trimStart().startsWith('[');
+    const inline = /^\s*[[{]/.test(text);
     if (!inline && !existsSync(text)) {
       throw new Error(`no file at "${text}"; give a JSON array or the path of a file holding one`);
     }
@@ -244,11 +245,14 @@ function defaultAssets(network: string): Asset[] {
     }));
 }
 
+/** BIP-39: 12 or 24 words of the English list, of which the last bits are a checksum of the others. */
 function isMnemonic(phrase: string): boolean {
-  try {
-    mnemonicToAccount(phrase);
-    return phrase.split(' ').every((word) => english.includes(word));
-  } catch {
-    return false;
-  }
+  const places = phrase.split(' ').map((word) => english.indexOf(word));
+  if (![12, 24].includes(places.length) || places.includes(-1)) return false;
+  const bits = places.map((place) => place.toString(2).padStart(11, '0')).join('');
+  const checksumBits = places.length / 3;
+  const entropy = BigInt(`0b${bits.slice(0, -checksumBits)}`);
+  const bytes = Buffer.from(entropy.toString(16).padStart(checksumBits * 8, '0'), 'hex');
+  const [first = 0] = createHash('sha256').update(bytes).digest();
+  return bits.endsWith(first.toString(2).padStart(8, '0').slice(0, checksumBits));
 }

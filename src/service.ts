@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { migrate } from '../prisma/migrate.js';
 import { Keys } from './access/keys.js';
@@ -10,6 +11,7 @@ import { AppModule } from './app.module.js';
 import type { Config } from './config.js';
 import { Database } from './database/database.js';
 import { startEmbeddedPostgres } from './database/embedded-postgres.js';
+import { PROBLEM_MEDIA_TYPE, problemBody } from './http/problem.js';
 import { NestLogger } from './ops/logger.js';
 import { Queues } from './outbox/queues.js';
 import { resolveSecrets } from './secrets.js';
@@ -126,11 +128,28 @@ async function createApp(
     // Stopping answers what is under way and no more; a client that dawdles is cut off.
     forceCloseConnections: 'idle',
     requestTimeout: 30_000,
+    // What the router refuses before any route is found, such as a malformed escape in the path.
+    frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) => {
+      const body = problemBody('invalid_request', error.message);
+      void reply.status(body.status).type(PROBLEM_MEDIA_TYPE).send(body);
+    },
+  });
+  const fastify = adapter.getInstance();
+  // Bodies are JSON and nothing else: neither Fastify's plain text nor Nest's forms (bodyParser).
+  fastify.removeContentTypeParser('text/plain');
+  // A connection that is in use when the stop begins would be kept alive after its answer, and the
+  // stop with it: only those that are idle at that moment are closed.
+  let isClosing = false;
+  fastify.addHook('preClose', async () => {
+    isClosing = true;
+  });
+  fastify.addHook('onSend', async (_request, reply) => {
+    if (isClosing) void reply.header('connection', 'close');
   });
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.of(config, database),
     adapter,
-    { logger: new NestLogger(logger), abortOnError: false },
+    { logger: new NestLogger(logger), abortOnError: false, bodyParser: false },
   );
   const document = SwaggerModule.createDocument(
     app,

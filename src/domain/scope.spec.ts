@@ -87,6 +87,14 @@ describe('parseResource', () => {
     );
   });
 
+  it('goes on reading a unicode host after a hundred thousand URLs', () => {
+    let unread = 0;
+    for (let count = 0; count < 100_000; count += 1) {
+      if (!parseResource('https://b\u00fccher.example/')) unread += 1;
+    }
+    expect(unread).toBe(0);
+  });
+
   it('writes escapes of reserved characters and of UTF-8 in one way', () => {
     expect(resource('https://a.example/%c3%a9%3f')).toEqual(
       resource('https://a.example/\u00e9%3F'),

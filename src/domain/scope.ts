@@ -55,8 +55,8 @@ const MAX_URL_LENGTH = 2048;
  *   userinfo, which has no place in a resource's identity.
  */
 export function parseResource(text: string): Resource | undefined {
-  if (text.length > MAX_URL_LENGTH || !URL.canParse(text)) return undefined;
-  const url = new URL(text);
+  const url = text.length > MAX_URL_LENGTH ? undefined : parseUrl(text);
+  if (!url) return undefined;
   const defaultPort = DEFAULT_PORTS[url.protocol];
   if (defaultPort === undefined || url.username !== '' || url.password !== '') return undefined;
   const { path, unambiguous } = normalisePath(url.pathname);
@@ -189,6 +189,15 @@ function includesAddress(addresses: readonly string[], wanted: string): boolean 
 function withoutLeftmostLabel(host: string): string | undefined {
   const dot = host.indexOf('.');
   return dot > 0 ? host.slice(dot + 1) : undefined;
+}
+
+function parseUrl(text: string): URL | undefined {
+  // Not URL.canParse: Node 20's, once it is hot, says no to valid URLs with Latin-1 letters.
+  try {
+    return new URL(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function normalisePath(pathname: string): { path: string; unambiguous: boolean } {

@@ -95,7 +95,7 @@ export function parsePaymentRequired(input: unknown): PaymentTerms {
       offers.push(Object.freeze(parseOffer(entry, index, version, raw.resource?.url)));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      unusable.push({ index, code: error.code, detail: error.detail });
+      unusable.push(Object.freeze({ index, code: error.code, detail: error.detail }));
     }
   });
   return Object.freeze({
@@ -118,7 +118,7 @@ function parseOffer(
   if (scheme !== 'exact') {
     throw new Problem(
       'scheme_not_supported',
-      `${at}: scheme "${scheme}" is not supported, exact is`,
+      `${at}: scheme ${shown(scheme)} is not supported, exact is`,
     );
   }
   const method = (entry.extra as { assetTransferMethod?: unknown } | null | undefined)
@@ -126,7 +126,7 @@ function parseOffer(
   if (method !== undefined && method !== 'eip3009') {
     throw new Problem(
       'scheme_not_supported',
-      `${at}: exact by "${String(method)}" is not supported, by eip3009 is`,
+      `${at}: exact by ${shown(method)} is not supported, by eip3009 is`,
     );
   }
   const amountField = version === 2 ? 'amount' : 'maxAmountRequired';
@@ -169,7 +169,7 @@ function caip2(network: string, version: 1 | 2, at: string): string {
   }
   throw new Problem(
     'network_not_supported',
-    `${at}: network "${network.slice(0, 64)}" is not an EVM network of x402 v${version}`,
+    `${at}: network ${shown(network)} is not an EVM network of x402 v${version}`,
   );
 }
 
@@ -195,16 +195,30 @@ function decodeHeader(value: string): unknown {
   }
 }
 
-/** Bounds the depth, and refuses keys that mean something to JavaScript rather than to the protocol. */
+/**
+ * Bounds the depth, and refuses keys that mean something to JavaScript rather than to the protocol,
+ * and text that cannot be stored or hashed: NUL (Postgres has none), lone surrogates (UTF-8 has none).
+ */
 function refuseUnsafe(value: unknown, depth: number): void {
+  if (typeof value === 'string' && (value.includes('\u0000') || !value.isWellFormed())) {
+    throw invalid('holds text that is not well-formed Unicode without NUL');
+  }
   if (typeof value !== 'object' || value === null) return;
   if (depth > LIMITS.depth) throw invalid(`is nested deeper than ${LIMITS.depth} levels`);
   for (const key of Object.keys(value)) {
     if (key === '__proto__' || key === 'constructor' || key === 'prototype') {
       throw invalid(`has a member named "${key}"`);
     }
+    refuseUnsafe(key, depth);
     refuseUnsafe((value as Record<string, unknown>)[key], depth + 1);
   }
+}
+
+/** A seller's text as an error shows it: short, and only ever text. */
+function shown(value: unknown): string {
+  return typeof value === 'string'
+    ? `"${value.slice(0, 64).toWellFormed()}"`
+    : `of type ${typeof value}`;
 }
 
 function invalid(what: string): Problem {

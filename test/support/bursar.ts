@@ -76,15 +76,21 @@ export async function rpc<T>(rpcUrl: string, method: string, params: unknown[] =
 }
 
 /**
- * Starts one more process's worth of the service on a stack's database, data directory and chain: a
- * replica. It answers requests and leaves the work to the stack's own.
+ * Starts one more process's worth of the service on a stack's database, data directory and chain.
+ *
+ * @param role - `api` answers requests and leaves the work to the stack's own, `all` works too.
  */
-export function startReplica(stack: TestStack): Promise<Service> {
+export function startReplica(
+  stack: TestStack,
+  role: 'api' | 'all' = 'api',
+  redisUrl?: string,
+): Promise<Service> {
   const { chain, dataDir, databaseUrl } = stack;
   return startService(
     loadConfig({
       PORT: '0',
-      BURSAR_ROLE: 'api',
+      BURSAR_ROLE: role,
+      ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
       DATABASE_URL: databaseUrl,
       BURSAR_DATA_DIR: dataDir,
       BURSAR_WALLET_MNEMONIC: STACK_MNEMONIC,

@@ -1,0 +1,335 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { ConfigError, loadConfig } from './config.js';
+
+const PHRASE = 'test test test test test test test test test test test junk';
+const TOKEN = '0x036CbD53842c5426634e7929541eC2318f3dCF7e';
+const RPC = ['http://127.0.0.1:8545'];
+
+/** The problems of an environment, as a user reads them: one line each. */
+function problemsOf(environment: NodeJS.ProcessEnv): string[] {
+  try {
+    loadConfig(environment);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    expect(error.message).toBe(error.problems.join('\n'));
+    return [...error.problems];
+  }
+  throw new Error('it was accepted');
+}
+
+function networksOf(networks: unknown) {
+  return loadConfig({ BURSAR_NETWORKS: JSON.stringify(networks) }).networks;
+}
+
+function networksProblem(networks: unknown): string {
+  const text = typeof networks === 'string' ? networks : JSON.stringify(networks);
+  const [problem, ...others] = problemsOf({ BURSAR_NETWORKS: text });
+  expect(others).toEqual([]);
+  expect(problem).toMatch(/^BURSAR_NETWORKS: /);
+  return problem ?? '';
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'bursar-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+describe('loadConfig', () => {
+  it('needs nothing: it starts on this machine only, on a test network', () => {
+    expect(loadConfig({})).toEqual({
+      host: '127.0.0.1',
+      port: 4020,
+      role: 'all',
+      databaseUrl: undefined,
+      databaseConnections: 10,
+      redisUrl: undefined,
+      dataDir: resolve('.bursar'),
+      networks: [
+        {
+          network: 'eip155:84532',
+          chainId: 84_532,
+          rpcUrls: ['https://sepolia.base.org'],
+          finality: 'finalized',
+          pollMs: 2_000,
+          assets: [{ currency: 'USDC', address: TOKEN, decimals: 6, name: 'USDC', version: '2' }],
+        },
+      ],
+      walletMnemonic: undefined,
+      walletCount: 4,
+      maxValiditySeconds: 120,
+      issuer: 'urn:bursar',
+      masterSecret: undefined,
+      bodyLimitBytes: 65_536,
+      logLevel: 'info',
+    });
+  });
+
+  it('takes every variable', () => {
+    expect(
+      loadConfig({
+        PORT: '0',
+        BURSAR_HOST: '0.0.0.0',
+        BURSAR_ROLE: 'worker',
+        DATABASE_URL: 'postgresql://bursar@db/bursar',
+        BURSAR_DATABASE_CONNECTIONS: '2',
+        REDIS_URL: 'rediss://cache:6380',
+        BURSAR_DATA_DIR: '/var/lib/bursar',
+        BURSAR_NETWORKS: JSON.stringify([{ network: 'eip155:8453', rpcUrls: RPC }]),
+        BURSAR_WALLET_MNEMONIC: PHRASE,
+        BURSAR_WALLET_COUNT: '256',
+        BURSAR_MAX_VALIDITY_SECONDS: '300',
+        BURSAR_ISSUER: 'https://bursar.example.com',
+        BURSAR_MASTER_SECRET: 's'.repeat(32),
+        BURSAR_BODY_LIMIT_BYTES: '1024',
+        BURSAR_LOG_LEVEL: 'silent',
+      }),
+    ).toMatchObject({
+      host: '0.0.0.0',
+      port: 0,
+      role: 'worker',
+      databaseUrl: 'postgresql://bursar@db/bursar',
+      databaseConnections: 2,
+      redisUrl: 'rediss://cache:6380',
+      dataDir: '/var/lib/bursar',
+      networks: [{ network: 'eip155:8453', chainId: 8_453, assets: [{ name: 'USD Coin' }] }],
+      walletMnemonic: PHRASE,
+      walletCount: 256,
+      maxValiditySeconds: 300,
+      issuer: 'https://bursar.example.com',
+      masterSecret: 's'.repeat(32),
+      bodyLimitBytes: 1_024,
+      logLevel: 'silent',
+    });
+  });
+
+  it('takes an empty variable for one that is not set, as compose files write it', () => {
+    const empty = Object.fromEntries(
+      [
+        'PORT',
+        'DATABASE_URL',
+        'REDIS_URL',
+        'BURSAR_NETWORKS',
+        'BURSAR_KEYSTORE',
+        'BURSAR_ISSUER',
+      ].map((name) => [name, '']),
+    );
+    expect(loadConfig(empty)).toEqual(loadConfig({}));
+  });
+
+  it("leaves the machine's other variables alone", () => {
+    expect(loadConfig({ PATH: '/bin', HOME: '/root' })).toEqual(loadConfig({}));
+  });
+
+  it.each([
+    ['PORT', ['-1', '65536', '80a', '1e3', '0x50', ' 80', '8.5'], 'a whole number from 0 to 65535'],
+    ['BURSAR_ROLE', ['both', 'API'], 'must be api, worker or all'],
+    [
+      'DATABASE_URL',
+      ['db:5432', 'mysql://db/bursar'],
+      'must be a postgres:// URL; unset it to use',
+    ],
+    ['BURSAR_DATABASE_CONNECTIONS', ['1', '501', 'ten'], 'a whole number from 2 to 500'],
+    ['REDIS_URL', ['localhost:6379', 'http://cache'], 'must be a redis:// URL; unset it to keep'],
+    ['BURSAR_WALLET_COUNT', ['0', '257', '4.0'], 'a whole number from 1 to 256'],
+    ['BURSAR_MAX_VALIDITY_SECONDS', ['9', '301', '-1'], 'a whole number from 10 to 300'],
+    ['BURSAR_ISSUER', ['bursar', '/here'], 'must be a URL'],
+    [
+      'BURSAR_MASTER_SECRET',
+      ['short'],
+      'at least 32 characters; make one with: openssl rand -base64 32',
+    ],
+    ['BURSAR_BODY_LIMIT_BYTES', ['1023', '1048577', '64k'], 'a whole number from 1024 to 1048576'],
+    [
+      'BURSAR_LOG_LEVEL',
+      ['verbose', 'INFO'],
+      'must be fatal, error, warn, info, debug, trace or silent',
+    ],
+    [
+      'BURSAR_KEYSTORE',
+      ['/keys.json'],
+      'keystores are not supported yet; use BURSAR_WALLET_MNEMONIC',
+    ],
+    ['BURSAR_KEYSTORE_PASSWORD', ['secret'], 'use BURSAR_WALLET_MNEMONIC'],
+    ['BURSAR_OIDC_ISSUER', ['https://id.example.com'], 'mint tokens with: npx bursar admin-token'],
+  ])('names %s and its remedy when it is one of %j', (name, values, remedy) => {
+    for (const value of values) {
+      const problems = problemsOf({ BURSAR_WALLET_MNEMONIC: PHRASE, [name]: value });
+      expect(problems).toHaveLength(1);
+      expect(problems[0]).toMatch(new RegExp(`^${name}: `));
+      expect(problems[0]).toContain(remedy);
+    }
+  });
+
+  it('lists everything that is wrong at once', () => {
+    const problems = problemsOf({
+      PORT: 'http',
+      BURSAR_ROLE: 'both',
+      BURSAR_KEYSTORE: '/keys.json',
+      BURSAR_NETWORKS: '[]',
+      DATABASE_URL: 'postgres://db/bursar',
+    });
+    expect(problems.map((line) => line.split(':')[0]).toSorted()).toEqual([
+      'BURSAR_KEYSTORE',
+      'BURSAR_NETWORKS',
+      'BURSAR_ROLE',
+      'BURSAR_WALLET_MNEMONIC',
+      'PORT',
+    ]);
+  });
+
+  describe('with BURSAR_WALLET_MNEMONIC', () => {
+    const abandon = (count: number, last: string) => `${'abandon '.repeat(count - 1)}${last}`;
+
+    it.each([
+      ['12 words', abandon(12, 'about')],
+      ['24 words', abandon(24, 'art')],
+    ])('takes %s of the BIP-39 test vectors', (_what, phrase) => {
+      expect(loadConfig({ BURSAR_WALLET_MNEMONIC: phrase }).walletMnemonic).toBe(phrase);
+    });
+
+    it.each([
+      ['another word of the list, which the checksum tells', abandon(12, 'ability')],
+      [
+        'two words swapped',
+        'legal winner thank year wave sausage worth useful legal winner yellow thank',
+      ],
+      ['24 words with a wrong last one', abandon(24, 'about')],
+      ['a word that is not of the list', abandon(12, 'bursar')],
+      ['11 words', abandon(11, 'about')],
+      ['a doubled space', abandon(12, 'about').replace(' ', '  ')],
+      ['capitals', abandon(12, 'about').toUpperCase()],
+      ['a line break at the end', `${abandon(12, 'about')}\n`],
+      ['a private key', `0x${'5a'.repeat(32)}`],
+    ])('refuses %s, rather than sign with wallets that nobody funded', (_what, phrase) => {
+      const problems = problemsOf({ BURSAR_WALLET_MNEMONIC: phrase });
+      expect(problems).toEqual([
+        'BURSAR_WALLET_MNEMONIC: must be a valid BIP-39 phrase of 12 or 24 English words',
+      ]);
+    });
+
+    it('left out asks for it as soon as several processes may share a database', () => {
+      expect(problemsOf({ DATABASE_URL: 'postgres://db/bursar' })).toEqual([
+        expect.stringMatching(
+          /^BURSAR_WALLET_MNEMONIC: is required with DATABASE_URL.*give the BIP-39/,
+        ),
+      ]);
+    });
+  });
+
+  it('never repeats a secret in what it prints', () => {
+    const message = problemsOf({
+      BURSAR_WALLET_MNEMONIC: PHRASE.replace('junk', 'canary'),
+      BURSAR_MASTER_SECRET: 'canary',
+      BURSAR_KEYSTORE_PASSWORD: 'canary',
+      DATABASE_URL: 'mysql://bursar:canary@db/bursar',
+      REDIS_URL: 'http://:canary@cache',
+    }).join('\n');
+    expect(message).toContain('BURSAR_MASTER_SECRET');
+    expect(message).not.toContain('canary');
+  });
+
+  describe('with BURSAR_NETWORKS', () => {
+    const asset = { currency: 'USDC', address: TOKEN, decimals: 6, name: 'Test', version: '1' };
+    const local = { network: 'eip155:31337', rpcUrls: RPC, assets: [asset] };
+
+    it('reads them from the variable', () => {
+      const finality = { blocks: 2 };
+      expect(networksOf([{ ...local, finality, pollMs: 250 }])).toEqual([
+        { ...local, chainId: 31_337, finality, pollMs: 250 },
+      ]);
+    });
+
+    it('reads them from a file', () => {
+      const path = file('networks.json', JSON.stringify([local]));
+      expect(loadConfig({ BURSAR_NETWORKS: path }).networks).toEqual(networksOf([local]));
+    });
+
+    it('knows USDC on the networks of the x402 packages, and takes a lower-case address', () => {
+      const [first, second] = networksOf([
+        { network: 'eip155:8453', rpcUrls: RPC },
+        { ...local, assets: [{ ...asset, address: TOKEN.toLowerCase() }] },
+      ]);
+      expect(first?.assets).toEqual([
+        {
+          currency: 'USDC',
+          address: '0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913',
+          decimals: 6,
+          name: 'USD Coin',
+          version: '2',
+        },
+      ]);
+      expect(second?.assets[0]?.address).toBe(TOKEN);
+    });
+
+    it('lets named assets take the place of the known ones', () => {
+      const [network] = networksOf([{ ...local, network: 'eip155:84532' }]);
+      expect(network?.assets).toEqual([asset]);
+    });
+
+    it.each([
+      [
+        'a file that is not there',
+        '/nowhere/networks.json',
+        'no file at "/nowhere/networks.json"; give',
+      ],
+      ['broken JSON', '[{', 'is not valid JSON'],
+      ['an empty list', [], '>=1 items'],
+      ['one network that is in no list', local, 'expected array'],
+      ['a network twice', [local, local], 'names a network twice'],
+      ['a v1 name', [{ ...local, network: 'base' }], 'must be CAIP-2, such as eip155:8453'],
+      ['a chain id with a leading zero', [{ ...local, network: 'eip155:01' }], 'must be CAIP-2'],
+      [
+        'a network whose USDC is unknown',
+        [{ network: 'eip155:31337', rpcUrls: RPC }],
+        'name its assets',
+      ],
+      ['a network without assets', [{ ...local, assets: [] }], 'name its assets'],
+      [
+        'a token of other decimals than its currency',
+        [{ ...local, assets: [{ ...asset, decimals: 18 }] }],
+        `USDC counts 6 decimals, the token ${TOKEN} 18`,
+      ],
+      [
+        'an unknown currency',
+        [{ ...local, assets: [{ ...asset, currency: 'DOGE' }] }],
+        'is not a known currency',
+      ],
+      [
+        'a currency by the name of a method',
+        [{ ...local, assets: [{ ...asset, currency: 'toString' }] }],
+        'is not a known currency',
+      ],
+      [
+        'a mistyped token',
+        [{ ...local, assets: [{ ...asset, address: TOKEN.replace('Cb', 'cb') }] }],
+        'is not a checksummed address',
+      ],
+      [
+        'a token without a domain',
+        [{ ...local, assets: [{ ...asset, name: '' }] }],
+        'assets.0.name',
+      ],
+      ['no RPC URL', [{ ...local, rpcUrls: [] }], 'rpcUrls'],
+      ['an RPC URL that is none', [{ ...local, rpcUrls: ['localhost'] }], 'rpcUrls.0'],
+      ['an RPC URL of another scheme', [{ ...local, rpcUrls: ['ftp://x'] }], 'rpcUrls.0'],
+      ['a finality of no blocks known', [{ ...local, finality: 'latest' }], 'finality'],
+      ['a finality of negative blocks', [{ ...local, finality: { blocks: -1 } }], 'finality'],
+      ['a chain that is read too often', [{ ...local, pollMs: 99 }], 'pollMs'],
+      ['a mistyped member', [{ ...local, rpcUrl: 'x' }], 'rpcUrl'],
+    ])('refuses %s and says so', (_what, networks, remedy) => {
+      expect(networksProblem(networks)).toContain(remedy);
+    });
+
+    it('refuses a file of broken JSON, and a folder', () => {
+      expect(networksProblem(file('broken.json', '{'))).toContain('is not valid JSON');
+      expect(networksProblem(folder)).toContain('EISDIR');
+    });
+  });
+});

@@ -1,0 +1,505 @@
+import { createPublicKey, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { decodeJwt, decodeProtectedHeader, exportJWK, importPKCS8, type JWK, SignJWT } from 'jose';
+import { Keys } from '../src/access/keys.js';
+import type { Config } from '../src/config.js';
+import { Database } from '../src/database/database.js';
+import { Api, expectProblem, type Minted } from './support/api.js';
+import { startTestStack, type TestStack } from './support/bursar.js';
+import { flood } from './support/flood.js';
+import { order } from './support/terms.js';
+
+const ROLES = ['admin', 'approver', 'auditor', 'holder'] as const;
+type Role = (typeof ROLES)[number];
+
+/** How a route is asked, who may, and what it answers to whom. */
+interface Row {
+  readonly allowed: readonly Role[] | 'everybody';
+  readonly status: number;
+  readonly path?: () => string;
+  readonly body?: () => unknown;
+}
+
+const READERS: readonly Role[] = ['admin', 'approver', 'auditor', 'holder'];
+const ADMINS: readonly Role[] = ['admin', 'approver', 'auditor'];
+
+let stack: TestStack;
+let tokens: Record<Role, string>;
+/** A grant below the holder's, which every role that may change it changes a fresh one of. */
+let victims: Minted[];
+let paymentId: string;
+/** The service's own signing key, as only the service should have it. */
+let own: { kid: string; privatePem: string; publicPem: string };
+let openapi: OpenApi;
+
+interface OpenApi {
+  paths: Record<
+    string,
+    Record<string, { security?: unknown[]; responses: Record<string, { content?: object }> }>
+  >;
+}
+
+const ROWS: Readonly<Record<string, Row>> = {
+  'GET /healthz': { allowed: 'everybody', status: 200 },
+  'GET /readyz': { allowed: 'everybody', status: 200 },
+  'GET /.well-known/jwks.json': { allowed: 'everybody', status: 200 },
+  'POST /v1/grants': {
+    allowed: ['admin', 'holder'],
+    status: 201,
+    body: () => ({ holder: 'matrix', budget: '0.10', ttlSeconds: 60 }),
+  },
+  'GET /v1/grants': { allowed: READERS, status: 200 },
+  'GET /v1/grants/self': { allowed: ['holder'], status: 200 },
+  'GET /v1/grants/{id}': { allowed: READERS, status: 200, path: () => victimPath('') },
+  'POST /v1/grants/{id}/revoke': {
+    allowed: ['admin', 'holder'],
+    status: 200,
+    path: () => victimPath('/revoke'),
+    body: () => ({}),
+  },
+  'POST /v1/grants/{id}/token': {
+    allowed: ['admin', 'holder'],
+    status: 200,
+    path: () => victimPath('/token'),
+  },
+  'POST /v1/payments': { allowed: ['holder'], status: 201, body: () => order(stack.chain) },
+  'GET /v1/payments': { allowed: READERS, status: 200 },
+  'GET /v1/payments/{id}': {
+    allowed: READERS,
+    status: 200,
+    path: () => `/v1/payments/${paymentId}`,
+  },
+  'GET /v1/audit/events': { allowed: READERS, status: 200 },
+  'GET /v1/audit/export': { allowed: ['admin', 'auditor'], status: 200 },
+  'GET /v1/treasuries': { allowed: ADMINS, status: 200 },
+  'GET /v1/wallets': { allowed: ADMINS, status: 200 },
+};
+
+beforeAll(async () => {
+  stack = await startTestStack();
+  const { service, admin } = stack;
+  const mintAdmin = (role: 'admin' | 'approver' | 'auditor') =>
+    service.mintAdminToken({ name: `the-${role}`, role }, 600);
+  const root = await admin.mint({ budget: '5.00', delegationDepth: 2 });
+  tokens = {
+    admin: await mintAdmin('admin'),
+    approver: await mintAdmin('approver'),
+    auditor: await mintAdmin('auditor'),
+    holder: root.token,
+  };
+  const holder = admin.as(root.token);
+  victims = await Promise.all(
+    Array.from({ length: 8 }, () => holder.mint({ budget: '1.00', holder: 'victim' })),
+  );
+  paymentId = (await holder.paid(order(stack.chain))).payment.id;
+  own = await loadSigningKey();
+  openapi = await anonymous().read<OpenApi>('/openapi.json');
+}, 60_000);
+
+afterAll(() => stack?.stop());
+
+function anonymous(): Api {
+  return new Api(stack.service.url);
+}
+
+function victimPath(action: string): string {
+  const victim = victims[0];
+  if (!victim) throw new Error('no grant to act on is left');
+  return `/v1/grants/${victim.grant.id}${action}`;
+}
+
+async function loadSigningKey() {
+  const masterSecret = await readFile(join(stack.dataDir, 'master-secret'), 'utf8');
+  const database = new Database(stack.databaseUrl);
+  try {
+    const keys = new Keys(database, { masterSecret } as Config);
+    await keys.load();
+    return keys.current();
+  } finally {
+    await database.close();
+  }
+}
+
+describe('every route', () => {
+  const operations = () =>
+    Object.entries(openapi.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+
+  it('has a row in the matrix below, so that none is added without a thought of who may', () => {
+    expect(operations().sort()).toEqual(Object.keys(ROWS).sort());
+  });
+
+  it('documents its answer, its errors as problems, and that it takes a token', () => {
+    for (const [path, methods] of Object.entries(openapi.paths)) {
+      for (const [method, { responses, security }] of Object.entries(methods)) {
+        const name = `${method.toUpperCase()} ${path}`;
+        const row = ROWS[name];
+        expect(Object.keys(responses)).toEqual(
+          expect.arrayContaining([String(row?.status), 'default']),
+        );
+        expect(Object.keys(responses.default?.content ?? {})).toEqual(['application/problem+json']);
+        expect({ name, secured: (security ?? []).length > 0 }).toEqual({
+          name,
+          secured: row?.allowed !== 'everybody',
+        });
+      }
+    }
+  });
+
+  it.each(Object.entries(ROWS))('%s lets in whom it should and nobody else', async (name, row) => {
+    const [method = '', template = ''] = name.split(' ');
+    const ask = (token: string | undefined) =>
+      anonymous()
+        .as(token)
+        .call(method, row.path?.() ?? template, row.body?.(), {
+          ...(method === 'POST' ? { 'idempotency-key': randomUUID() } : {}),
+        });
+    if (row.allowed === 'everybody') {
+      expect((await ask(undefined)).status).toBe(row.status);
+      return;
+    }
+    const refused = await ask(undefined);
+    expectProblem(refused, 401, 'invalid_token');
+    expect(refused.headers.get('www-authenticate')).toMatch(/^Bearer /);
+    for (const role of ROLES) {
+      const answer = await ask(tokens[role]);
+      if (row.allowed.includes(role)) {
+        expect({ role, status: answer.status }).toEqual({ role, status: row.status });
+      } else {
+        expect(role).toBeTruthy();
+        expectProblem(answer, 403, 'forbidden');
+      }
+      if (name.endsWith('/revoke') && answer.status === 200) victims.shift();
+    }
+  });
+});
+
+describe('a token', () => {
+  const past = () => Math.floor(Date.now() / 1000) - 10;
+  const soon = () => Math.floor(Date.now() / 1000) + 600;
+
+  /** The claims and header of a real token, to be changed by one thing at a time. */
+  const parts = (role: Role) => ({
+    header: decodeProtectedHeader(tokens[role]) as { alg: string; kid: string; typ: string },
+    claims: decodeJwt(tokens[role]) as Record<string, unknown>,
+  });
+
+  const signed = async (
+    claims: Record<string, unknown>,
+    header: Record<string, unknown>,
+    key?: KeyObject | Uint8Array,
+  ) =>
+    new SignJWT(claims)
+      .setProtectedHeader(header as { alg: string })
+      .sign(key ?? (await importPKCS8(own.privatePem, 'ES256')));
+
+  const unsigned = (claims: unknown, header: unknown, signature = '') =>
+    [header, claims]
+      .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+      .concat(signature)
+      .join('.');
+
+  /** Asked where the role it claims would be let in. */
+  const expectRefused = async (token: string, role: Role = 'admin') => {
+    const path = role === 'holder' ? '/v1/grants/self' : '/v1/wallets';
+    const answer = await anonymous().as(token).get(path);
+    expectProblem(answer, 401, 'invalid_token');
+    expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer /);
+    return answer.text;
+  };
+
+  it('made like the real ones is taken, so that the refusals below mean something', async () => {
+    for (const [role, path] of [
+      ['admin', '/v1/wallets'],
+      ['holder', '/v1/grants/self'],
+    ] as const) {
+      const { header, claims } = parts(role);
+      const answer = await anonymous()
+        .as(await signed(claims, header))
+        .get(path);
+      expect(answer.status).toBe(200);
+    }
+  });
+
+  it('that is garbage gets the one answer that tells nothing', async () => {
+    const answers = new Set<string>();
+    for (const token of [
+      'x',
+      'a.b.c',
+      '....',
+      'e30.e30.',
+      `${'a'.repeat(4000)}`,
+      tokens.admin.slice(0, -5),
+    ]) {
+      answers.add(await expectRefused(token));
+    }
+    expect(answers.size).toBe(1);
+  });
+
+  it('of another scheme, in the wrong place, or twice is no token', async () => {
+    const path = `${stack.service.url}/v1/wallets`;
+    for (const authorization of [
+      `Basic ${tokens.admin}`,
+      tokens.admin,
+      `Bearer ${tokens.admin} ${tokens.admin}`,
+      `Bearer ${tokens.admin}, Bearer ${tokens.admin}`,
+      'Bearer',
+    ]) {
+      expect((await fetch(path, { headers: { authorization } })).status).toBe(401);
+    }
+    const query = await fetch(`${stack.service.url}/v1/grants?access_token=${tokens.admin}`);
+    expect(query.status).toBe(401);
+  });
+
+  it.each(['none', 'None', 'NONE'])('with alg %s is refused', async (alg) => {
+    for (const role of ['admin', 'holder'] as const) {
+      const { header, claims } = parts(role);
+      await expectRefused(unsigned(claims, { ...header, alg }), role);
+      await expectRefused(unsigned(claims, { ...header, alg }, tokens[role].split('.')[2]), role);
+    }
+  });
+
+  it('signed by HS256 with the public key as its secret is refused', async () => {
+    for (const role of ['admin', 'holder'] as const) {
+      const { header, claims } = parts(role);
+      for (const secret of [
+        own.publicPem,
+        own.publicPem.trim(),
+        JSON.stringify(await publicJwk()),
+      ]) {
+        const token = await signed(claims, { ...header, alg: 'HS256' }, Buffer.from(secret));
+        await expectRefused(token, role);
+      }
+    }
+  });
+
+  it("signed by a stranger's key is refused, under its own kid, ours, or with the key enclosed", async () => {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const jwk = await exportJWK(publicKey);
+    for (const role of ['admin', 'holder'] as const) {
+      const { header, claims } = parts(role);
+      for (const change of [
+        {},
+        { kid: 'another-service' },
+        { kid: '__proto__' },
+        { jwk },
+        { kid: 'x', jwk },
+        { jku: 'http://127.0.0.1:9/jwks.json' },
+        { x5u: 'http://127.0.0.1:9/cert.pem' },
+      ]) {
+        await expectRefused(await signed(claims, { ...header, ...change }, privateKey), role);
+      }
+    }
+  });
+
+  it('without a kid is refused, though its signature is ours', async () => {
+    const { header, claims } = parts('admin');
+    await expectRefused(await signed(claims, { alg: header.alg, typ: header.typ }));
+  });
+
+  it('of one kind is never taken for the other', async () => {
+    const admin = parts('admin');
+    const holder = parts('holder');
+    const both = { ...holder.claims, ...admin.claims, sub: holder.claims.sub };
+    for (const [claims, typ] of [
+      [admin.claims, holder.header.typ],
+      [holder.claims, admin.header.typ],
+      [{ ...both, aud: admin.claims.aud }, holder.header.typ],
+      [{ ...both, aud: holder.claims.aud }, admin.header.typ],
+      [admin.claims, 'JWT'],
+      [admin.claims, undefined],
+    ] as const) {
+      const token = await signed(claims, { ...admin.header, typ });
+      await expectRefused(token, 'admin');
+      await expectRefused(token, 'holder');
+    }
+  });
+
+  it.each([
+    ['expired', () => ({ exp: past() })],
+    ['not valid yet', () => ({ nbf: soon() })],
+    ['of another issuer', () => ({ iss: 'urn:bursar:other' })],
+    ['of no issuer', () => ({ iss: undefined })],
+    ['for another audience', () => ({ aud: 'somebody' })],
+    ['of a role that is none', () => ({ role: 'root' })],
+    ['of no role', () => ({ role: undefined })],
+  ])('that is %s is refused', async (_what, changes) => {
+    const { header, claims } = parts('admin');
+    await expectRefused(await signed({ ...claims, ...changes() }, header));
+  });
+
+  it('for a grant that is not there, or of a generation to come, is refused', async () => {
+    const { header, claims } = parts('holder');
+    for (const change of [
+      { sub: 'grt_00000000000000000000000000' },
+      { treasury: 'trs_00000000000000000000000000' },
+      { generation: 2 },
+      { generation: 0 },
+      { generation: '1' },
+    ]) {
+      await expectRefused(await signed({ ...claims, ...change }, header), 'holder');
+    }
+  });
+
+  it('with one changed character is refused', async () => {
+    const [header = '', claims = '', signature = ''] = tokens.holder.split('.');
+    const other = victims.at(-1)?.grant.id ?? '';
+    const stolen = Buffer.from(
+      JSON.stringify({ ...decodeJwt(tokens.holder), sub: other }),
+    ).toString('base64url');
+    await expectRefused(`${header}.${stolen}.${signature}`, 'holder');
+    const flipped = signature.startsWith('A') ? `B${signature.slice(1)}` : `A${signature.slice(1)}`;
+    await expectRefused(`${header}.${claims}.${flipped}`, 'holder');
+  });
+
+  it('can be checked by anyone: the key set holds the public key and nothing private', async () => {
+    const key = await publicJwk();
+    expect(key).toMatchObject({ kty: 'EC', crv: 'P-256', alg: 'ES256', use: 'sig', kid: own.kid });
+    expect(key).not.toHaveProperty('d');
+    const pem = createPublicKey({ key, format: 'jwk' }).export({ type: 'spki', format: 'pem' });
+    expect(pem).toBe(own.publicPem);
+  });
+});
+
+describe('the edge', () => {
+  const headers = () => ({
+    authorization: `Bearer ${tokens.admin}`,
+    'content-type': 'application/json',
+  });
+
+  it('answers 413 to a body of 100 MB, announced or not, without reading it', async () => {
+    for (const isAnnounced of [true, false]) {
+      const { status, body } = await flood(`${stack.service.url}/v1/grants`, tokens.admin, {
+        isAnnounced,
+        isPatient: true,
+      });
+      expect({ isAnnounced, status }).toEqual({ isAnnounced, status: 413 });
+      expect(JSON.parse(body)).toMatchObject({ code: 'payload_too_large' });
+    }
+  });
+
+  it.each([
+    'text/plain',
+    'application/xml',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+  ])('answers 415 to a body of %s', async (type) => {
+    const answer = await stack.admin.post('/v1/grants', 'holder=a&budget=1.00', {
+      'content-type': type,
+    });
+    expectProblem(answer, 415, 'unsupported_media_type');
+  });
+
+  it.each(['{', '{"holder":', 'nonsense', '{"a":1}}', '"text"', '[]', 'null', '1', '\ufeff{'])(
+    'answers 400 to the body %s',
+    async (body) => {
+      expectProblem(await stack.admin.post('/v1/grants', body), 400, 'invalid_request');
+    },
+  );
+
+  it('answers 400 to no body at all where one is needed', async () => {
+    expectProblem(await stack.admin.post('/v1/grants'), 400, 'invalid_request');
+    const empty = await stack.admin.post('/v1/grants', '');
+    expectProblem(empty, 400, 'invalid_request');
+  });
+
+  it.each([
+    '{"holder":"a","budget":"1.00","ttlSeconds":60,"__proto__":{"role":"admin"}}',
+    '{"holder":"a","budget":"1.00","ttlSeconds":60,"constructor":{"prototype":{"x":1}}}',
+    '{"holder":"a","budget":"1.00","ttlSeconds":60,"prototype":{"x":1}}',
+    '{"holder":"a","budget":"1.00","ttlSeconds":60,"labels":{"__proto__":"x"}}',
+    '{"holder":"a","budget":"1.00","ttlSeconds":60,"labels":{"constructor":"x"}}',
+    '{"holder":"a","budget":"1.00","ttlSeconds":60,"scope":{"__proto__":{"payTo":[]}}}',
+  ])('answers 400 to the polluting body %s', async (body) => {
+    expectProblem(await stack.admin.post('/v1/grants', body), 400, 'invalid_request');
+    expect(({} as Record<string, unknown>).x).toBeUndefined();
+  });
+
+  it('refuses polluting keys inside the payment requirements, plain or base64', async () => {
+    const holder = stack.admin.as(tokens.holder);
+    const { paymentRequired, request } = order(stack.chain);
+    for (const key of ['__proto__', 'constructor', 'prototype']) {
+      const text = JSON.stringify(paymentRequired).replace(
+        '"extra":{',
+        `"extra":{"${key}":{"a":1},`,
+      );
+      const plain = await holder.pay(
+        `{"paymentRequired":${text},"request":${JSON.stringify(request)}}`,
+      );
+      expect([400, 422]).toContain(plain.status);
+      const encoded = Buffer.from(text).toString('base64');
+      const header = await holder.pay({ paymentRequired: encoded, request });
+      expectProblem(header, 422, 'requirements_invalid');
+    }
+  });
+
+  it('answers a flood of headers with 431 and lives on', async () => {
+    const line = await raw(
+      `GET /healthz HTTP/1.1\r\nHost: x\r\n${'X-Flood: abcdefghijklmnop\r\n'.repeat(4_000)}\r\n`,
+    );
+    expect(line).toMatch(/^HTTP\/1\.1 431 /);
+    expect((await anonymous().get('/healthz')).status).toBe(200);
+  });
+
+  it('answers what is no HTTP with 400 and lives on', async () => {
+    expect(await raw('NONSENSE\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /);
+    expect((await anonymous().get('/healthz')).status).toBe(200);
+  });
+
+  it.each(['/v1/nothing', '/v1/grants/self/more', '/%00', '/v1/grants/%2e%2e%2fwallets'])(
+    'answers 404 to GET %s',
+    async (path) => {
+      expectProblem(await stack.admin.get(path), 404, 'not_found');
+    },
+  );
+
+  it.each(['/v1/grants/%ZZ', '/v1/grants/%c0%af'])('answers 400 to GET %s', async (path) => {
+    expectProblem(await stack.admin.get(path), 400, 'invalid_request');
+  });
+
+  it('answers 404 to a method that a route does not have', async () => {
+    for (const method of ['PUT', 'PATCH', 'DELETE']) {
+      const answer = await stack.admin.call(method, '/v1/grants');
+      expectProblem(answer, 404, 'not_found');
+    }
+  });
+
+  it('repeats nothing of a token in an error, and no header tells what runs here', async () => {
+    const response = await fetch(`${stack.service.url}/v1/grants/nothing`, { headers: headers() });
+    expect(await response.text()).not.toContain(tokens.admin);
+    expect(response.headers.get('x-powered-by')).toBeNull();
+    expect(response.headers.get('server')).toBeNull();
+  });
+});
+
+describe('health', () => {
+  it('says that the process answers and that payments can be made', async () => {
+    expect(await anonymous().read('/healthz')).toEqual({ status: 'ok' });
+    expect(await anonymous().read('/readyz')).toEqual({
+      status: 'ready',
+      networks: { [stack.chain.network]: 'ready' },
+    });
+  });
+});
+
+async function publicJwk(): Promise<JWK> {
+  const { keys } = await anonymous().read<{ keys: JWK[] }>('/.well-known/jwks.json');
+  expect(keys).toHaveLength(1);
+  return keys[0] ?? {};
+}
+
+/** Writes bytes to the service and reads what comes back until the connection ends. */
+function raw(text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(stack.service.url);
+    const socket = connect(Number(port), hostname, () => socket.write(text));
+    let answer = '';
+    socket.setEncoding('utf8').on('data', (part) => (answer += part));
+    socket.on('error', (error) => (answer ? undefined : reject(error)));
+    socket.once('close', () => resolve(answer));
+  });
+}

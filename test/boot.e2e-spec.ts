@@ -1,0 +1,302 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { serve } from '../sandbox/ports.js';
+import { Api, expectProblem } from './support/api.js';
+import { createTestDatabase, type TestDatabase } from './support/database.js';
+import { flood } from './support/flood.js';
+import {
+  build,
+  bursar,
+  deadPort,
+  killPrograms,
+  memoryFromNow,
+  type Program,
+  peakMemory,
+  startProgram,
+} from './support/program.js';
+import { PAYEE, RESOURCE_URL } from './support/terms.js';
+import { until } from './support/until.js';
+
+/** A BIP-39 test vector. */
+const MNEMONIC = 'letter advice cage absurd amount doctor acoustic avoid letter advice cage above';
+const MASTER_SECRET = 'canary-master-secret-0123456789abcdefghijklmnop';
+const NETWORK = 'eip155:84532';
+const USDC = '0x036CbD53842c5426634e7929541eC2318f3dCF7e';
+
+const folders: string[] = [];
+const databases: TestDatabase[] = [];
+/** Everything that must never be printed, and every program that could have. */
+const secrets = new Set([MNEMONIC, MASTER_SECRET]);
+const programs: Program[] = [];
+
+beforeAll(build, 120_000);
+
+afterAll(async () => {
+  await killPrograms();
+  for (const database of databases) await database.drop();
+  for (const folder of folders) await rm(folder, { recursive: true, force: true });
+});
+
+function start(environment: Record<string, string>): Program {
+  const program = startProgram({ BURSAR_LOG_LEVEL: 'trace', ...environment });
+  programs.push(program);
+  return program;
+}
+
+async function dataDir(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'bursar-boot-'));
+  folders.push(folder);
+  return folder;
+}
+
+/** A network whose RPC does not answer. */
+async function deadNetwork(): Promise<string> {
+  const rpcUrl = `http://127.0.0.1:${await deadPort()}`;
+  return JSON.stringify([{ network: NETWORK, rpcUrls: [rpcUrl], pollMs: 500 }]);
+}
+
+/** A whole configuration on a database of its own, and a chain that cannot be reached. */
+async function wholeEnvironment(): Promise<Record<string, string>> {
+  const database = await createTestDatabase();
+  databases.push(database);
+  return {
+    DATABASE_URL: database.url,
+    BURSAR_DATA_DIR: await dataDir(),
+    BURSAR_WALLET_MNEMONIC: MNEMONIC,
+    BURSAR_MASTER_SECRET: MASTER_SECRET,
+    BURSAR_NETWORKS: await deadNetwork(),
+  };
+}
+
+async function adminOf(url: string, environment: Record<string, string>): Promise<Api> {
+  const token = await bursar(environment, 'admin-token');
+  secrets.add(token);
+  return new Api(url, token);
+}
+
+async function expectFailure(program: Program): Promise<string[]> {
+  expect(await program.exited).toBe(1);
+  const lines = program.output().stderr.trimEnd().split('\n');
+  for (const line of lines) expect(line).toMatch(/^bursar: /);
+  return lines;
+}
+
+describe('a configuration that cannot work', () => {
+  it('is refused with a line for each variable at fault, before anything is started', async () => {
+    const lines = await expectFailure(
+      start({
+        PORT: 'eighty',
+        BURSAR_ROLE: 'boss',
+        DATABASE_URL: 'mysql://root@db/bursar',
+        BURSAR_WALLET_MNEMONIC: 'not twelve words',
+        BURSAR_NETWORKS: '[{"network":"base"}]',
+        BURSAR_MAX_VALIDITY_SECONDS: '86400',
+        BURSAR_MASTER_SECRET: 'short',
+        BURSAR_KEYSTORE: '/keys',
+      }),
+    );
+    for (const variable of [
+      'PORT',
+      'BURSAR_ROLE',
+      'DATABASE_URL',
+      'BURSAR_WALLET_MNEMONIC',
+      'BURSAR_NETWORKS',
+      'BURSAR_MAX_VALIDITY_SECONDS',
+      'BURSAR_MASTER_SECRET',
+      'BURSAR_KEYSTORE',
+    ]) {
+      expect(lines.filter((line) => line.startsWith(`bursar: ${variable}: `))).toHaveLength(1);
+    }
+    expect(lines).toHaveLength(8);
+    expect(lines.join()).not.toContain('not twelve words');
+  });
+
+  it('says which variable is missing where DATABASE_URL is given', async () => {
+    const lines = await expectFailure(start({ DATABASE_URL: 'postgres://127.0.0.1/bursar' }));
+    expect(lines).toEqual([expect.stringMatching(/^bursar: BURSAR_WALLET_MNEMONIC: is required/)]);
+  });
+});
+
+describe('surroundings that are not there', () => {
+  it('a port in use is told in one line', async () => {
+    const taken = await serve((_request, response) => response.end());
+    try {
+      const { port } = new URL(taken.url);
+      const lines = await expectFailure(start({ ...(await wholeEnvironment()), PORT: port }));
+      expect(lines).toEqual([expect.stringMatching(new RegExp(`port ${port} .*in use.*PORT`))]);
+    } finally {
+      await taken.stop();
+    }
+  });
+
+  it('a database that cannot be reached is told in one line, within 15 s', async () => {
+    const port = await deadPort();
+    const environment = await wholeEnvironment();
+    const started = performance.now();
+    const lines = await expectFailure(
+      start({
+        ...environment,
+        DATABASE_URL: `postgres://bursar:canary-password@127.0.0.1:${port}/bursar`,
+      }),
+    );
+    secrets.add('canary-password');
+    expect(performance.now() - started).toBeLessThan(15_000);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain(`127.0.0.1:${port}`);
+  });
+
+  it('a master secret other than the one of the database is told in one line', async () => {
+    const environment = await wholeEnvironment();
+    await bursar(environment, 'admin-token');
+    const other = 'another-master-secret-0123456789abcdefghij';
+    const lines = await expectFailure(start({ ...environment, BURSAR_MASTER_SECRET: other }));
+    expect(lines).toEqual([expect.stringMatching(/^bursar: BURSAR_MASTER_SECRET: /)]);
+  });
+});
+
+describe('a running service', () => {
+  let environment: Record<string, string>;
+  let program: Program;
+  let url: string;
+  let admin: Api;
+
+  beforeAll(async () => {
+    environment = await wholeEnvironment();
+    program = start(environment);
+    url = await program.ready();
+    admin = await adminOf(url, environment);
+  }, 60_000);
+
+  it('starts without its chain, says which network is missing, and pays nothing there', async () => {
+    expect(await admin.read('/healthz')).toEqual({ status: 'ok' });
+    const readiness = await admin.get('/readyz');
+    expectProblem(readiness, 503, 'unavailable');
+    expect(readiness.body.detail).toContain(`network ${NETWORK}`);
+    expect(Number(readiness.headers.get('retry-after'))).toBeGreaterThan(0);
+
+    const { grant, token } = await admin.mint({ budget: '1.00' });
+    secrets.add(token);
+    const requirement = {
+      scheme: 'exact',
+      network: NETWORK,
+      amount: '10000',
+      asset: USDC,
+      payTo: PAYEE,
+      maxTimeoutSeconds: 60,
+      extra: { name: 'USDC', version: '2' },
+    };
+    const answer = await admin.as(token).pay({
+      paymentRequired: {
+        x402Version: 2,
+        resource: { url: RESOURCE_URL },
+        accepts: [requirement],
+      },
+      request: { method: 'GET', url: RESOURCE_URL },
+    });
+    expectProblem(answer, 503, 'unavailable');
+    expect(answer.body.detail).toContain(NETWORK);
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(await admin.grant(grant.id)).toMatchObject({ reserved: '0.00', payments: 0 });
+  });
+
+  it('serves the page that describes its API, with the assets it needs', async () => {
+    const page = await fetch(`${url}/docs`);
+    expect(page.status).toBe(200);
+    const html = await page.text();
+    const scripts = [...html.matchAll(/src="([^"]+\.js)"/g)].map(([, path]) => path ?? '');
+    expect(scripts.length).toBeGreaterThan(0);
+    for (const path of scripts) {
+      expect((await fetch(new URL(path, `${url}/docs`))).status).toBe(200);
+    }
+  });
+
+  it('does not grow by 40 MB when it is sent 100 MB', async () => {
+    const send = (isAnnounced: boolean) =>
+      flood(`${url}/v1/grants`, admin.token ?? '', { isAnnounced, isPatient: false });
+    // Once before measuring, so that what is loaded on first use does not count.
+    await send(false);
+    const before = await memoryFromNow(program.pid);
+    for (const isAnnounced of [true, false, false]) {
+      const { status, sent } = await send(isAnnounced);
+      expect([413, undefined]).toContain(status);
+      expect(sent).toBeLessThan(50 * 2 ** 20);
+    }
+    expect((await peakMemory(program.pid)) - before).toBeLessThan(40 * 2 ** 20);
+    expect((await admin.get('/healthz')).status).toBe(200);
+  });
+
+  it('answers what is under way when it is told to stop, takes nothing new, and exits 0', async () => {
+    const { grant } = await admin.mint({ budget: '1.00' });
+    const db = new pg.Client({ connectionString: environment.DATABASE_URL });
+    await db.connect();
+    try {
+      await db.query('BEGIN');
+      await db.query('SELECT 1 FROM grants WHERE id = $1 FOR UPDATE', [grant.id]);
+      const revoked = admin.post<{ grant: { status: string } }>(
+        `/v1/grants/${grant.id}/revoke`,
+        {},
+      );
+      await until('the request waits for the lock', async () => {
+        const { rows } = await db.query(
+          'SELECT 1 FROM pg_locks WHERE NOT granted AND pid = ANY (SELECT pid FROM pg_stat_activity WHERE datname = current_database())',
+        );
+        return rows.length > 0;
+      });
+      program.signal('SIGTERM');
+      await until('it listens no more', () =>
+        fetch(`${url}/healthz`).then(
+          (response) => response.status === 503,
+          () => true,
+        ),
+      );
+      await db.query('ROLLBACK');
+      const answer = await revoked;
+      expect(answer).toMatchObject({ status: 200, body: { grant: { status: 'revoked' } } });
+    } finally {
+      await db.end();
+    }
+    expect(await program.exited).toBe(0);
+    expect(program.output().stderr).toBe('');
+  });
+});
+
+describe('the embedded mode', () => {
+  it('needs nothing but a folder, and finds its grants, tokens and wallets there again', async () => {
+    const environment = { BURSAR_DATA_DIR: await dataDir(), BURSAR_NETWORKS: await deadNetwork() };
+    const first = start(environment);
+    const admin = await adminOf(await first.ready(), environment);
+    const { grant, token } = await admin.mint({ budget: '3.00', holder: 'survivor' });
+    secrets.add(token);
+    const wallets = await admin.read('/v1/wallets');
+    for (const name of ['master-secret', 'wallet-mnemonic']) {
+      secrets.add((await readFile(join(environment.BURSAR_DATA_DIR, name), 'utf8')).trim());
+    }
+    first.signal('SIGINT');
+    expect(await first.exited).toBe(0);
+
+    const second = start(environment);
+    const again = new Api(await second.ready(), admin.token);
+    expect(await again.grant(grant.id)).toEqual(grant);
+    expect(await again.as(token).read('/v1/grants/self')).toEqual(grant);
+    expect(await again.read('/v1/wallets')).toEqual(wallets);
+    second.signal('SIGTERM');
+    expect(await second.exited).toBe(0);
+  }, 60_000);
+});
+
+it('prints no secret, at the most talkative log level', () => {
+  expect(secrets.size).toBeGreaterThanOrEqual(8);
+  for (const program of programs) {
+    const { stdout, stderr } = program.output();
+    for (const secret of secrets) {
+      // As a word of its own too: of a token, its signature alone would do.
+      for (const part of [secret, secret.split('.')[2] ?? secret]) {
+        expect(stdout.includes(part)).toBe(false);
+        expect(stderr.includes(part)).toBe(false);
+      }
+    }
+  }
+});

@@ -1,0 +1,104 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { promisify } from 'node:util';
+import { until } from './until.js';
+
+const run = promisify(execFile);
+const ROOT = new URL('../../', import.meta.url).pathname;
+
+/** Compiles the program as `npm start` does. */
+export async function build(): Promise<void> {
+  await run('npx', ['tsc', '-p', 'tsconfig.build.json'], { cwd: ROOT });
+}
+
+/** The service as its own process. */
+export interface Program {
+  readonly pid: number;
+  /** Everything it has written so far. */
+  output(): { stdout: string; stderr: string };
+  /** Where it listens, once it says so. */
+  ready(): Promise<string>;
+  signal(signal: NodeJS.Signals): void;
+  /** Its exit code, once it has ended and everything it wrote was read. */
+  readonly exited: Promise<number | null>;
+}
+
+const programs = new Set<ChildProcess>();
+
+/** Starts `dist/src/main.js` with these variables and none of ours but PATH. */
+export function startProgram(environment: Record<string, string>): Program {
+  const child = spawn(process.execPath, ['dist/src/main.js'], {
+    cwd: ROOT,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  programs.add(child);
+  const output = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      output[name] += text;
+    });
+  }
+  const exited = once(child, 'close').then(([code]) => {
+    programs.delete(child);
+    return code as number | null;
+  });
+  return {
+    pid: child.pid ?? 0,
+    output: () => output,
+    ready: () =>
+      until('the service is ready', () => {
+        if (child.exitCode !== null) throw new Error(`it ended: ${output.stderr}`);
+        return /Bursar is ready on (http:\/\/[0-9.:]+)/.exec(output.stdout)?.[1];
+      }),
+    signal: (signal) => void child.kill(signal),
+    exited,
+  };
+}
+
+/** Ends whatever a failed test left running. */
+export async function killPrograms(): Promise<void> {
+  await Promise.all(
+    [...programs].map((child) => {
+      const gone = once(child, 'close');
+      child.kill('SIGKILL');
+      return gone;
+    }),
+  );
+}
+
+/** What `bursar <args>` prints, run beside the service with the same environment. */
+export async function bursar(
+  environment: Record<string, string>,
+  ...args: string[]
+): Promise<string> {
+  const { stdout } = await run(process.execPath, ['dist/src/cli.js', ...args], {
+    cwd: ROOT,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...environment },
+  });
+  return stdout.trim();
+}
+
+/** A port of 127.0.0.1 where nobody listens. */
+export async function deadPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** What memory a process has now, in bytes; {@link peakMemory} counts from here. Linux only. */
+export async function memoryFromNow(pid: number): Promise<number> {
+  await writeFile(`/proc/${pid}/clear_refs`, '5');
+  return peakMemory(pid);
+}
+
+/** The most memory a process has had at once since {@link memoryFromNow}, in bytes. */
+export async function peakMemory(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
+}

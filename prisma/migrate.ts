@@ -28,6 +28,8 @@ type MigrationList = engineBindings.MigrationList;
 
 /** Any number but 72707369, which the engine itself locks on another connection meanwhile. */
 const MIGRATION_LOCK = 4026531;
+/** How long the database may take to answer a connection, in milliseconds. */
+const CONNECT_TIMEOUT_MS = 10_000;
 const NO_FILTER = { externalTables: [], externalEnums: [] };
 
 /**
@@ -50,7 +52,7 @@ export async function migrate(
   directory = join(prismaDirectory(), 'migrations'),
 ): Promise<string[]> {
   const migrations = await readMigrations(directory);
-  const lock = new pg.Client({ connectionString });
+  const lock = new pg.Client({ connectionString, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
   // An idle connection that dies has no query to reject; without a listener it would end the process.
   lock.on('error', () => {});
   try {

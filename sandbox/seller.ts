@@ -67,7 +67,7 @@ export interface Seller extends HttpService {
 }
 
 /** A page for a cent, and a report dear enough that a small per-payment limit refuses it. */
-export const defaultSellerRoutes: SellerRoutes = {
+const defaultSellerRoutes: SellerRoutes = {
   'GET /data/:page': {
     offers: [{ price: '$0.01' }],
     description: 'One page of data',

@@ -1,10 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
 import type { Logger } from 'pino';
-import { loadConfig } from '../src/config.js';
-import { type Service, startService } from '../src/service.js';
+import { type Config, loadConfig } from '../src/config.js';
+import { openDatabase, type Service, startService } from '../src/service.js';
 import { MnemonicSigner } from '../src/treasury/signer.js';
 import { type Chain, startChain } from './chain.js';
 import { type Facilitator, startFacilitator } from './facilitator.js';
@@ -107,9 +106,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     progress(
       options.databaseUrl === undefined ? 'an embedded Postgres and the service' : 'the service',
     );
-    if (options.databaseUrl !== undefined) {
-      await forgetOldChain(options.databaseUrl, chain.network);
-    }
+    await forgetOldChain(config, logger, chain.network);
     const service = await startService(config, logger);
     opened.push(() => service.stop());
     return { service, chain, facilitator, seller, dataDir, stop };
@@ -120,14 +117,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 }
 
 /** A database that served an earlier sandbox has read a chain that is no more: start from this one. */
-async function forgetOldChain(databaseUrl: string, network: string): Promise<void> {
-  const client = new pg.Client({ connectionString: databaseUrl });
+async function forgetOldChain(config: Config, logger: Logger, network: string): Promise<void> {
+  const { database, close } = await openDatabase(config, logger);
   try {
-    await client.connect();
-    const { rows } = await client.query(`SELECT to_regclass('chain_cursors') AS name`);
-    if (rows[0]?.name)
-      await client.query('DELETE FROM chain_cursors WHERE network = $1', [network]);
+    await database.pool.query('DELETE FROM chain_cursors WHERE network = $1', [network]);
   } finally {
-    await client.end();
+    await close();
   }
 }

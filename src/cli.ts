@@ -6,6 +6,7 @@ import { Tokens } from './access/tokens.js';
 import { loadConfig } from './config.js';
 import { failWith } from './ops/exit.js';
 import { createLogger } from './ops/logger.js';
+import { resolveSecrets } from './secrets.js';
 import { type OpenDatabase, openDatabase } from './service.js';
 import { MnemonicSigner } from './treasury/signer.js';
 
@@ -52,13 +53,16 @@ async function main(): Promise<void> {
       });
     }
     case 'wallets':
-      return withDatabase(async ({ config }) => {
-        const signer = new MnemonicSigner(config.walletMnemonic ?? '', config.walletCount);
-        process.stdout.write(`${signer.addresses.join('\n')}\n`);
-      });
+      return printWallets();
     default:
       throw new Error(`there is no command "${command}"; see: npx bursar --help`);
   }
+}
+
+async function printWallets(): Promise<void> {
+  const config = await resolveSecrets(loadConfig(process.env));
+  const signer = new MnemonicSigner(config.walletMnemonic ?? '', config.walletCount);
+  process.stdout.write(`${signer.addresses.join('\n')}\n`);
 }
 
 async function withDatabase(work: (open: OpenDatabase) => Promise<void>): Promise<void> {

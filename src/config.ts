@@ -117,6 +117,7 @@ const environmentSchema = z.object({
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL; unset it to use the embedded server')
+    .refine(isUrl, 'is not a valid URL; percent-encode special characters of the password')
     .optional(),
   BURSAR_DATABASE_CONNECTIONS: integer(10, 2, 500),
   REDIS_URL: z
@@ -243,6 +244,14 @@ function defaultAssets(network: string): Asset[] {
       name,
       version,
     }));
+}
+
+function isUrl(text: string): boolean {
+  try {
+    return new URL(text) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /** BIP-39: 12 or 24 words of the English list, of which the last bits are a checksum of the others. */

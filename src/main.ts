@@ -19,8 +19,12 @@ async function main(): Promise<void> {
       logger.error('stopping took too long');
       process.exit(1);
     }, STOP_TIMEOUT_MS).unref();
-    await service?.stop();
-    logger.info('stopped');
+    try {
+      await service?.stop();
+      logger.info('stopped');
+    } catch (error) {
+      failWith(error);
+    }
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => void stop(signal));

@@ -13,11 +13,15 @@ import { Database } from './database/database.js';
 import { startEmbeddedPostgres } from './database/embedded-postgres.js';
 import { PROBLEM_MEDIA_TYPE, problemBody } from './http/problem.js';
 import { NestLogger } from './ops/logger.js';
+import { within } from './ops/within.js';
 import { Queues } from './outbox/queues.js';
 import { resolveSecrets } from './secrets.js';
 import { SettlementService } from './settlement/settlement.service.js';
 import { Networks } from './treasury/networks.js';
 import { Wallets } from './treasury/wallets.js';
+
+/** How long the start waits for the chains. A chain that is slower delays nobody else. */
+const CHAINS_TIMEOUT_MS = 5_000;
 
 /** A running service. */
 export interface Service {
@@ -40,26 +44,25 @@ export interface Service {
 export async function startService(given: Config, logger: Logger): Promise<Service> {
   const { config, database, close } = await openDatabase(given, logger);
   const opened = [close];
-  const stop = async () => {
-    for (const each of opened.splice(0).reverse()) await each();
+  let stopping: Promise<void> | undefined;
+  const stop = () => {
+    stopping ??= closeAll(opened);
+    return stopping;
   };
   try {
     const app = await createApp(config, database, logger);
-    opened.push(() => app.close());
+    const queues = app.get(Queues);
+    // HTTP closes first: while requests are answered, everything they need is still there.
+    opened.push(
+      () => queues.stop(),
+      () => app.close(),
+    );
     await app.get(Keys).load();
     const wallets = app.get(Wallets);
     await wallets.enrol();
     await app.init();
-    const queues = app.get(Queues);
-    opened.push(() => queues.stop());
     await queues.start(await wallets.mainTreasuryId());
-    const networks = app.get(Networks);
-    await networks.checkAll();
-    if (config.role !== 'api') {
-      // So that a treasury with money can pay from the first request on.
-      const settlement = app.get(SettlementService);
-      await Promise.all(networks.all().map(({ network }) => settlement.read(network)));
-    }
+    await within(readChains(app, config), CHAINS_TIMEOUT_MS);
     await listen(app, config);
     return {
       url: await app.getUrl(),
@@ -72,6 +75,24 @@ export async function startService(given: Config, logger: Logger): Promise<Servi
     await stop();
     throw error;
   }
+}
+
+/** Checks and reads every chain once, so that a treasury with money can pay from the first request. */
+async function readChains(app: NestFastifyApplication, { role }: Config): Promise<void> {
+  const networks = app.get(Networks);
+  await networks.checkAll();
+  if (role === 'api') return;
+  const settlement = app.get(SettlementService);
+  await Promise.all(networks.all().map(({ network }) => settlement.read(network)));
+}
+
+/** Closes what was opened, the last first. One that fails does not keep the others open. */
+async function closeAll(opened: readonly (() => Promise<void>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const close of [...opened].reverse()) {
+    await close().catch((error: unknown) => failures.push(error));
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 /** An open, migrated database, and the configuration with everything resolved that it left out. */
@@ -96,6 +117,12 @@ export async function openDatabase(given: Config, logger: Logger): Promise<OpenD
         })
       : undefined;
   const databaseUrl = server?.url ?? resolved.databaseUrl ?? '';
+  if (given.databaseUrl !== undefined && given.masterSecret === undefined) {
+    logger.warn(
+      { room: 'access' },
+      'BURSAR_MASTER_SECRET is not set: the keys of this database open only with the file "master-secret" in BURSAR_DATA_DIR',
+    );
+  }
   try {
     await migrate(databaseUrl);
   } catch (error) {

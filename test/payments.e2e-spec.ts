@@ -12,6 +12,8 @@ import {
 import { privateKeyToAccount } from 'viem/accounts';
 import { baseSepolia } from 'viem/chains';
 import { testUsdcAbi } from '../sandbox/contract/testUsdc.js';
+import { Database } from '../src/database/database.js';
+import { applyReading } from '../src/ledger/settlement.js';
 import {
   type Api,
   type EventAnswer,
@@ -358,6 +360,8 @@ describe('the list of payments', () => {
 });
 
 describe('the life of a signature', () => {
+  const ended: { settled?: string; released?: string } = {};
+
   it('does not outlast its grant', async () => {
     const { api } = await holder({ ttlSeconds: 8 });
     const { payment } = await api.paid(order(stack.chain));
@@ -400,7 +404,51 @@ describe('the life of a signature', () => {
     expect(await stack.chain.usdcBalance(PAYEE)).toBe(before);
     await stack.finalize();
     expect(await api.payment(kept.payment.id)).toMatchObject({ status: 'released' });
+    ended.settled = submitted.payment.id;
+    ended.released = kept.payment.id;
   });
+
+  it('ends once: a worker that tells of an end again, or of another, changes nothing', async () => {
+    // No new blocks: the cursor stands still, and a reading that goes on from it is taken.
+    await stack.chain.pauseMining();
+    const database = new Database(stack.databaseUrl);
+    try {
+      const head = BigInt(await rpc<string>(stack.chain.rpcUrl, 'eth_blockNumber'));
+      const cursor = await until('all final blocks are read', async () => {
+        const { rows } = await stack.db.query('SELECT * FROM chain_cursors');
+        return BigInt(rows[0].block_number) === head - 2n && rows[0];
+      });
+      const before = await everything();
+      const [{ treasury_id: treasuryId }] = before.payments as [{ treasury_id: string }];
+      const blockNumber = head - 1n;
+      const transaction = `0x${'1'.repeat(64)}`;
+      const applied = await applyReading(database, {
+        network: stack.chain.network,
+        after: BigInt(cursor.block_number),
+        upTo: { number: blockNumber, hash: cursor.block_hash, time: BigInt(cursor.block_time) },
+        closings: [
+          { paymentId: ended.settled ?? '', end: 'settled', treasuryId, blockNumber, transaction },
+          { paymentId: ended.released ?? '', end: 'settled', treasuryId, blockNumber, transaction },
+        ],
+        balances: [],
+      });
+      expect(applied).toEqual([]);
+      expect(await everything()).toEqual(before);
+    } finally {
+      await database.close();
+      await stack.chain.resumeMining();
+    }
+  });
+
+  const everything = async () => {
+    const { rows } = await stack.db.query(
+      `SELECT (SELECT json_agg(p ORDER BY id) FROM payments p) AS payments,
+         (SELECT json_agg((id, reserved, spent, payments) ORDER BY id) FROM grants) AS grants,
+         (SELECT json_agg((wallet_id, reserved) ORDER BY wallet_id) FROM wallet_balances) AS wallets,
+         (SELECT count(*) FROM events) AS events`,
+    );
+    return rows[0];
+  };
 });
 
 it('leaves every invariant whole', async () => {

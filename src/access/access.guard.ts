@@ -1,5 +1,6 @@
-import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
+import { CONFIG, type Config } from '../config.js';
 import { Database } from '../database/database.js';
 import { Problem } from '../domain/problem.js';
 import { ALLOWED, type AllowedCaller, PUBLIC } from './allow.js';
@@ -16,11 +17,15 @@ export class AccessGuard implements CanActivate {
     private readonly reflector: Reflector,
     private readonly tokens: Tokens,
     private readonly database: Database,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const targets = [context.getHandler(), context.getClass()];
     if (this.reflector.getAllAndOverride<boolean>(PUBLIC, targets)) return true;
+    if (this.config.role === 'worker') {
+      throw new Problem('not_found', 'this process is a worker; ask one whose BURSAR_ROLE is api');
+    }
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
     const caller = await this.identify(request.headers.authorization);
     const allowed = this.reflector.getAllAndOverride<AllowedCaller[]>(ALLOWED, targets) ?? [];

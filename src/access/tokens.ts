@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
+import { decodeProtectedHeader } from 'jose';
 import { z } from 'zod';
 import { CONFIG, type Config } from '../config.js';
 import { Problem } from '../domain/problem.js';
@@ -75,9 +76,7 @@ export class Tokens {
   ): Promise<
     { kind: 'grant'; identity: GrantIdentity } | { kind: 'admin'; identity: AdminIdentity }
   > {
-    const header = headerSchema.safeParse(
-      this.jwt.decode<{ header: unknown } | null>(token, { complete: true })?.header,
-    );
+    const header = headerSchema.safeParse(headerOf(token));
     const key = header.success ? this.keys.find(header.data.kid) : undefined;
     if (!header.success || !key) throw invalidToken();
     const { typ } = header.data;
@@ -125,6 +124,15 @@ export class Tokens {
     } catch {
       throw invalidToken();
     }
+  }
+}
+
+/** The token's header, not yet believed; undefined when it is none. */
+function headerOf(token: string): unknown {
+  try {
+    return decodeProtectedHeader(token);
+  } catch {
+    return undefined;
   }
 }
 

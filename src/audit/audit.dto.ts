@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { text } from '../http/contract.js';
 import { pageQuery } from '../http/paging.js';
 import { idPattern } from '../ids.js';
 
@@ -18,6 +19,9 @@ export const eventSchema = z.object({
   chainHash: z.string().nullable().describe("the log's hash up to and including this record"),
 });
 
+/** Postgres knows no year 0. */
+const time = z.iso.datetime().refine((at) => !at.startsWith('0000'), 'has no such year');
+
 /** Query of `GET /v1/audit/events`. */
 export const eventsQuery = pageQuery.extend({
   grantId: z
@@ -26,10 +30,10 @@ export const eventsQuery = pageQuery.extend({
     .optional()
     .describe('includes the tree below it'),
   paymentId: z.string().regex(idPattern('pay'), 'must be a pay_ id').optional(),
-  kind: z.string().max(64).optional(),
-  actor: z.string().max(255).optional(),
-  from: z.iso.datetime().optional(),
-  to: z.iso.datetime().optional(),
+  kind: text(1, 64).optional(),
+  actor: text(1, 255).optional(),
+  from: time.optional(),
+  to: time.optional(),
 });
 /** See {@link eventsQuery}. */
 export type EventsQuery = z.infer<typeof eventsQuery>;

@@ -42,8 +42,8 @@ export interface WalletSnapshot {
 }
 
 /** Why an option is refused. Without `grantId` it is the treasury that cannot, not a grant. */
-export interface Denial {
-  readonly code: DenialCode | 'treasury_insufficient';
+export interface Denial<Code = DenialCode | 'treasury_insufficient'> {
+  readonly code: Code;
   readonly grantId?: string;
   /** The bound that was hit: currency units, a count, or a list. */
   readonly limit?: string;
@@ -133,7 +133,10 @@ function cheapestFirst(a: PaymentOption, b: PaymentOption): number {
  * Why a chain of grants cannot pay at all now, or undefined when it can. Root first: when an ancestor
  * ended, that is the reason to give.
  */
-export function lifeDenial(chain: readonly GrantSnapshot[], now: Date): Denial | undefined {
+export function lifeDenial(
+  chain: readonly GrantSnapshot[],
+  now: Date,
+): Denial<DenialCode> | undefined {
   for (const grant of chain) {
     if (grant.status === 'revoked') {
       return { code: 'grant_revoked', grantId: grant.id, detail: `grant ${grant.id} is revoked` };

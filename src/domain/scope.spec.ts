@@ -310,6 +310,7 @@ describe('patternContains', () => {
     ['https://a.example/x/*', 'https://a.example/x'],
     ['https://a.example/x/*', 'https://a.example/x*'],
     ['https://b.a.example/*', 'https://*.a.example/*'],
+    ['https://a.example/*', 'https://*.a.example/*'],
     ['https://*.a.example/*', 'https://*.b.a.example/*'],
     ['https://*.a.example/*', 'https://a.example/*'],
     ['https://*.b.a.example/*', 'https://*.a.example/*'],

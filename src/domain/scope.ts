@@ -26,7 +26,10 @@ export interface Resource {
   readonly port: string;
   /** Dot segments resolved, unreserved characters decoded, hex digits in upper case. */
   readonly path: string;
-  /** False when the path holds an encoded slash, backslash or NUL, or a broken escape. */
+  /**
+   * False when servers may read the path in another way than it shows: an encoded slash, backslash or
+   * NUL, a broken or doubled escape, a dot segment with a parameter.
+   */
   readonly unambiguous: boolean;
 }
 
@@ -212,5 +215,8 @@ function normalisePath(pathname: string): { path: string; unambiguous: boolean }
     const character = String.fromCharCode(code);
     return /[A-Za-z0-9\-._~]/.test(character) ? character : `%${hex.toUpperCase()}`;
   });
+  // Some servers resolve `..;` as `..`, and some decode twice: what they would serve is not what the
+  // path shows.
+  if (/(?:^|\/)\.{1,2};/.test(path) || /%25[0-9A-Fa-f]{2}/.test(path)) unambiguous = false;
   return { path, unambiguous };
 }

@@ -8,7 +8,7 @@ import { pageQuery } from '../http/paging.js';
 import { idPattern } from '../ids.js';
 
 /** The longest life a grant may have, in seconds: ten years. */
-const MAX_TTL_SECONDS = 315_360_000;
+export const MAX_TTL_SECONDS = 315_360_000;
 
 const notYet = z.undefined({ error: 'is not supported yet' }).optional();
 
@@ -97,11 +97,9 @@ export type RevokeBody = z.infer<typeof revokeSchema>;
 export const listSchema = pageQuery.extend({
   parentId: z.string().regex(idPattern('grt'), 'must be a grt_ id').optional(),
   status: z.enum(['active', 'suspended', 'revoked', 'expired', 'not_started']).optional(),
-  holder: z.string().max(200).optional(),
-  label: z
-    .string()
+  holder: text(0, 200).optional(),
+  label: text(2, 320)
     .regex(/^[^:]{1,63}:/, 'must be name:value')
-    .max(320)
     .optional(),
 });
 /** See {@link listSchema}. */

@@ -23,7 +23,13 @@ import {
 import { Outbox } from '../outbox/outbox.js';
 import { Wallets } from '../treasury/wallets.js';
 import { viewGrant, viewGrants } from './grant-view.js';
-import type { GrantView, ListQuery, MintBody, RevokeBody } from './grants.dto.js';
+import {
+  type GrantView,
+  type ListQuery,
+  MAX_TTL_SECONDS,
+  type MintBody,
+  type RevokeBody,
+} from './grants.dto.js';
 
 /** Mints, delegates, shows and revokes grants. */
 @Injectable()
@@ -73,7 +79,8 @@ export class GrantsService {
             );
           }
           const chain = await lockChain(tx, treasuryId, earlier.id);
-          return { grant: earlier, chain, now: await databaseNow(tx) };
+          // As it is under the lock: its token's generation may have moved on since it was found.
+          return { grant: chain.at(-1) ?? earlier, chain, now: await databaseNow(tx) };
         }
       }
       const parents = parentId === undefined ? [] : await lockChain(tx, treasuryId, parentId);
@@ -282,7 +289,7 @@ export class GrantsService {
     };
     if (!parent) return rootTerms(request, currency, now);
     const denial = lifeDenial(parents, now);
-    if (denial && denial.code !== 'treasury_insufficient') {
+    if (denial) {
       throw new Problem(denial.code, `${denial.detail}; it cannot delegate`, {
         ...(denial.grantId === undefined ? {} : { grantId: denial.grantId }),
       });
@@ -404,9 +411,16 @@ function expiryOf(body: MintBody, now: Date): GrantRequest['expiry'] {
       field: 'ttlSeconds',
     });
   }
-  return body.expiresAt === undefined
-    ? { field: 'ttlSeconds', at: new Date(now.getTime() + (body.ttlSeconds ?? 0) * 1000) }
-    : { field: 'expiresAt', at: new Date(body.expiresAt) };
+  if (body.expiresAt === undefined) {
+    return { field: 'ttlSeconds', at: new Date(now.getTime() + (body.ttlSeconds ?? 0) * 1000) };
+  }
+  const at = new Date(body.expiresAt);
+  if (at.getTime() > now.getTime() + MAX_TTL_SECONDS * 1000) {
+    throw new Problem('invalid_request', 'expiresAt is more than ten years away', {
+      field: 'expiresAt',
+    });
+  }
+  return { field: 'expiresAt', at };
 }
 
 /** A `name:value` filter as the labels it asks for. */

@@ -24,7 +24,10 @@ export class ProblemFilter implements ExceptionFilter {
     } else if (status >= 500) {
       request.log.error({ err: error, code: problem.code }, problem.detail);
     }
-    if (status === 401) void reply.header('www-authenticate', challenge(problem));
+    if (status === 401) {
+      const challenge = request.headers.authorization === undefined ? CHALLENGE : INVALID_TOKEN;
+      void reply.header('www-authenticate', challenge);
+    }
     if (status === 503 || status === 429) {
       const seconds = problem.fields.retryAfterSeconds ?? DEFAULT_RETRY_AFTER_SECONDS;
       void reply.header('retry-after', String(seconds));
@@ -37,9 +40,8 @@ export class ProblemFilter implements ExceptionFilter {
 }
 
 /** RFC 6750, section 3: a challenge names an error only where a token was presented. */
-function challenge(problem: Problem): string {
-  return `Bearer realm="bursar", error="invalid_token", error_description="${problem.detail.replaceAll('"', "'")}"`;
-}
+const CHALLENGE = 'Bearer realm="bursar"';
+const INVALID_TOKEN = `${CHALLENGE}, error="invalid_token"`;
 
 /** What an HTTP status means in the contract's codes, for errors that the framework throws itself. */
 const FRAMEWORK_CODES: Readonly<Record<number, ProblemCode>> = {

@@ -30,8 +30,15 @@ export interface ReservationOrder {
   readonly idempotencyKey: string;
   /** SHA-256 of the request's canonical body: the same key with another one is an error. */
   readonly requestHash: string;
-  /** The ways the seller offers to be paid; the ledger selects one. Never empty. */
-  readonly options: readonly PaymentOption[];
+  /**
+   * The ways the seller offers to be paid that can be paid now; the ledger selects one. Never empty.
+   * Asked only for a new payment: what was signed once is answered again whatever has changed since.
+   *
+   * @throws Problem why none can.
+   */
+  readonly options: () => readonly PaymentOption[];
+  /** The addresses the signer has keys for: no other wallet may be selected. */
+  readonly signable: readonly string[];
   readonly x402Version: 1 | 2;
   /** What the header echoes and the record keeps of each option, by its index in `accepts`. */
   readonly offers: ReadonlyMap<number, { json: string; resource: string | undefined }>;
@@ -83,14 +90,14 @@ export class Ledger {
       const now = await databaseNow(tx);
       if (earlier) return replay(earlier, order, chain, now);
 
-      const options = order.options.filter(({ currency }) => currency === grant.currency);
+      const options = order.options().filter(({ currency }) => currency === grant.currency);
       if (options.length === 0) {
         throw new Problem(
           'asset_not_supported',
           `the seller takes no ${grant.currency}, which is what grant ${grant.id} is kept in`,
         );
       }
-      const wallets = await lockWallets(tx, order.treasuryId, options);
+      const wallets = await lockWallets(tx, order, options);
       const decision = decide(
         chain,
         preferredWallets(wallets, root.id),
@@ -100,7 +107,7 @@ export class Ledger {
         order.maxValiditySeconds,
       );
       if (decision.outcome === 'deny') {
-        await appendEvents(tx, now, [refusedEvent(order, decision.denial)]);
+        await appendEvents(tx, now, [refusedEvent(order, options, decision.denial)]);
         return { outcome: 'refused', denial: decision.denial };
       }
       const payment = await record(tx, order, chain, decision, now);
@@ -150,7 +157,7 @@ function replay(
 
 async function lockWallets(
   tx: ClientBase,
-  treasuryId: string,
+  order: ReservationOrder,
   options: readonly PaymentOption[],
 ): Promise<WalletSnapshot[]> {
   const { rows } = await tx.query<{
@@ -163,10 +170,15 @@ async function lockWallets(
   }>(
     `SELECT b.wallet_id AS id, w.address, b.network, b.asset, b.balance, b.reserved
      FROM wallet_balances b JOIN wallets w ON w.treasury_id = b.treasury_id AND w.id = b.wallet_id
-     WHERE b.treasury_id = $1 AND w.status = 'active'
+     WHERE b.treasury_id = $1 AND w.status = 'active' AND w.address = ANY ($4::text[])
        AND (b.network, b.asset) IN (SELECT * FROM unnest($2::text[], $3::text[]))
      ORDER BY b.wallet_id, b.network, b.asset FOR NO KEY UPDATE OF b`,
-    [treasuryId, options.map(({ network }) => network), options.map(({ asset }) => asset)],
+    [
+      order.treasuryId,
+      options.map(({ network }) => network),
+      options.map(({ asset }) => asset),
+      order.signable,
+    ],
   );
   return rows.map((row) => ({
     ...row,
@@ -269,7 +281,11 @@ async function record(
   return toPaymentRecord(row);
 }
 
-function refusedEvent(order: ReservationOrder, denial: Denial): NewEvent {
+function refusedEvent(
+  order: ReservationOrder,
+  options: readonly PaymentOption[],
+  denial: Denial,
+): NewEvent {
   return {
     treasuryId: order.treasuryId,
     kind: 'payment.refused',
@@ -284,7 +300,7 @@ function refusedEvent(order: ReservationOrder, denial: Denial): NewEvent {
       limit: denial.limit ?? null,
       remaining: denial.remaining ?? null,
       request: order.request,
-      options: order.options.map((option) => ({
+      options: options.map((option) => ({
         network: option.network,
         asset: option.asset,
         payTo: option.payTo,

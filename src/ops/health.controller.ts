@@ -7,12 +7,17 @@ import { Problem } from '../domain/problem.js';
 import { Answers } from '../http/contract.js';
 import { Queues } from '../outbox/queues.js';
 import { Networks } from '../treasury/networks.js';
+import { within } from './within.js';
 
 const readySchema = z.object({
   status: z.literal('ready'),
   networks: z.record(z.string(), z.string()),
 });
 
+/** How long a dependency may take to answer before it counts as missing, in milliseconds. */
+const PING_TIMEOUT_MS = 3_000;
+
+/** Whether the service can do its work now. */
 @ApiTags('operations')
 @Controller()
 export class HealthController {
@@ -36,9 +41,12 @@ export class HealthController {
   @Answers(200, readySchema, 'Payments can be made; 503 says what is missing')
   async readyz() {
     const missing: string[] = [];
-    const [database, queues] = await Promise.allSettled([this.database.ping(), this.queues.ping()]);
-    if (database.status === 'rejected') missing.push('the database cannot be reached');
-    if (queues.status === 'rejected') missing.push('the queues cannot be reached');
+    const [database, queues] = await Promise.all([
+      answers(this.database.ping()),
+      answers(this.queues.ping()),
+    ]);
+    if (!database) missing.push('the database cannot be reached');
+    if (!queues) missing.push('the queues cannot be reached');
     const networks = this.networks.all().map(({ network }) => {
       const health = this.networks.health(network);
       return { network, ready: health.ready, state: health.ready ? 'ready' : health.reason };
@@ -52,4 +60,8 @@ export class HealthController {
       networks: Object.fromEntries(networks.map(({ network, state }) => [network, state])),
     };
   }
+}
+
+function answers(ping: Promise<unknown>): Promise<boolean> {
+  return within(ping, PING_TIMEOUT_MS).catch(() => false);
 }

@@ -67,6 +67,15 @@ describe('createLogger', () => {
     expect(line).not.toContain(CANARY);
   });
 
+  // A known gap: redaction reaches secrets one level down, no others. Once it does, drop "failing".
+  it.failing.each([
+    ['at the top', { token: CANARY }],
+    ['two levels down', { answer: { grant: { token: CANARY } } }],
+    ['in a list', { grants: [{ token: CANARY }] }],
+  ])('never writes a token that stands %s', (_where, logged) => {
+    expect(lineOf((logger) => logger.info(logged))).not.toContain(CANARY);
+  });
+
   it('never writes the headers or the query of a request', () => {
     const req = {
       id: 'req-1',

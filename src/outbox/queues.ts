@@ -2,6 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { Job } from 'bullmq';
 import { CONFIG, type Config } from '../config.js';
 import { Database } from '../database/database.js';
+import { within } from '../ops/within.js';
 import { JOBS, type JobName, type JobPayload, QUEUES, type QueueName } from './jobs.js';
 import {
   postgresStore,
@@ -21,7 +22,7 @@ const REPLAN_MS = 5_000;
 const OVERDUE_MS = 15_000;
 
 /** How long closing may wait for running jobs and connections, in milliseconds. */
-const CLOSE_TIMEOUT_MS = 10_000;
+const CLOSE_TIMEOUT_MS = 5_000;
 
 type Handler = (payload: unknown) => Promise<void>;
 
@@ -115,14 +116,17 @@ export class Queues {
   async stop(): Promise<void> {
     clearTimeout(this.#replan);
     this.#replan = undefined;
-    const closing = (all: Iterable<StoredQueue | StoredWorker>) =>
-      within(Promise.allSettled([...all].map((each) => each.close())), CLOSE_TIMEOUT_MS);
-    await closing(this.#workers);
-    await closing(this.#queues.values());
+    const closeAll = async () => {
+      await Promise.allSettled(this.#workers.map((worker) => worker.close()));
+      await Promise.allSettled([...this.#queues.values()].map((queue) => queue.close()));
+    };
+    if (!(await within(closeAll(), CLOSE_TIMEOUT_MS))) {
+      this.#log.warn('the queues did not close in time; unfinished jobs will be done again');
+    }
     this.#store?.close();
   }
 
-  private openStore(namespace: string): Promise<QueueStore> | QueueStore {
+  private openStore(namespace: string): Promise<QueueStore> {
     const { redisUrl, databaseUrl } = this.config;
     const complain = (message: string) => this.#log.warn(message);
     if (redisUrl !== undefined) return redisStore(redisUrl, namespace, complain);
@@ -187,13 +191,4 @@ function queueOf(job: JobName): QueueName {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-async function within(work: Promise<unknown>, milliseconds: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const bound = new Promise((resolve) => {
-    timer = setTimeout(resolve, milliseconds);
-  });
-  await Promise.race([work, bound]);
-  clearTimeout(timer);
 }

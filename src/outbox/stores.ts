@@ -35,6 +35,9 @@ export interface QueueStore {
   close(): void;
 }
 
+/** How long Redis may take to answer a command that nobody should wait for, in milliseconds. */
+const REDIS_TIMEOUT_MS = 5_000;
+
 /** Where BullMQ keeps its tables when the queues are on Postgres. */
 const SCHEMA = 'bullmq';
 
@@ -43,19 +46,25 @@ const SCHEMA = 'bullmq';
  *
  * @param namespace - what is unique to this service's database: services that share a Redis must
  *   never take each other's jobs.
+ * @throws Error with one line when Redis does not answer: BullMQ itself would wait for ever.
  */
-export function redisStore(url: string, namespace: string, complain: Complain): QueueStore {
+export async function redisStore(
+  url: string,
+  namespace: string,
+  complain: Complain,
+): Promise<QueueStore> {
+  await knock(url);
   // The curly braces keep all keys of the queues in one slot of a Redis cluster.
   const prefix = `{bursar:${namespace}}`;
-  const connect = (maxRetriesPerRequest: number | null): Redis => {
-    const redis = new Redis(url, { maxRetriesPerRequest });
+  const connect = (options: { maxRetriesPerRequest: number | null; commandTimeout?: number }) => {
+    const redis = new Redis(url, options);
     redis.on('error', (error) => complain(`Redis: ${error.message}`));
     return redis;
   };
   // A worker waits for Redis as long as it takes. A request must not: its bell fails at once, and the
   // sweep finds what it would have rung for.
-  const forQueues = connect(1);
-  const forWorkers = connect(null);
+  const forQueues = connect({ maxRetriesPerRequest: 1, commandTimeout: REDIS_TIMEOUT_MS });
+  const forWorkers = connect({ maxRetriesPerRequest: null });
   return {
     queue: (name) => {
       const options: QueueOptions = { connection: forQueues, prefix };
@@ -93,6 +102,29 @@ export async function postgresStore(
       listened(new PostgresWorker(name, run, { connection, concurrency }), complain),
     close: () => {},
   };
+}
+
+/** Asks a Redis once whether it is there. */
+async function knock(url: string): Promise<void> {
+  const redis = new Redis(url, {
+    lazyConnect: true,
+    connectTimeout: REDIS_TIMEOUT_MS,
+    commandTimeout: REDIS_TIMEOUT_MS,
+    retryStrategy: () => null,
+  });
+  let reason = '';
+  redis.on('error', (error) => {
+    reason = error.message;
+  });
+  try {
+    await redis.connect();
+    await redis.ping();
+  } catch (error) {
+    const words = reason || (error instanceof Error ? error.message : String(error));
+    throw new Error(`REDIS_URL: Redis does not answer (${words}); start it, or unset the variable`);
+  } finally {
+    redis.disconnect();
+  }
 }
 
 /** Without an `error` listener, a lost connection would end the process. */

@@ -5,7 +5,7 @@ import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
 import { canonicalJson, sha256Hex } from '../domain/payment.js';
-import type { PaymentOption } from '../domain/policy.js';
+import { MIN_VALIDITY_SECONDS, type PaymentOption } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
 import { parseResource, type Resource, sameOrigin } from '../domain/scope.js';
 import { type Page, page } from '../http/paging.js';
@@ -46,14 +46,14 @@ export class PaymentsService {
   async pay(caller: HolderCaller, body: PayBody, idempotencyKey: string, requestId: string) {
     const terms = parsePaymentRequired(body.paymentRequired);
     const requested = requestedResource(body.request.url);
-    const options = this.payable(terms, requested);
 
     const reservation = await this.ledger.reserve({
       treasuryId: caller.treasuryId,
       grantId: caller.grantId,
       idempotencyKey,
       requestHash: sha256Hex(canonicalJson(body)),
-      options,
+      options: () => this.payable(terms, requested),
+      signable: this.signer.addresses,
       x402Version: terms.x402Version,
       offers: new Map(terms.offers.map((offer) => [offer.index, offer])),
       resourceJson: terms.resourceJson,
@@ -137,6 +137,12 @@ export class PaymentsService {
 
   private option(offer: Offer, requested: Resource): PaymentOption {
     const declared = declaredResource(offer, requested);
+    if (offer.maxTimeoutSeconds <= MIN_VALIDITY_SECONDS) {
+      throw new Problem(
+        'requirements_invalid',
+        `accepts[${offer.index}].maxTimeoutSeconds is ${offer.maxTimeoutSeconds}: no signature could settle in that time`,
+      );
+    }
     const { index, scheme, network, asset: address, amount, payTo, maxTimeoutSeconds } = offer;
     if (!this.networks.find(network)) {
       throw new Problem('network_not_supported', `network ${network} is not configured here`);

@@ -1,10 +1,11 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { Database } from '../database/database.js';
+import { BaseError } from 'viem';
+import { Database, isDatabaseUnavailable } from '../database/database.js';
 import { applyReading } from '../ledger/settlement.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Queues } from '../outbox/queues.js';
 import { Networks, shortMessage } from '../treasury/networks.js';
-import { ChainReader } from './chain-reader.js';
+import { ChainMismatch, ChainReader } from './chain-reader.js';
 
 /** Follows every network and ends reservations as its chain says. */
 @Injectable()
@@ -35,6 +36,7 @@ export class SettlementService implements OnModuleInit {
     if (!network) return;
     try {
       const reading = await this.reader.read(network);
+      this.networks.mistrust(name, undefined);
       if (!reading) return;
       const ended = await applyReading(this.database, reading);
       for (const treasuryId of new Set(reading.closings.map((closing) => closing.treasuryId))) {
@@ -43,6 +45,9 @@ export class SettlementService implements OnModuleInit {
       if (ended && ended.length > 0) this.#log.log(`${name}: ${ended.length} payments ended`);
       if (this.#failing.delete(name)) this.#log.log(`${name}: the chain can be read again`);
     } catch (error) {
+      // Outages pass and are told once. Anything else is a bug or a wrong chain, and is not swallowed.
+      if (error instanceof ChainMismatch) this.networks.mistrust(name, error.message);
+      else if (!(error instanceof BaseError) && !isDatabaseUnavailable(error)) throw error;
       const reason = shortMessage(error);
       if (this.#failing.get(name) !== reason) this.#log.warn(`${name}: not read: ${reason}`);
       this.#failing.set(name, reason);

@@ -10,11 +10,11 @@ import {
 import { CONFIG, type Config } from '../config.js';
 import type { Asset, Network } from '../domain/network.js';
 
-/** How often a network that did not check out is looked at again, in milliseconds. */
+/** How often an RPC that did not check out is looked at again, in milliseconds. */
 const RECHECK_MS = 3_000;
 
-/** How long one RPC request may take, in milliseconds. */
-const RPC_TIMEOUT_MS = 5_000;
+/** How long one RPC request may take, in milliseconds; it is tried once more. */
+const RPC_TIMEOUT_MS = 4_000;
 
 const TOKEN_ABI = parseAbi([
   'function DOMAIN_SEPARATOR() view returns (bytes32)',
@@ -26,28 +26,29 @@ export type NetworkHealth =
   | { readonly ready: true }
   | { readonly ready: false; readonly reason: string };
 
+/** What a look at one RPC URL found. */
+type Inspection = { ok: true } | { ok: false; isWrong: boolean; reason: string };
+
 /**
- * The networks and tokens Bursar signs for. A network is ready once its chain has shown that it is
- * the one configured: chain id, token decimals, and each token's own EIP-712 domain separator. One
- * that is not ready does not stop the others.
+ * The networks and tokens Bursar signs for. An RPC is used once its chain has shown that it is the
+ * one configured: chain id, token decimals, and each token's own EIP-712 domain separator. A network
+ * is ready with one such RPC and none that contradicts. One that is not ready does not stop the
+ * others.
  */
 @Injectable()
 export class Networks implements OnModuleDestroy {
   readonly #log = new Logger('networks');
   readonly #networks: ReadonlyMap<string, Network>;
-  readonly #clients: ReadonlyMap<string, PublicClient>;
+  /** The clients over the RPCs that checked out, by network. */
+  readonly #clients = new Map<string, { client: PublicClient; rpcUrls: readonly string[] }>();
   readonly #health = new Map<string, NetworkHealth>();
+  /** Networks whose chain is no longer the one read before, and why that is thought. */
+  readonly #mistrusted = new Map<string, string>();
   #recheck: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(@Inject(CONFIG) config: Config) {
     this.#networks = new Map(config.networks.map((network) => [network.network, network]));
-    this.#clients = new Map(
-      config.networks.map((network) => [network.network, connect(network.rpcUrls)]),
-    );
-    for (const { network } of config.networks) {
-      this.#health.set(network, { ready: false, reason: 'not checked yet' });
-    }
   }
 
   /** All configured networks. */
@@ -65,26 +66,28 @@ export class Networks implements OnModuleDestroy {
     return this.find(network)?.assets.find((asset) => asset.address === address);
   }
 
-  /** The chain client of a configured network. */
-  client(network: string): PublicClient {
-    const client = this.#clients.get(network);
-    if (!client) throw new Error(`network ${network} is not configured`);
-    return client;
+  /** The chain client of a network, over the RPCs that checked out; undefined while there is none. */
+  client(network: string): PublicClient | undefined {
+    return this.#clients.get(network)?.client;
   }
 
   /** Whether payments may be made on a network now. */
   health(network: string): NetworkHealth {
-    return this.#health.get(network) ?? { ready: false, reason: 'is not configured' };
+    const mistrust = this.#mistrusted.get(network);
+    if (mistrust !== undefined) return { ready: false, reason: mistrust };
+    return this.#health.get(network) ?? { ready: false, reason: 'is not checked yet' };
   }
 
-  /** Checks every network that is not ready, and keeps checking until each is. */
+  /** Stops payments on a network whose chain cannot be the right one; undefined lets them go on. */
+  mistrust(network: string, reason: string | undefined): void {
+    if (reason === undefined) this.#mistrusted.delete(network);
+    else this.#mistrusted.set(network, reason);
+  }
+
+  /** Checks every RPC that has not checked out, and keeps checking until each has. */
   async checkAll(): Promise<void> {
-    await Promise.all(
-      this.all()
-        .filter(({ network }) => !this.health(network).ready)
-        .map((network) => this.check(network)),
-    );
-    if (!this.#closed && this.all().some(({ network }) => !this.health(network).ready)) {
+    const settled = await Promise.all(this.all().map((network) => this.check(network)));
+    if (!this.#closed && settled.includes(false)) {
       this.#recheck = setTimeout(() => void this.checkAll(), RECHECK_MS).unref();
     }
   }
@@ -94,36 +97,66 @@ export class Networks implements OnModuleDestroy {
     clearTimeout(this.#recheck);
   }
 
-  private async check(network: Network): Promise<void> {
-    const before = this.health(network.network);
-    const health = await inspect(network, this.client(network.network));
-    this.#health.set(network.network, health);
+  /** @returns whether all of a network's RPCs have checked out. */
+  private async check(network: Network): Promise<boolean> {
+    const trusted = this.#clients.get(network.network)?.rpcUrls ?? [];
+    if (trusted.length === network.rpcUrls.length) return true;
+    const inspections = await Promise.all(
+      network.rpcUrls.map(async (url) => ({
+        url,
+        inspection: trusted.includes(url) ? { ok: true as const } : await inspect(network, url),
+      })),
+    );
+    const good = inspections.filter(({ inspection }) => inspection.ok).map(({ url }) => url);
+    if (good.length > trusted.length) {
+      this.#clients.set(network.network, { client: connect(good), rpcUrls: good });
+    }
+    this.tell(network.network, healthOf(inspections.map(({ inspection }) => inspection)));
+    return good.length === network.rpcUrls.length;
+  }
+
+  private tell(network: string, health: NetworkHealth): void {
+    const before = this.#health.get(network);
+    this.#health.set(network, health);
     if (health.ready) {
-      this.#log.log(`network ${network.network} is ready`);
-    } else if (before.ready || before.reason !== health.reason) {
-      this.#log.warn(`network ${network.network} is not ready: ${health.reason}`);
+      if (!before?.ready) this.#log.log(`network ${network} is ready`);
+    } else if (!before || before.ready || before.reason !== health.reason) {
+      this.#log.warn(`network ${network} is not ready: ${health.reason}`);
     }
   }
 }
 
+function healthOf(inspections: readonly Inspection[]): NetworkHealth {
+  const failed = inspections.filter((inspection) => !inspection.ok);
+  // One RPC that serves another chain makes all of them doubtful: the fallback could pick it.
+  const wrong = failed.find(({ isWrong }) => isWrong);
+  const [first] = failed;
+  if (wrong) return { ready: false, reason: wrong.reason };
+  if (first && failed.length === inspections.length) return { ready: false, reason: first.reason };
+  return { ready: true };
+}
+
 function connect(rpcUrls: readonly string[]): PublicClient {
   return createPublicClient({
+    // Tried again at the transport, not around all of them: a silent RPC must not cost a minute.
     transport: fallback(
       rpcUrls.map((url) => http(url, { timeout: RPC_TIMEOUT_MS, retryCount: 1 })),
+      { retryCount: 0 },
     ),
     // Reads go out as they are asked: a settlement reading must not be answered from a cache.
     cacheTime: 0,
   });
 }
 
-async function inspect(network: Network, client: PublicClient): Promise<NetworkHealth> {
+async function inspect(network: Network, rpcUrl: string): Promise<Inspection> {
+  const wrong = (reason: string): Inspection => ({ ok: false, isWrong: true, reason });
+  const client = connect([rpcUrl]);
   try {
     const chainId = await client.getChainId();
     if (chainId !== network.chainId) {
-      return {
-        ready: false,
-        reason: `the RPC serves chain ${chainId}, not ${network.chainId}; correct its rpcUrls in BURSAR_NETWORKS`,
-      };
+      return wrong(
+        `an RPC of it serves chain ${chainId}, not ${network.chainId}; correct its rpcUrls in BURSAR_NETWORKS`,
+      );
     }
     for (const asset of network.assets) {
       const token = { address: asset.address, abi: TOKEN_ABI } as const;
@@ -140,28 +173,28 @@ async function inspect(network: Network, client: PublicClient): Promise<NetworkH
         },
       });
       if (separator !== expected) {
-        return {
-          ready: false,
-          reason: `token ${asset.address} has another EIP-712 domain than "${asset.name}" version "${asset.version}"`,
-        };
+        return wrong(
+          `token ${asset.address} has another EIP-712 domain than "${asset.name}" version "${asset.version}"`,
+        );
       }
       if (decimals !== asset.decimals) {
-        return {
-          ready: false,
-          reason: `token ${asset.address} has ${decimals} decimals, not ${asset.decimals}`,
-        };
+        return wrong(`token ${asset.address} has ${decimals} decimals, not ${asset.decimals}`);
       }
     }
-    return { ready: true };
+    return { ok: true };
   } catch (error) {
-    return { ready: false, reason: `its chain cannot be read: ${shortMessage(error)}` };
+    return {
+      ok: false,
+      isWrong: false,
+      reason: `its chain cannot be read: ${shortMessage(error)}; check its rpcUrls in BURSAR_NETWORKS`,
+    };
   }
 }
 
-/** The first line of an error: viem's messages go on for many. */
+/** The first line of an error: viem's messages go on for many, and hold the RPC's URL with its key. */
 export function shortMessage(error: unknown): string {
   const text =
     (error as { shortMessage?: string } | undefined)?.shortMessage ??
     (error instanceof Error ? error.message : String(error));
-  return text.split('\n')[0] ?? '';
+  return (text.split('\n')[0] ?? '').replace(/\.$/, '');
 }

@@ -29,7 +29,7 @@ const walletSchema = z.object({
   blockNumber: z.string(),
 });
 
-const walletsQuery = z.strictObject({
+const walletsQuery = pageQuery.extend({
   treasuryId: z.string().regex(idPattern('trs'), 'must be a trs_ id').optional(),
 });
 
@@ -66,8 +66,8 @@ export class TreasuryController {
   @Allow('admin', 'approver', 'auditor')
   @Answers(200, pageOf(walletSchema), 'Addresses with their finalized balance, reserved and free')
   async listWallets(@QueryInput(walletsQuery) query: z.infer<typeof walletsQuery>) {
-    const funds = await this.wallets.list(query.treasuryId);
-    const items = funds.map((wallet) => {
+    const { items, nextCursor } = await this.wallets.list(query);
+    const shown = items.map((wallet) => {
       const currency = currencyOf(wallet.currency);
       const free = wallet.balance - wallet.reserved;
       return {
@@ -84,6 +84,6 @@ export class TreasuryController {
         blockNumber: wallet.blockNumber.toString(),
       };
     });
-    return { items, nextCursor: null };
+    return { items: shown, nextCursor };
   }
 }

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import { ConfigError } from '../config.js';
 import { Database } from '../database/database.js';
+import { type Page, page } from '../http/paging.js';
 import { newId } from '../ids.js';
 import { appendEvents, type NewEvent } from '../ledger/events.js';
 import { databaseNow } from '../ledger/grant-rows.js';
@@ -9,7 +10,7 @@ import { Networks } from './networks.js';
 import { SIGNER, type Signer } from './signer.js';
 
 /** The treasury that exists from the first boot. */
-export const MAIN_TREASURY = 'main';
+const MAIN_TREASURY = 'main';
 
 /** A wallet's funds in one registered token. Atomic units. */
 export interface WalletFunds {
@@ -64,14 +65,31 @@ export class Wallets {
     });
   }
 
-  /** Every wallet of a treasury (of all, when undefined) with its funds in each registered token. */
-  async list(treasuryId: string | undefined): Promise<WalletFunds[]> {
+  /**
+   * A page of wallets of a treasury (of all, when undefined), with their funds in each registered
+   * token. `limit` counts wallets.
+   */
+  async list(query: {
+    treasuryId?: string | undefined;
+    limit: number;
+    cursor?: string | undefined;
+  }): Promise<Page<WalletFunds>> {
     const wallets = await this.database.prisma.wallet.findMany({
-      where: treasuryId === undefined ? {} : { treasuryId },
+      where: {
+        ...(query.treasuryId === undefined ? {} : { treasuryId: query.treasuryId }),
+        ...(query.cursor === undefined ? {} : { id: { gt: query.cursor } }),
+      },
       include: { balances: { orderBy: [{ network: 'asc' }, { asset: 'asc' }] } },
-      orderBy: [{ treasuryId: 'asc' }, { position: 'asc' }],
+      orderBy: { id: 'asc' },
+      take: query.limit + 1,
     });
-    return wallets.flatMap((wallet) =>
+    const found = page(
+      wallets,
+      query.limit,
+      ({ id }) => id,
+      (wallet) => wallet,
+    );
+    const items = found.items.flatMap((wallet) =>
       wallet.balances.flatMap((funds) => {
         const asset = this.networks.asset(funds.network, funds.asset);
         if (!asset) return [];
@@ -90,6 +108,7 @@ export class Wallets {
         };
       }),
     );
+    return { ...found, items };
   }
 
   /** The addresses of the treasury's wallets, EIP-55 checksummed. */

@@ -396,7 +396,7 @@ describe('parsePaymentRequired', () => {
       },
     );
 
-    it.each([
+    it.each<unknown>([
       'permit2',
       'EIP3009',
       '',
@@ -492,7 +492,7 @@ describe('parsePaymentRequired', () => {
   });
 
   it('answers mutated input with terms within every bound or a Problem, and at once', () => {
-    const seen = { accepted: 0, refused: 0, offers: 0 };
+    const seen = { accepted: 0, refused: 0, offers: 0, slowestMs: 0 };
     const values = fc.oneof(
       fc.constantFrom<unknown>(
         null,
@@ -528,7 +528,6 @@ describe('parsePaymentRequired', () => {
       bodyV2({ accepts: [entryV2(), entryV2()], extensions: { note: { a: 1 } } }),
       bodyV1({ accepts: [entryV1(), entryV1()] }),
     );
-    const start = performance.now();
     fc.assert(
       fc.property(
         documents,
@@ -537,13 +536,17 @@ describe('parsePaymentRequired', () => {
         (original, mutations, asHeader) => {
           const document = structuredClone(original);
           for (const each of mutations) mutate(document, each);
+          const input = asHeader ? header(document) : document;
+          const start = performance.now();
           let terms: ReturnType<typeof parsePaymentRequired>;
           try {
-            terms = parsePaymentRequired(asHeader ? header(document) : document);
+            terms = parsePaymentRequired(input);
           } catch (error) {
             expect(error).toBeInstanceOf(Problem);
             seen.refused += 1;
             return;
+          } finally {
+            seen.slowestMs = Math.max(seen.slowestMs, performance.now() - start);
           }
           seen.accepted += 1;
           expect(terms.offers.length + terms.unusable.length).toBeLessThanOrEqual(16);
@@ -558,12 +561,13 @@ describe('parsePaymentRequired', () => {
           }
         },
       ),
-      { numRuns: 4_000 },
+      { numRuns: 3_000 },
     );
     expect(seen.accepted).toBeGreaterThan(400);
     expect(seen.refused).toBeGreaterThan(400);
     expect(seen.offers).toBeGreaterThan(400);
-    expect(performance.now() - start).toBeLessThan(20_000);
+    // Far above what it takes, and far below what a quadratic or backtracking one would.
+    expect(seen.slowestMs).toBeLessThan(500);
   });
 
   it('answers random text and bytes with a Problem, and at once', () => {

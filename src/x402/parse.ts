@@ -203,6 +203,9 @@ function refuseUnsafe(value: unknown, depth: number): void {
   if (typeof value === 'string' && (value.includes('\u0000') || !value.isWellFormed())) {
     throw invalid('holds text that is not well-formed Unicode without NUL');
   }
+  // JSON.parse reads 1e400 as Infinity, which no JSON can hold again.
+  if (typeof value === 'number' && !Number.isFinite(value))
+    throw invalid('holds a number too large');
   if (typeof value !== 'object' || value === null) return;
   if (depth > LIMITS.depth) throw invalid(`is nested deeper than ${LIMITS.depth} levels`);
   for (const key of Object.keys(value)) {

@@ -9,14 +9,14 @@ const ROOMS = {
   database: [],
   http: ['domain', 'database'],
   ledger: ['domain', 'database', 'ids.ts'],
-  outbox: ['database', 'config.ts'],
+  outbox: ['database', 'config.ts', 'within.ts'],
   access: ['domain', 'database', 'http', 'config.ts'],
   treasury: ['domain', 'x402', 'database', 'http', 'access', 'ledger', 'ids.ts', 'config.ts'],
 };
 
 /** Features use the shared rooms, and of one another at most the module. */
 const FEATURES = ['grants', 'payments', 'settlement', 'audit', 'ops'];
-const FEATURES_MAY_USE = [...Object.keys(ROOMS), 'ids.ts', 'config.ts'];
+const FEATURES_MAY_USE = [...Object.keys(ROOMS), 'ids.ts', 'config.ts', 'within.ts'];
 
 /** A spec may use what its subject may not. */
 const SPEC = '\\.spec\\.ts$';
@@ -58,8 +58,8 @@ module.exports = {
     {
       name: 'common-files',
       severity: 'error',
-      comment: 'ids.ts imports nothing of src/, config.ts the domain only',
-      from: { path: '^src/(ids|config)\\.ts$' },
+      comment: 'ids.ts and within.ts import nothing of src/, config.ts the domain only',
+      from: { path: '^src/(ids|within|config)\\.ts$' },
       to: { path: '^src/', pathNot: '^src/domain/' },
     },
     {

@@ -18,6 +18,8 @@ const common = {
           keepClassNames: true,
           parser: { syntax: 'typescript', decorators: true },
           transform: { legacyDecorator: true, decoratorMetadata: true },
+          // Or swc drops `with { type: 'json' }`, which the next Jest demands.
+          experimental: { keepImportAttributes: true },
         },
       },
     ],

@@ -135,6 +135,11 @@ describe('loadConfig', () => {
       ['db:5432', 'mysql://db/bursar'],
       'must be a postgres:// URL; unset it to use',
     ],
+    [
+      'DATABASE_URL',
+      ['postgres://bursar:p/w#1@db/bursar', 'postgres://db:port/bursar'],
+      'is not a valid URL; percent-encode special characters of the password',
+    ],
     ['BURSAR_DATABASE_CONNECTIONS', ['1', '501', 'ten'], 'a whole number from 2 to 500'],
     ['REDIS_URL', ['localhost:6379', 'http://cache'], 'must be a redis:// URL; unset it to keep'],
     ['BURSAR_WALLET_COUNT', ['0', '257', '4.0'], 'a whole number from 1 to 256'],

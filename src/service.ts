@@ -13,12 +13,12 @@ import { Database } from './database/database.js';
 import { startEmbeddedPostgres } from './database/embedded-postgres.js';
 import { PROBLEM_MEDIA_TYPE, problemBody } from './http/problem.js';
 import { NestLogger } from './ops/logger.js';
-import { within } from './ops/within.js';
 import { Queues } from './outbox/queues.js';
 import { resolveSecrets } from './secrets.js';
 import { SettlementService } from './settlement/settlement.service.js';
 import { Networks } from './treasury/networks.js';
 import { Wallets } from './treasury/wallets.js';
+import { within } from './within.js';
 
 /** How long the start waits for the chains. A chain that is slower delays nobody else. */
 const CHAINS_TIMEOUT_MS = 5_000;

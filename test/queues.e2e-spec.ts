@@ -177,10 +177,9 @@ async function lookBehind(
   const ignore = () => {};
   const database = new Database(stack.databaseUrl);
   const redis = redisUrl === undefined ? undefined : new Redis(redisUrl);
-  const store: QueueStore =
-    redisUrl === undefined
-      ? await postgresStore(stack.databaseUrl, database, ignore)
-      : redisStore(redisUrl, treasuryId, ignore);
+  const store: QueueStore = await (redisUrl === undefined
+    ? postgresStore(stack.databaseUrl, database, ignore)
+    : redisStore(redisUrl, treasuryId, ignore));
   const audit = store.queue('audit');
   const settlement = store.queue('settlement');
   const keys = async () => (await redis?.keys(`{bursar:${treasuryId}}:*`)) ?? [];

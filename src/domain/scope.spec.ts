@@ -101,13 +101,14 @@ describe('parseResource', () => {
     );
   });
 
-  it.each(['%2f', '%2F', '%5c', '%5C', '%00', '%', '%4', '%zz', '%2'])(
-    'marks a path holding "%s" as one that a server may read in two ways',
-    (broken) => {
-      expect(resource(`https://a.example/data/${broken}`).unambiguous).toBe(false);
-      expect(resource('https://a.example/data/').unambiguous).toBe(true);
-    },
-  );
+  it.each([
+    ...['%2f', '%2F', '%5c', '%5C', '%00', '%', '%4', '%zz', '%2'],
+    // What a server that decodes twice, or drops parameters, would serve elsewhere.
+    ...['%252e%252e/admin', '%252Fadmin', '..;/admin', '.;x/admin', '%2e%2e;/admin'],
+  ])('marks a path holding "%s" as one that a server may read in two ways', (broken) => {
+    expect(resource(`https://a.example/data/${broken}`).unambiguous).toBe(false);
+    expect(resource('https://a.example/data/').unambiguous).toBe(true);
+  });
 
   it('gives every spelling of one path one form, and leaves that form alone', () => {
     const spelled = fc.constantFrom('a', 'B', '7', '-', '~', '.').chain((character) => {
@@ -278,6 +279,8 @@ describe('patternAdmits', () => {
     ['an encoded backslash', 'https://api.example.com/*', 'https://api.example.com/data%5c7'],
     ['an encoded NUL', 'https://api.example.com/*', 'https://api.example.com/data%007'],
     ['half an escape', 'https://api.example.com/*', 'https://api.example.com/data%'],
+    ['doubly encoded dots', 'https://a.example/data/*', 'https://a.example/data/%252e%252e/admin'],
+    ['dots with a parameter', 'https://a.example/data/*', 'https://a.example/data/..;/admin'],
     ['a doubled slash', 'https://api.example.com/data/*', 'https://api.example.com//data/7'],
     ['a trailing dot of the host', 'https://api.example.com/*', 'https://api.example.com./x'],
     ['a trailing dot of the host', 'https://*.example.com/*', 'https://api.example.com./x'],

@@ -7,7 +7,7 @@ import { Problem } from '../domain/problem.js';
 import { Answers } from '../http/contract.js';
 import { Queues } from '../outbox/queues.js';
 import { Networks } from '../treasury/networks.js';
-import { within } from './within.js';
+import { within } from '../within.js';
 
 const readySchema = z.object({
   status: z.literal('ready'),

@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { Job } from 'bullmq';
 import { CONFIG, type Config } from '../config.js';
 import { Database } from '../database/database.js';
-import { within } from '../ops/within.js';
+import { within } from '../within.js';
 import { JOBS, type JobName, type JobPayload, QUEUES, type QueueName } from './jobs.js';
 import {
   postgresStore,

@@ -231,6 +231,15 @@ describe('parsePaymentRequired', () => {
       expect(refusalOf(circle).detail).toContain('deeper than 8');
     });
 
+    it.each(['1e400', '-1e400'])('refuses the number %s, which no echo could repeat', (number) => {
+      const json = JSON.stringify(bodyV2({ extensions: { a: 0 } })).replace(
+        '"a":0',
+        `"a":${number}`,
+      );
+      expect(refusalOf(header(json)).detail).toContain('number too large');
+      expect(refusalOf(JSON.parse(json)).detail).toContain('number too large');
+    });
+
     it('refuses what is longer than its bound, as an object and as a header', () => {
       const long = bodyV2({ error: 'x'.repeat(LIMITS.jsonCharacters) });
       expect(refusalOf(long).detail).toContain('longer than');

@@ -14,7 +14,8 @@ import { brokenInvariants } from './support/invariants.js';
 import { chainHashes, linesOf } from './support/log.js';
 import { until } from './support/until.js';
 
-const { REDIS_URL } = process.env;
+// An empty variable is an unset one, as the service reads it.
+const REDIS_URL = process.env.REDIS_URL || undefined;
 
 /** Redis only where the environment has one: without, there is no case to pass or to skip. */
 const STORES: readonly (readonly [string, string | undefined])[] = [

@@ -6,6 +6,7 @@ import { JwksController } from './jwks.controller.js';
 import { Keys } from './keys.js';
 import { Tokens } from './tokens.js';
 
+/** Who is calling: tokens, their keys, and the guard of every route. */
 @Module({
   imports: [JwtModule.register({})],
   controllers: [JwksController],

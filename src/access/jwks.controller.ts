@@ -5,6 +5,7 @@ import { Answers } from '../http/contract.js';
 import { Public } from './allow.js';
 import { Keys } from './keys.js';
 
+/** The keys with which others can verify the service's tokens. */
 @ApiTags('operations')
 @Controller('.well-known')
 export class JwksController {

@@ -15,6 +15,7 @@ import {
 } from './audit.dto.js';
 import { AuditService } from './audit.service.js';
 
+/** `/v1/audit`: the log, as pages of events and as an export. */
 @ApiTags('audit')
 @Controller('v1/audit')
 export class AuditController {

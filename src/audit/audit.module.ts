@@ -5,6 +5,7 @@ import { AuditController } from './audit.controller.js';
 import { AuditService } from './audit.service.js';
 import { Sealer } from './sealer.js';
 
+/** The audit log: sealing events, reading and exporting them. */
 @Module({
   imports: [OutboxModule, TreasuryModule],
   controllers: [AuditController],

@@ -249,20 +249,20 @@ describe('attenuate', () => {
     const parents = fc.record({
       id: fc.constant('grt_parent'),
       currency: fc.constant('USDC'),
-      budget: small,
+      budget: fc.bigInt({ min: 3n, max: 9n }),
       maxPerPayment: maybe(small),
       maxPayments: maybe(count),
       scope,
       startsAt: fc.integer({ min: -5, max: 5 }).map(after),
       expiresAt: fc.integer({ min: 6, max: 12 }).map(after),
-      delegationDepth: count,
+      delegationDepth: fc.integer({ min: 0, max: 4 }),
     });
     const requests = fc.record({
       budget: small,
       maxPerPayment: maybe(small),
       maxPayments: maybe(count),
-      scope: maybe(scope),
-      startsAt: maybe(fc.integer({ min: -5, max: 8 }).map(after)),
+      scope: fc.option(scope, { nil: undefined, freq: 1 }),
+      startsAt: fc.option(fc.integer({ min: -5, max: 8 }).map(after), { nil: undefined, freq: 1 }),
       expiry: fc.record({
         field: fc.constantFrom('ttlSeconds' as const, 'expiresAt' as const),
         at: fc.integer({ min: -1, max: 12 }).map(after),

@@ -19,6 +19,7 @@ import {
 } from './grants.dto.js';
 import { GrantsService } from './grants.service.js';
 
+/** `/v1/grants`: minting, delegating, showing and ending grants. */
 @ApiTags('grants')
 @Controller('v1/grants')
 export class GrantsController {

@@ -5,6 +5,7 @@ import { TreasuryModule } from '../treasury/treasury.module.js';
 import { GrantsController } from './grants.controller.js';
 import { GrantsService } from './grants.service.js';
 
+/** Minting, delegating, showing and ending grants. */
 @Module({
   imports: [AccessModule, TreasuryModule, OutboxModule],
   controllers: [GrantsController],

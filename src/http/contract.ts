@@ -74,7 +74,8 @@ class ZodPipe implements PipeTransform {
   ) {}
 
   transform(value: unknown): unknown {
-    const parsed = this.schema.safeParse(value ?? (this.where === 'query' ? {} : value));
+    // No body at all is an empty one: what is required is then missed by name.
+    const parsed = this.schema.safeParse(value ?? {});
     if (parsed.success) return parsed.data;
     const issue = parsed.error.issues[0];
     const path = issue?.path.map(String).join('.') ?? '';

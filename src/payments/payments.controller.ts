@@ -17,6 +17,7 @@ import {
 } from './payments.dto.js';
 import { PaymentsService } from './payments.service.js';
 
+/** `/v1/payments`: paying, and what became of payments. */
 @ApiTags('payments')
 @Controller('v1/payments')
 export class PaymentsController {

@@ -5,6 +5,7 @@ import { TreasuryModule } from '../treasury/treasury.module.js';
 import { PaymentsController } from './payments.controller.js';
 import { PaymentsService } from './payments.service.js';
 
+/** From a seller's requirements to the header to retry with. */
 @Module({
   imports: [LedgerModule, TreasuryModule, OutboxModule],
   controllers: [PaymentsController],

@@ -4,6 +4,7 @@ import { TreasuryModule } from '../treasury/treasury.module.js';
 import { ChainReader } from './chain-reader.js';
 import { SettlementService } from './settlement.service.js';
 
+/** Following the chains, and ending reservations as they say. */
 @Module({
   imports: [OutboxModule, TreasuryModule],
   providers: [ChainReader, SettlementService],

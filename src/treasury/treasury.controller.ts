@@ -33,6 +33,7 @@ const walletsQuery = pageQuery.extend({
   treasuryId: z.string().regex(idPattern('trs'), 'must be a trs_ id').optional(),
 });
 
+/** `/v1/treasuries` and `/v1/wallets`, for admins. */
 @ApiTags('treasury')
 @Controller('v1')
 export class TreasuryController {

@@ -5,6 +5,7 @@ import { MnemonicSigner, SIGNER } from './signer.js';
 import { TreasuryController } from './treasury.controller.js';
 import { Wallets } from './wallets.js';
 
+/** Networks, their tokens, and the wallets that pay. */
 @Module({
   controllers: [TreasuryController],
   providers: [

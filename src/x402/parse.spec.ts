@@ -630,14 +630,14 @@ function mutate(
   };
   visit(document);
   const [holder, name] = places[Math.floor(at * places.length)] ?? [document, 'accepts'];
-  if (kind === 'replace') holder[name] = value;
+  // A copy each time: a value put in as it is would be mutated itself, into circles and later runs.
+  const own = structuredClone(kind === 'repeat' ? holder[name] : value);
+  if (kind === 'replace') holder[name] = own;
   else if (kind === 'drop') delete holder[name];
-  else if (kind === 'repeat') holder[`${name}${key}`] = holder[name];
-  else
-    Object.defineProperty(holder, key, {
-      value,
-      enumerable: true,
-      configurable: true,
-      writable: true,
-    });
+  else if (Array.isArray(holder)) holder.push(own);
+  else {
+    const added = kind === 'repeat' ? `${name}${key}` : key;
+    const property = { value: own, enumerable: true, configurable: true, writable: true };
+    Object.defineProperty(holder, added, property);
+  }
 }

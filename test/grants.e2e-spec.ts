@@ -506,6 +506,12 @@ describe('revoking', () => {
     expect((await admin.grant(grant.id)).status).toBe('active');
     expect((await admin.post(path, { cancelOutstanding: false })).status).toBe(200);
   });
+
+  it('works without a body, as whoever must stop something at once would send it', async () => {
+    const { grant } = await admin.mint({ budget: '1.00' });
+    expect((await admin.post(`/v1/grants/${grant.id}/revoke`)).status).toBe(200);
+    expect((await admin.grant(grant.id)).status).toBe('revoked');
+  });
 });
 
 describe('routes that come later', () => {

@@ -1,5 +1,5 @@
 import { applyDecorators, Body, type PipeTransform, Query } from '@nestjs/common';
-import { ApiBody, ApiQuery, ApiResponse } from '@nestjs/swagger';
+import { ApiBody, ApiOperation, ApiQuery, ApiResponse } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Problem } from '../domain/problem.js';
 
@@ -35,6 +35,7 @@ export function QueryInput(schema: z.ZodObject): ParameterDecorator {
 /** Documents a route's answer, and that its errors are problems. */
 export function Answers(status: number, schema: z.ZodType, description: string): MethodDecorator {
   return applyDecorators(
+    ApiOperation({ summary: description }),
     ApiResponse({ status, description, schema: jsonSchema(schema, 'output') }),
     ApiResponse({
       status: 'default',

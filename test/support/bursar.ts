@@ -9,7 +9,7 @@ import { createTestDatabase } from './database.js';
 import { until } from './until.js';
 
 /** The phrase a stack's wallets come from; a replica with another one would refuse to start. */
-const STACK_MNEMONIC =
+export const STACK_MNEMONIC =
   'legal winner thank year wave sausage worth useful legal winner thank yellow';
 
 // Jest cannot load this package: it requires an ES module from CommonJS, which Node can. Only the assets

@@ -165,6 +165,8 @@ export function lifeDenial(
             : `grant ${grant.id} expired at ${grant.expiresAt.toISOString()}`,
       };
     }
+  }
+  for (const grant of chain) {
     if (now < grant.startsAt) {
       return {
         code: 'grant_not_started',

@@ -1,27 +1,56 @@
 import type { LoggerService } from '@nestjs/common';
 import { type DestinationStream, type Logger, pino } from 'pino';
 
-/** Where secrets could stand in what is logged. Each is replaced before a line is written. */
-const REDACTED = [
-  'req.headers.authorization',
-  'req.headers.dpop',
-  'req.headers.cookie',
-  '*.authorization',
-  '*.token',
-  '*.mnemonic',
-  '*.walletMnemonic',
-  '*.masterSecret',
-  '*.signature',
-  '*.privateKey',
-  '*.password',
-];
+/** What a member that holds a secret may be called, wherever it stands. */
+const SECRET_NAMES: ReadonlySet<string> = new Set([
+  'authorization',
+  'dpop',
+  'cookie',
+  'token',
+  'adminToken',
+  'mnemonic',
+  'walletMnemonic',
+  'masterSecret',
+  'signature',
+  'privateKey',
+  'password',
+]);
+
+/** How deep a logged value is looked into; what lies deeper is not written at all. */
+const MAX_DEPTH = 6;
+
+/**
+ * A copy of a value with every secret replaced, at any depth. Instances of classes (requests, errors)
+ * are left to their serializers.
+ */
+function redacted(value: unknown, depth = 0): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (!Array.isArray(value) && Object.getPrototypeOf(value) !== Object.prototype) return value;
+  if (depth >= MAX_DEPTH) return '[too deep]';
+  if (Array.isArray(value)) return value.map((each) => redacted(each, depth + 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [
+      name,
+      SECRET_NAMES.has(name) ? '[redacted]' : redacted(member, depth + 1),
+    ]),
+  );
+}
+
+function redactedMembers(logged: object): Record<string, unknown> {
+  return redacted(logged) as Record<string, unknown>;
+}
 
 /** The service's structured log: one JSON object a line, secrets redacted. */
 export function createLogger(level: string, destination?: DestinationStream): Logger {
   const options = {
     level,
     base: { service: 'bursar' },
-    redact: { paths: REDACTED, censor: '[redacted]' },
+    formatters: { log: redactedMembers },
+    // What a child logger is bound to passes no formatter; its own paths are redacted instead.
+    redact: {
+      paths: [...SECRET_NAMES].flatMap((name) => [name, `*.${name}`]),
+      censor: '[redacted]',
+    },
     serializers: {
       // Only what identifies a request: headers carry tokens, queries may carry anything.
       req: (request: { id: string; method: string; url: string }) => ({

@@ -123,7 +123,8 @@ async function knock(url: string): Promise<void> {
     const words = reason || (error instanceof Error ? error.message : String(error));
     throw new Error(`REDIS_URL: Redis does not answer (${words}); start it, or unset the variable`);
   } finally {
-    redis.disconnect();
+    // Once it has ended by itself, disconnecting would only start a timer that holds the process.
+    if (redis.status !== 'end') redis.disconnect();
   }
 }
 

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { canonicalJson, type DecisionRecord, nonceOf, sha256Hex } from './payment.js';
+import { canonicalJson, sha256Hex } from './canonical.js';
+import { type DecisionRecord, nonceOf } from './payment.js';
 
 describe('canonicalJson', () => {
   it('writes the sample of RFC 8785, section 3.2.2, as section 3.2.3 shows it', () => {

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import canonicalize from 'canonicalize';
+import { canonicalJson, sha256Hex } from './canonical.js';
 
 /**
  * The life of a payment. `authorized` is the only open state here: signed, reserved, not settled.
@@ -36,22 +35,6 @@ export interface DecisionRecord {
   readonly validBefore: string;
   /** The database's time at the decision, RFC 3339. */
   readonly decidedAt: string;
-}
-
-/**
- * RFC 8785 canonical JSON.
- *
- * @throws Error for what JSON cannot hold (undefined, functions, non-finite numbers).
- */
-export function canonicalJson(value: unknown): string {
-  const text = canonicalize(value);
-  if (text === undefined) throw new Error('value has no JSON form');
-  return text;
-}
-
-/** Lower-case hex SHA-256 of a text's UTF-8 bytes. */
-export function sha256Hex(text: string): string {
-  return createHash('sha256').update(text, 'utf8').digest('hex');
 }
 
 /** The EIP-3009 nonce of a decision: SHA-256 over its canonical JSON. */

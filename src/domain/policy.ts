@@ -1,6 +1,6 @@
+import { sha256Hex } from './canonical.js';
 import { type GrantSnapshot, headroom } from './grant.js';
 import { type Currency, formatAmount } from './money.js';
-import { sha256Hex } from './payment.js';
 import type { DenialCode } from './problem.js';
 import { type Resource, type Scope, scopeRefuses } from './scope.js';
 

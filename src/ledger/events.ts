@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg';
-import { canonicalJson } from '../domain/payment.js';
+import { canonicalJson } from '../domain/canonical.js';
 import { newId } from '../ids.js';
 
 /** Every kind of state change the log knows. */

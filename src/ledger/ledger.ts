@@ -1,8 +1,9 @@
 import type { ClientBase } from 'pg';
 import type { Database } from '../database/database.js';
+import { canonicalJson, sha256Hex } from '../domain/canonical.js';
 import { effectiveStatus, remaining } from '../domain/grant.js';
 import { currencyOf } from '../domain/money.js';
-import { canonicalJson, nonceOf, sha256Hex } from '../domain/payment.js';
+import { nonceOf } from '../domain/payment.js';
 import {
   type Decision,
   type Denial,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { serve } from '../sandbox/ports.js';
-import { Api, expectProblem } from './support/api.js';
+import { Api, expectProblem, type Listed, type WalletAnswer } from './support/api.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 import { flood } from './support/flood.js';
 import {
@@ -299,4 +299,46 @@ it('prints no secret, at the most talkative log level', () => {
       }
     }
   }
+});
+
+describe('npm run sandbox -- --json', () => {
+  it('prints one line with all that a test needs, and stops everything when npm is told to', async () => {
+    const database = await createTestDatabase();
+    databases.push(database);
+    const program = startProgram({ DATABASE_URL: database.url }, [
+      'npm',
+      ...['run', '--silent', 'sandbox', '--', '--json'],
+    ]);
+    const line = await until(
+      'the sandbox is ready',
+      () => program.output().stdout.split('\n').slice(0, -1)[0],
+      50_000,
+    );
+    const sandbox = JSON.parse(line);
+    expect(sandbox).toEqual({
+      url: expect.stringMatching(/^http:/),
+      adminToken: expect.stringMatching(/^ey/),
+      chain: { rpcUrl: expect.stringMatching(/^http:/), chainId: 84532, network: NETWORK },
+      token: USDC,
+      facilitatorUrl: expect.stringMatching(/^http:/),
+      sellerUrl: expect.stringMatching(/^http:/),
+      sellerPayTo: expect.stringMatching(/^0x/),
+      dataDir: expect.stringMatching(/^\//),
+    });
+    const admin = new Api(sandbox.url, sandbox.adminToken);
+    const { items } = await admin.read<Listed<WalletAnswer>>('/v1/wallets');
+    expect(new Set(items.map(({ free }) => free))).toEqual(new Set(['1000000.00']));
+    expect((await fetch(`${sandbox.sellerUrl}/data/7`)).status).toBe(402);
+
+    program.signal('SIGTERM');
+    expect(await program.exited).toBe(0);
+    for (const url of [
+      sandbox.url,
+      sandbox.sellerUrl,
+      sandbox.facilitatorUrl,
+      sandbox.chain.rpcUrl,
+    ]) {
+      await expect(fetch(url)).rejects.toThrow('fetch failed');
+    }
+  });
 });

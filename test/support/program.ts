@@ -27,9 +27,12 @@ export interface Program {
 
 const programs = new Set<ChildProcess>();
 
-/** Starts `dist/src/main.js` with these variables and none of ours but PATH. */
-export function startProgram(environment: Record<string, string>): Program {
-  const child = spawn(process.execPath, ['dist/src/main.js'], {
+/** Starts the service, or another command, with these variables and none of ours but PATH and HOME. */
+export function startProgram(
+  environment: Record<string, string>,
+  [command, ...args]: readonly [string, ...string[]] = [process.execPath, 'dist/src/main.js'],
+): Program {
+  const child = spawn(command, args, {
     cwd: ROOT,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,3 +1,5 @@
+import { closeAll } from '../src/close-all.js';
+
 /** How long stopping may take, in milliseconds. Then the process ends whatever hangs. */
 const STOP_TIMEOUT_MS = 20_000;
 
@@ -29,13 +31,16 @@ export async function runUntilSignalled(
       });
     }
   });
+  const fail = (error: unknown) => {
+    process.stderr.write(`${name}: ${error instanceof Error ? error.message : error}\n`);
+    process.exitCode = 1;
+  };
   const job = work((close) => closers.push(close), abort.signal);
   try {
     const outcome = await Promise.race([job, signal]);
     if (outcome === 'running') await signal;
   } catch (error) {
-    process.stderr.write(`${name}: ${error instanceof Error ? error.message : error}\n`);
-    process.exitCode = 1;
+    fail(error);
   }
   setTimeout(() => {
     process.stderr.write(`${name}: stopping took too long\n`);
@@ -43,7 +48,11 @@ export async function runUntilSignalled(
   }, STOP_TIMEOUT_MS).unref();
   // Signalled while it was still starting: what is half up takes itself down first.
   await job.catch(() => {});
-  for (const close of closers.reverse()) await close();
+  try {
+    await closeAll(closers);
+  } catch (error) {
+    return fail(error);
+  }
   if (signalled) process.stderr.write(`${name}: stopped by ${signalled}; all is cleaned up\n`);
   // By convention 128 + the signal's number; a sandbox that is told to stop has done its job.
   if (signalled && name === 'demo') process.exitCode = signalled === 'SIGINT' ? 130 : 143;

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { closeAll } from '../src/close-all.js';
 import { type Config, loadConfig } from '../src/config.js';
 import { openDatabase, type Service, startService } from '../src/service.js';
 import { MnemonicSigner } from '../src/treasury/signer.js';
@@ -55,8 +56,10 @@ export interface Stack {
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { logger, progress = () => {} } = options;
   const opened: (() => Promise<unknown>)[] = [];
-  const stop = async () => {
-    for (const close of opened.splice(0).reverse()) await close();
+  let stopping: Promise<void> | undefined;
+  const stop = () => {
+    stopping ??= closeAll(opened);
+    return stopping;
   };
   try {
     const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'bursar-sandbox-')));
@@ -106,7 +109,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     progress(
       options.databaseUrl === undefined ? 'an embedded Postgres and the service' : 'the service',
     );
-    await forgetOldChain(config, logger, chain.network);
+    if (options.databaseUrl !== undefined || options.dataDir !== undefined) {
+      await forgetOldChain(config, logger, chain.network);
+    }
     const service = await startService(config, logger);
     opened.push(() => service.stop());
     return { service, chain, facilitator, seller, dataDir, stop };

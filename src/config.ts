@@ -7,6 +7,7 @@ import { english } from 'viem/accounts';
 import { z } from 'zod';
 import { CURRENCIES } from './domain/money.js';
 import type { Asset, Network } from './domain/network.js';
+import { parseUrl } from './domain/scope.js';
 
 /** The service's whole configuration. Nothing else reads the environment. */
 export interface Config {
@@ -117,7 +118,10 @@ const environmentSchema = z.object({
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL; unset it to use the embedded server')
-    .refine(isUrl, 'is not a valid URL; percent-encode special characters of the password')
+    .refine(
+      (text) => parseUrl(text) !== undefined,
+      'is not a valid URL; percent-encode special characters of the password',
+    )
     .optional(),
   BURSAR_DATABASE_CONNECTIONS: integer(10, 2, 500),
   REDIS_URL: z
@@ -244,14 +248,6 @@ function defaultAssets(network: string): Asset[] {
       name,
       version,
     }));
-}
-
-function isUrl(text: string): boolean {
-  try {
-    return new URL(text) !== undefined;
-  } catch {
-    return false;
-  }
 }
 
 /** BIP-39: 12 or 24 words of the English list, of which the last bits are a checksum of the others. */

@@ -8,6 +8,7 @@ import { migrate } from '../prisma/migrate.js';
 import { Keys } from './access/keys.js';
 import { type AdminIdentity, Tokens } from './access/tokens.js';
 import { AppModule } from './app.module.js';
+import { closeAll } from './close-all.js';
 import type { Config } from './config.js';
 import { Database } from './database/database.js';
 import { startEmbeddedPostgres } from './database/embedded-postgres.js';
@@ -42,6 +43,12 @@ export interface Service {
  *   around the service. Whatever was started by then is stopped again.
  */
 export async function startService(given: Config, logger: Logger): Promise<Service> {
+  if (given.databaseUrl !== undefined && given.masterSecret === undefined) {
+    logger.warn(
+      { room: 'access' },
+      'BURSAR_MASTER_SECRET is not set: the keys of this database open only with the file "master-secret" in BURSAR_DATA_DIR',
+    );
+  }
   const { config, database, close } = await openDatabase(given, logger);
   const opened = [close];
   let stopping: Promise<void> | undefined;
@@ -86,15 +93,6 @@ async function readChains(app: NestFastifyApplication, { role }: Config): Promis
   await Promise.all(networks.all().map(({ network }) => settlement.read(network)));
 }
 
-/** Closes what was opened, the last first. One that fails does not keep the others open. */
-async function closeAll(opened: readonly (() => Promise<void>)[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const close of [...opened].reverse()) {
-    await close().catch((error: unknown) => failures.push(error));
-  }
-  if (failures.length > 0) throw failures[0];
-}
-
 /** An open, migrated database, and the configuration with everything resolved that it left out. */
 export interface OpenDatabase {
   readonly config: Config;
@@ -117,12 +115,6 @@ export async function openDatabase(given: Config, logger: Logger): Promise<OpenD
         })
       : undefined;
   const databaseUrl = server?.url ?? resolved.databaseUrl ?? '';
-  if (given.databaseUrl !== undefined && given.masterSecret === undefined) {
-    logger.warn(
-      { room: 'access' },
-      'BURSAR_MASTER_SECRET is not set: the keys of this database open only with the file "master-secret" in BURSAR_DATA_DIR',
-    );
-  }
   try {
     await migrate(databaseUrl);
   } catch (error) {

@@ -194,7 +194,8 @@ function withoutLeftmostLabel(host: string): string | undefined {
   return dot > 0 ? host.slice(dot + 1) : undefined;
 }
 
-function parseUrl(text: string): URL | undefined {
+/** Parses a URL; undefined when the text is none. */
+export function parseUrl(text: string): URL | undefined {
   // Not URL.canParse: Node 20's, once it is hot, says no to valid URLs with Latin-1 letters.
   try {
     return new URL(text);

@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Queues } from './queues.js';
+import { messageOf } from './stores.js';
 
 /**
  * Tells the workers that events were committed. The events themselves are the outbox: they were
@@ -33,7 +34,7 @@ export class Outbox {
       await this.queues.add('audit.seal', { treasuryId }, `seal-${treasuryId}`);
     } catch (error) {
       this.#log.warn(
-        `the queue was not told of new events (${error instanceof Error ? error.message : error}); the sweep will find them`,
+        `the queue was not told of new events (${messageOf(error)}); the sweep will find them`,
       );
     }
     const again = this.#ringing.get(treasuryId)?.again;

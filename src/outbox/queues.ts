@@ -5,6 +5,7 @@ import { Database } from '../database/database.js';
 import { within } from '../within.js';
 import { JOBS, type JobName, type JobPayload, QUEUES, type QueueName } from './jobs.js';
 import {
+  messageOf,
   postgresStore,
   type QueueStore,
   redisStore,
@@ -187,8 +188,4 @@ export class Queues {
 
 function queueOf(job: JobName): QueueName {
   return JOBS[job].queue;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -104,6 +104,11 @@ export async function postgresStore(
   };
 }
 
+/** What an error says, whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Asks a Redis once whether it is there. */
 async function knock(url: string): Promise<void> {
   const redis = new Redis(url, {
@@ -120,7 +125,7 @@ async function knock(url: string): Promise<void> {
     await redis.connect();
     await redis.ping();
   } catch (error) {
-    const words = reason || (error instanceof Error ? error.message : String(error));
+    const words = reason || messageOf(error);
     throw new Error(`REDIS_URL: Redis does not answer (${words}); start it, or unset the variable`);
   } finally {
     // Once it has ended by itself, disconnecting would only start a timer that holds the process.

@@ -128,7 +128,8 @@ export class Networks implements OnModuleDestroy {
 
 function healthOf(inspections: readonly Inspection[]): NetworkHealth {
   const failed = inspections.filter((inspection) => !inspection.ok);
-  // One RPC that serves another chain makes all of them doubtful: the fallback could pick it.
+  // An RPC of another chain is never used, but it is a mistake in the configuration: which of the two
+  // was meant is not for us to guess.
   const wrong = failed.find(({ isWrong }) => isWrong);
   const [first] = failed;
   if (wrong) return { ready: false, reason: wrong.reason };

@@ -207,6 +207,7 @@ async function record(
     treasuryId: order.treasuryId,
     grants: chain.map((grant) => grant.id),
     request: order.request,
+    resource: offer.resource ?? null,
     x402Version: order.x402Version,
     requirementHash: sha256Hex(canonicalJson(JSON.parse(offer.json))),
     network: option.network,

@@ -5,6 +5,7 @@ import { DEFAULT_ASSETS } from '@x402/evm';
 import { getAddress, isAddress } from 'viem';
 import { english } from 'viem/accounts';
 import { z } from 'zod';
+import { MAX_TTL_SECONDS } from './domain/grant.js';
 import { CURRENCIES } from './domain/money.js';
 import type { Asset, Network } from './domain/network.js';
 import { parseUrl } from './domain/scope.js';
@@ -26,6 +27,8 @@ export interface Config {
   readonly walletMnemonic: string | undefined;
   readonly walletCount: number;
   readonly maxValiditySeconds: number;
+  /** The longest life a grant may be minted with. */
+  readonly maxGrantSeconds: number;
   /** `iss` of the tokens minted. */
   readonly issuer: string;
   /** Seals private keys at rest; undefined makes one under `dataDir`. */
@@ -136,6 +139,7 @@ const environmentSchema = z.object({
     .optional(),
   BURSAR_WALLET_COUNT: integer(4, 1, 256),
   BURSAR_MAX_VALIDITY_SECONDS: integer(120, 10, 300),
+  BURSAR_MAX_GRANT_SECONDS: integer(MAX_TTL_SECONDS, 60, MAX_TTL_SECONDS),
   BURSAR_ISSUER: z.url({ error: 'must be a URL' }).optional(),
   BURSAR_MASTER_SECRET: z
     .string()
@@ -203,6 +207,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     walletMnemonic: env.BURSAR_WALLET_MNEMONIC,
     walletCount: env.BURSAR_WALLET_COUNT,
     maxValiditySeconds: env.BURSAR_MAX_VALIDITY_SECONDS,
+    maxGrantSeconds: env.BURSAR_MAX_GRANT_SECONDS,
     issuer: env.BURSAR_ISSUER ?? DEFAULT_ISSUER,
     masterSecret: env.BURSAR_MASTER_SECRET,
     bodyLimitBytes: env.BURSAR_BODY_LIMIT_BYTES,

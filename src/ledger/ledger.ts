@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg';
 import type { Database } from '../database/database.js';
 import { canonicalJson, sha256Hex } from '../domain/canonical.js';
+import { reserveOn } from '../domain/charge.js';
 import { effectiveStatus, remaining } from '../domain/grant.js';
 import { currencyOf } from '../domain/money.js';
 import { nonceOf } from '../domain/payment.js';
@@ -16,7 +17,7 @@ import {
 import { Problem } from '../domain/problem.js';
 import { newId } from '../ids.js';
 import { appendEvents, type NewEvent } from './events.js';
-import { databaseNow, type GrantRecord, lockChain } from './grant-rows.js';
+import { databaseNow, type GrantRecord, lockChain, writeCounters } from './grant-rows.js';
 import {
   PAYMENT_COLUMNS,
   type PaymentRecord,
@@ -99,24 +100,22 @@ export class Ledger {
         );
       }
       const wallets = await lockWallets(tx, order, options);
-      const decision = decide(
+      const decision = decide({
         chain,
-        preferredWallets(wallets, root.id),
+        wallets: preferredWallets(wallets, root.id),
         options,
-        currencyOf(grant.currency),
+        currency: currencyOf(grant.currency),
         now,
-        order.maxValiditySeconds,
-      );
+        maxValiditySeconds: order.maxValiditySeconds,
+      });
       if (decision.outcome === 'deny') {
         await appendEvents(tx, now, [refusedEvent(order, options, decision.denial)]);
         return { outcome: 'refused', denial: decision.denial };
       }
+      if (decision.outcome === 'require_approval') throw new Error('approvals are not built yet');
       const payment = await record(tx, order, chain, decision, now);
-      const charged = chain.map((each) => ({
-        ...each,
-        reserved: each.reserved + payment.amount,
-        payments: each.payments + 1,
-      }));
+      const charged = reserveOn(chain, payment.amount, now);
+      await writeCounters(tx, order.treasuryId, charged);
       return { outcome: 'reserved', payment, remaining: remaining(charged, now) };
     });
   }
@@ -220,11 +219,6 @@ async function record(
     decidedAt: now.toISOString(),
   });
 
-  await tx.query(
-    `UPDATE grants SET reserved = reserved + $3::numeric, payments = payments + 1
-     WHERE treasury_id = $1 AND id = ANY ($2::text[])`,
-    [order.treasuryId, chain.map((grant) => grant.id), option.amount.toString()],
-  );
   await tx.query(
     `UPDATE wallet_balances SET reserved = reserved + $5::numeric
      WHERE treasury_id = $1 AND wallet_id = $2 AND network = $3 AND asset = $4`,

@@ -1,5 +1,6 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import canonicalize from 'canonicalize';
 import {
   type Address,
   createWalletClient,
@@ -330,6 +331,37 @@ describe('hostile terms', () => {
   });
 });
 
+describe('the decision', () => {
+  it('is committed to by the nonce, and holds both URLs: the one asked for and the declared one', async () => {
+    const { grantId, api } = await holder();
+    const declared = 'https://api.example.com/catalogue';
+    const body = order(stack.chain, {}, { resourceUrl: declared });
+    const { payment, header } = await api.paid(body);
+    const [event] = await admin.all<EventAnswer>(
+      `/v1/audit/events?paymentId=${payment.id}&kind=payment.authorized`,
+    );
+    const decision = event?.data.decision as Record<string, unknown>;
+    const [accepted] = body.paymentRequired.accepts;
+    expect(decision).toMatchObject({
+      paymentId: payment.id,
+      grants: [grantId],
+      request: { method: 'GET', url: RESOURCE_URL },
+      resource: declared,
+      requirementHash: sha256(canonicalize(accepted)),
+    });
+    expect(payment).toMatchObject({
+      resource: declared,
+      nonce: `0x${sha256(canonicalize(decision))}`,
+    });
+    expect(decodeHeader(header.value).payload.authorization.nonce).toBe(payment.nonce);
+    const { rows } = await stack.db.query(
+      'SELECT resource, request_url FROM payments WHERE id = $1',
+      [payment.id],
+    );
+    expect(rows).toEqual([{ resource: declared, request_url: RESOURCE_URL }]);
+  });
+});
+
 describe('the list of payments', () => {
   it('shows a holder its own tree, page by page, and nothing else', async () => {
     const top = await admin.mint({ budget: '5.00', delegationDepth: 1 });
@@ -467,6 +499,10 @@ async function facilitate(
     body: JSON.stringify({ x402Version, paymentPayload, paymentRequirements }),
   });
   return (await response.json()) as { transaction?: string };
+}
+
+function sha256(text = ''): string {
+  return createHash('sha256').update(text, 'utf8').digest('hex');
 }
 
 /** Atomic units. */

@@ -22,7 +22,7 @@ export type PaymentEnd = 'settled' | 'released' | 'cancelled';
 /**
  * The canonical decision record. Its SHA-256 is the EIP-3009 nonce, so the transfer on chain commits
  * to the decision that allowed it. Numbers are decimal strings, so that any JSON reader recomputes
- * the same bytes.
+ * the same bytes. The format and its test vectors: docs/payment-nonce.md.
  */
 export interface DecisionRecord {
   readonly version: 'bursar.decision.v1';
@@ -30,7 +30,10 @@ export interface DecisionRecord {
   readonly treasuryId: string;
   /** The grants that allowed it, from the root down. */
   readonly grants: readonly string[];
+  /** The request that met the 402, as the agent gave it. */
   readonly request: { readonly method: string; readonly url: string };
+  /** The URL the seller declared; null when it declared none. */
+  readonly resource: string | null;
   readonly x402Version: number;
   /** SHA-256 (hex) of the selected requirement's canonical JSON. */
   readonly requirementHash: string;

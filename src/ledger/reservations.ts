@@ -302,6 +302,7 @@ function authorize(
     treasuryId: draft.treasuryId,
     grants: chain.map((grant) => grant.id),
     request: { method: draft.requestMethod, url: draft.requestUrl },
+    resource: order.offers.get(option.index)?.resource ?? null,
     x402Version: order.x402Version,
     requirementHash: sha256Hex(canonicalJson(JSON.parse(draft.requirement))),
     network: option.network,

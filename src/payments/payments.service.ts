@@ -20,8 +20,9 @@ import {
 import { Outbox } from '../outbox/outbox.js';
 import { Networks } from '../treasury/networks.js';
 import { SIGNER, type Signer } from '../treasury/signer.js';
-import { exactHeader, exactTypedData, type PaymentHeader } from '../x402/exact.js';
+import { type PaymentHeader, paymentHeader } from '../x402/header.js';
 import { type Offer, type PaymentTerms, parsePaymentRequired } from '../x402/parse.js';
+import { schemeOf } from '../x402/schemes.js';
 import type { ListQuery, PayBody, PaymentView } from './payments.dto.js';
 
 /** Makes payments, from a seller's requirements to the header to retry with; shows them. */
@@ -173,10 +174,13 @@ export class PaymentsService {
   private async sign(payment: PaymentRecord): Promise<PaymentHeader> {
     const network = this.networks.find(payment.network);
     const asset = this.networks.asset(payment.network, payment.asset);
-    if (!network || !asset) {
-      throw new Problem('unavailable', `network ${payment.network} is no longer configured here`);
+    const scheme = schemeOf(payment.scheme);
+    if (!network || !asset || !scheme) {
+      const what = scheme ? `network ${payment.network}` : `scheme ${payment.scheme}`;
+      throw new Problem('unavailable', `${what} is no longer configured here`);
     }
-    const exact = {
+    const fixed = {
+      id: payment.id,
       x402Version: payment.x402Version,
       chainId: network.chainId,
       from: payment.payer,
@@ -189,8 +193,8 @@ export class PaymentsService {
       resourceJson: payment.resourceEcho,
       extensionsJson: payment.extensionsEcho,
     };
-    const signature = await this.signer.sign(payment.payer, exactTypedData(exact, asset));
-    return exactHeader(exact, signature);
+    const signature = await this.signer.sign(payment.payer, scheme.typedData(fixed, asset));
+    return paymentHeader(fixed, scheme.payload(fixed, signature));
   }
 }
 

@@ -374,7 +374,7 @@ describe('the audit log', () => {
 async function settled(api: Api, id: string): Promise<PaymentView> {
   await stack.finalize();
   return until(`payment ${id} is settled`, async () => {
-    const payment: Paid['payment'] = await api.payment(id);
+    const payment = await api.payment(id);
     return payment.status === 'settled' && payment;
   });
 }

@@ -11,7 +11,12 @@ import {
   type PaymentRow,
   toPaymentRecord,
 } from './payment-rows.js';
-import { decideApproved, type Reservation, type ReservationOrder, type Writings } from './reservations.js';
+import {
+  decideApproved,
+  type Reservation,
+  type ReservationOrder,
+  type Writings,
+} from './reservations.js';
 
 /** Who decides about a waiting payment, and why. */
 export interface Verdict {
@@ -96,7 +101,11 @@ export class Approvals {
   }
 }
 
-async function end(tx: ClientBase, pending: PaymentRecord, verdict: Verdict): Promise<PaymentRecord> {
+async function end(
+  tx: ClientBase,
+  pending: PaymentRecord,
+  verdict: Verdict,
+): Promise<PaymentRecord> {
   // In the order of all locks, so that the events of a grant stand in the order of its changes.
   await lockChain(tx, pending.treasuryId, pending.grantId);
   const now = await databaseNow(tx);

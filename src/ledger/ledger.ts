@@ -141,7 +141,9 @@ export async function write(
   books: Books,
   { payments, events, charged }: Writings,
 ): Promise<void> {
-  const changed = [...charged].map((id) => books.grants.get(id)).filter((each) => each !== undefined);
+  const changed = [...charged]
+    .map((id) => books.grants.get(id))
+    .filter((each) => each !== undefined);
   await writeCounters(tx, treasuryId, changed);
   if (changed.length > 0) await writeWallets(tx, treasuryId, books.wallets);
   await insertPayments(tx, payments);

@@ -1,4 +1,3 @@
-import type { ClientBase } from 'pg';
 import { canonicalJson, sha256Hex } from '../domain/canonical.js';
 import { reserveOn } from '../domain/charge.js';
 import { effectiveStatus, remaining } from '../domain/grant.js';
@@ -143,7 +142,12 @@ export function decideOrder(
     books.payments.set(keyOf(order), pending);
     writings.payments.push(pending);
     writings.events.push(pendingEvent(order, pending, decision.approval));
-    return { outcome: 'pending', payment: pending, remaining: remaining(chain, books.now), weighed };
+    return {
+      outcome: 'pending',
+      payment: pending,
+      remaining: remaining(chain, books.now),
+      weighed,
+    };
   }
   const payment = authorize(draft, order, chain, decision, books, writings);
   books.payments.set(keyOf(order), payment);

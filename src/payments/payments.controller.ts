@@ -1,5 +1,5 @@
-import { Controller, Get, Headers, Param, Post, Res } from '@nestjs/common';
-import { ApiHeader, ApiTags } from '@nestjs/swagger';
+import { Controller, Get, Headers, HttpCode, Param, Post, Res } from '@nestjs/common';
+import { ApiHeader, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Allow } from '../access/allow.js';
 import { type Caller, CurrentCaller, RequestId } from '../access/caller.js';
@@ -7,13 +7,17 @@ import { Problem } from '../domain/problem.js';
 import { Answers, BodyInput, QueryInput } from '../http/contract.js';
 import { parseIdempotencyKey } from '../http/idempotency-key.js';
 import { pageOf } from '../http/paging.js';
+import { ApprovalsService } from './approvals.service.js';
 import {
+  decidedSchema,
   type ListQuery,
   listSchema,
   type PayBody,
   paidSchema,
   paymentSchema,
   paySchema,
+  type VerdictBody,
+  verdictSchema,
 } from './payments.dto.js';
 import { PaymentsService } from './payments.service.js';
 
@@ -21,12 +25,19 @@ import { PaymentsService } from './payments.service.js';
 @ApiTags('payments')
 @Controller('v1/payments')
 export class PaymentsController {
-  constructor(private readonly payments: PaymentsService) {}
+  constructor(
+    private readonly payments: PaymentsService,
+    private readonly approvals: ApprovalsService,
+  ) {}
 
   @Post()
   @Allow('holder')
   @ApiHeader({ name: 'Idempotency-Key', required: true, description: '1 to 255 characters' })
   @Answers(201, paidSchema, 'Reserved and signed: retry the request with this header')
+  @ApiResponse({
+    status: 202,
+    description: 'It waits for an approval; ask again with the same key',
+  })
   async pay(
     @CurrentCaller() caller: Caller,
     @BodyInput(paySchema) body: PayBody,
@@ -35,12 +46,13 @@ export class PaymentsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
     if (caller.kind !== 'holder') throw new Problem('forbidden', 'only a grant holder pays');
-    const { replayed, answer } = await this.payments.pay(
+    const { status, replayed, answer } = await this.payments.pay(
       caller,
       body,
       parseIdempotencyKey(key),
       requestId,
     );
+    void reply.status(status);
     if (replayed) void reply.header('idempotent-replayed', 'true');
     return answer;
   }
@@ -57,5 +69,31 @@ export class PaymentsController {
   @Answers(200, paymentSchema, 'One payment')
   get(@CurrentCaller() caller: Caller, @Param('id') id: string) {
     return this.payments.get(caller, id);
+  }
+
+  @Post(':id/approve')
+  @HttpCode(200)
+  @Allow('admin', 'approver', 'holder')
+  @Answers(200, decidedSchema, 'Decided again and authorized; the agent asks again for its header')
+  approve(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @BodyInput(verdictSchema) body: VerdictBody,
+    @RequestId() requestId: string,
+  ) {
+    return this.approvals.approve(caller, id, body, requestId);
+  }
+
+  @Post(':id/reject')
+  @HttpCode(200)
+  @Allow('admin', 'approver', 'holder')
+  @Answers(200, decidedSchema, 'Rejected for good')
+  reject(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @BodyInput(verdictSchema) body: VerdictBody,
+    @RequestId() requestId: string,
+  ) {
+    return this.approvals.reject(caller, id, body, requestId);
   }
 }

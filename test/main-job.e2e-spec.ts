@@ -9,7 +9,6 @@ import {
   expectProblem,
   type Listed,
   type Minted,
-  type Paid,
   type WalletAnswer,
 } from './support/api.js';
 import { startTestStack, type TestStack } from './support/bursar.js';

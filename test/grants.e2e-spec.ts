@@ -522,7 +522,6 @@ describe('routes that come later', () => {
     }
     expectProblem(await admin.get(`/v1/grants/${grant.id}/tree`), 404, 'not_found');
     expectProblem(await admin.post('/v1/payments/quote', {}), 404, 'not_found');
-    expectProblem(await admin.get('/v1/audit/checkpoint'), 404, 'not_found');
   });
 });
 

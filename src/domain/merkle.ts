@@ -126,7 +126,7 @@ export function inclusionRoot(
   if (!(index >= 0 && index < size) || proof.some(({ length }) => length !== 32)) return undefined;
   const ranges = inclusionRanges(index, size);
   if (ranges.length !== proof.length) return undefined;
-  let root = Buffer.from(leaf);
+  let root: Buffer = Buffer.from(leaf);
   for (const [at, sibling] of proof.entries()) {
     const isLeft = (ranges[at] as Range).start < index;
     root = isLeft ? nodeHash(sibling, root) : nodeHash(root, sibling);

@@ -117,5 +117,9 @@ CREATE TRIGGER "log_tiles_no_delete" BEFORE DELETE ON "log_tiles"
   FOR EACH ROW EXECUTE FUNCTION "log_fixed"();
 CREATE TRIGGER "log_tiles_no_truncate" BEFORE TRUNCATE ON "log_tiles"
   FOR EACH STATEMENT EXECUTE FUNCTION "never_truncated"();
-CREATE TRIGGER "log_keys_no_rewrite" BEFORE UPDATE OR DELETE ON "log_keys"
+-- The private half may be sealed anew, under another master secret.
+CREATE TRIGGER "log_keys_no_rewrite" BEFORE UPDATE ON "log_keys"
+  FOR EACH ROW WHEN ((OLD."treasury_id", OLD."public_key") <> (NEW."treasury_id", NEW."public_key"))
+  EXECUTE FUNCTION "log_fixed"();
+CREATE TRIGGER "log_keys_no_delete" BEFORE DELETE ON "log_keys"
   FOR EACH ROW EXECUTE FUNCTION "log_fixed"();

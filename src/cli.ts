@@ -4,6 +4,7 @@ import { ADMIN_ROLES, type AdminRole } from './access/caller.js';
 import { Keys } from './access/keys.js';
 import { Tokens } from './access/tokens.js';
 import { loadConfig } from './config.js';
+import { appendServiceEvent } from './ledger/service-events.js';
 import { failWith } from './ops/exit.js';
 import { createLogger } from './ops/logger.js';
 import { resolveSecrets } from './secrets.js';
@@ -48,6 +49,14 @@ async function main(): Promise<void> {
         const keys = new Keys(database, config);
         await keys.load();
         const tokens = new Tokens(new JwtService({}), keys, config);
+        // The event first: a token that is not in the log is never shown.
+        await database.transaction((tx) =>
+          appendServiceEvent(tx, {
+            kind: 'admin.token_minted',
+            actor: 'system:cli',
+            data: { name: values.name, role, ttlSeconds },
+          }),
+        );
         const token = await tokens.mintAdminToken({ name: values.name, role }, ttlSeconds);
         process.stdout.write(`${token}\n`);
       });

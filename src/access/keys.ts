@@ -12,6 +12,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { calculateJwkThumbprint, exportJWK, type JWK } from 'jose';
 import { CONFIG, type Config, ConfigError } from '../config.js';
 import { Database } from '../database/database.js';
+import { appendServiceEvent } from '../ledger/service-events.js';
 
 /** An ES256 key that tokens are signed with. */
 export interface TokenKey {
@@ -63,6 +64,11 @@ export class Keys {
         'INSERT INTO signing_keys (kid, algorithm, public_jwk, sealed_private) VALUES ($1, $2, $3, $4)',
         [kid, 'ES256', publicJwk, seal(pem, secret, kid)],
       );
+      await appendServiceEvent(tx, {
+        kind: 'key.created',
+        actor: 'system:access',
+        data: { use: 'tokens', algorithm: 'ES256', kid },
+      });
       return [toTokenKey(kid, publicJwk, pem)];
     });
   }

@@ -3,6 +3,9 @@ import type { ClientBase } from 'pg';
 import { Database } from '../database/database.js';
 import { leafHash } from '../domain/merkle.js';
 import { formatCheckpoint, signNote } from '../domain/note.js';
+import { appendEvents } from '../ledger/events.js';
+import { databaseNow } from '../ledger/grant-rows.js';
+import { overdueRefusals } from '../ledger/refusals.js';
 import { Queues } from '../outbox/queues.js';
 import { LogKeys } from './log-keys.js';
 import { newestCheckpoint, rangeHashes, readTiles, writeTiles } from './log-rows.js';
@@ -46,8 +49,12 @@ export class Sealer implements OnModuleInit {
     while ((await sealBatch()) === BATCH);
   }
 
-  /** Seals every treasury that has unsealed events. */
+  /** Seals every treasury that has unsealed events, those of counted refusals among them. */
   async sweep(): Promise<void> {
+    await this.database.transaction(async (tx) => {
+      const now = await databaseNow(tx);
+      await appendEvents(tx, now, await overdueRefusals(tx, now));
+    });
     const { rows } = await this.database.pool.query<{ id: string }>(
       `SELECT t.id FROM treasuries t WHERE EXISTS (
          SELECT 1 FROM events e WHERE e.treasury_id = t.id AND e.leaf_index IS NULL)`,

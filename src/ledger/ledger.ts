@@ -23,6 +23,7 @@ import {
   type PaymentRow,
   toPaymentRecord,
 } from './payment-rows.js';
+import { boundRefusals } from './refusals.js';
 
 /** One payment to decide, reserve and record. */
 export interface ReservationOrder {
@@ -108,7 +109,8 @@ export class Ledger {
         order.maxValiditySeconds,
       );
       if (decision.outcome === 'deny') {
-        await appendEvents(tx, now, [refusedEvent(order, options, decision.denial)]);
+        const refused = [refusedEvent(order, options, decision.denial)];
+        await appendEvents(tx, now, await boundRefusals(tx, now, refused));
         return { outcome: 'refused', denial: decision.denial };
       }
       const payment = await record(tx, order, chain, decision, now);

@@ -3,13 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jes
 import pg from 'pg';
 import type { GrantView } from '../src/grants/grants.dto.js';
 import type { Service } from '../src/service.js';
-import {
-  Api,
-  type EventAnswer,
-  expectProblem,
-  type Listed,
-  type Minted,
-} from './support/api.js';
+import { Api, type EventAnswer, expectProblem, type Listed, type Minted } from './support/api.js';
 import { startReplica, startTestStack, type TestStack } from './support/bursar.js';
 import { brokenInvariants } from './support/invariants.js';
 import { settle } from './support/settle.js';

@@ -4,11 +4,12 @@ import { OutboxModule } from '../outbox/outbox.module.js';
 import { TreasuryModule } from '../treasury/treasury.module.js';
 import { PaymentsController } from './payments.controller.js';
 import { PaymentsService } from './payments.service.js';
+import { QuoteService } from './quote.service.js';
 
 /** From a seller's requirements to the header to retry with. */
 @Module({
   imports: [LedgerModule, TreasuryModule, OutboxModule],
   controllers: [PaymentsController],
-  providers: [PaymentsService],
+  providers: [PaymentsService, QuoteService],
 })
 export class PaymentsModule {}

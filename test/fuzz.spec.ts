@@ -14,7 +14,9 @@ import {
   patternAdmits,
   patternContains,
 } from '../src/domain/scope.js';
+import { readInput } from '../src/http/contract.js';
 import { parseIdempotencyKey } from '../src/http/idempotency-key.js';
+import { paySchema } from '../src/payments/payments.dto.js';
 import { exact } from '../src/x402/exact.js';
 import { paymentHeader } from '../src/x402/header.js';
 import { type PaymentTerms, parsePaymentRequired } from '../src/x402/parse.js';
@@ -403,6 +405,21 @@ const targets = [
     parse: parseReceipt,
     check: (receipt: ReturnType<typeof parseReceipt>) => {
       if (typeof receipt.success !== 'boolean') throw new Error('no success');
+    },
+    accepts: 5,
+  },
+  {
+    name: 'the body of a payment',
+    generate: (mutator: Mutator, run: number) =>
+      mutator.json({
+        paymentRequired: run % 2 ? 'eyJ4NDAyVmVyc2lvbiI6Mn0=' : { x402Version: 2 },
+        request: { method: 'GET', url: RESOURCES[0] },
+        memo: 'page 7',
+      }),
+    parse: (input: unknown) => readInput(paySchema, input, 'body'),
+    check: (body: unknown) => {
+      const { request } = body as { request: { url: unknown } };
+      if (typeof request.url !== 'string') throw new Error('no url');
     },
     accepts: 5,
   },

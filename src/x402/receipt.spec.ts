@@ -39,6 +39,10 @@ describe('parseReceipt', () => {
     ['success in text', header({ ...RECEIPT, success: 'true' })],
     ['a transaction that is a number', header({ ...RECEIPT, transaction: 1 })],
     ['a transaction without end', header({ ...RECEIPT, transaction: 'x'.repeat(257) })],
+    [
+      'a length that is no number',
+      header({ ...RECEIPT, payer: { length: { valueOf: 1, toString: 1 } } }),
+    ],
     ['a member named twice', header('{"success":true,"success":false}')],
     ['__proto__', header('{"success":true,"__proto__":{"success":false}}')],
     ['constructor', header({ success: true, constructor: 1 })],

@@ -5,14 +5,21 @@ import { readHeader } from './untrusted.js';
 /** Bounds on a receipt. Inclusive. Extensions may ride on one, so it is not only a few fields. */
 const LIMITS = Object.freeze({ jsonCharacters: 12_288, depth: 8, schemaDepth: 16 });
 
+/** Not `max()`: zod measures with it whatever has a `length`, and throws where that is no number. */
+const short = (characters: number) =>
+  z
+    .string()
+    .refine((text) => text.length <= characters, { error: 'is too long' })
+    .nullish();
+
 const receiptSchema = z.looseObject({
   success: z.boolean(),
   // Empty where nothing was sent; what else a network calls its transactions is not ours to know.
-  transaction: z.string().max(256).nullish(),
-  network: z.string().max(128).nullish(),
-  payer: z.string().max(128).nullish(),
+  transaction: short(256),
+  network: short(128),
+  payer: short(128),
   // Error strings differ between the spec and the code: any is taken.
-  errorReason: z.string().max(1_024).nullish(),
+  errorReason: short(1_024),
 });
 
 /** What a seller says became of a payment. A hint, and nobody's proof. */

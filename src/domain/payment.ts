@@ -1,13 +1,23 @@
 import { canonicalJson, sha256Hex } from './canonical.js';
 
+/** Every status a payment can have. */
+export const PAYMENT_STATUSES = [
+  'pending_approval',
+  'authorized',
+  'settled',
+  'released',
+  'cancelled',
+  'rejected',
+] as const;
+
 /**
- * The life of a payment. `authorized` is the only open state here: signed, reserved, not settled.
- * The others are terminal and never change.
+ * The life of a payment. `pending_approval` waits and holds nothing; `authorized` is signed, reserved
+ * and not settled. The others are terminal and never change.
  */
-export type PaymentStatus = 'authorized' | 'settled' | 'released' | 'cancelled';
+export type PaymentStatus = (typeof PAYMENT_STATUSES)[number];
 
 /** How a reservation ends: spent for good, or returned. */
-export type PaymentEnd = Exclude<PaymentStatus, 'authorized'>;
+export type PaymentEnd = 'settled' | 'released' | 'cancelled';
 
 /**
  * The canonical decision record. Its SHA-256 is the EIP-3009 nonce, so the transfer on chain commits

@@ -15,6 +15,9 @@ export type EventKind =
   | 'grant.token_reissued'
   | 'payment.authorized'
   | 'payment.refused'
+  | 'payment.pending'
+  | 'payment.approved'
+  | 'payment.rejected'
   | 'payment.settled'
   | 'payment.released'
   | 'payment.cancelled';

@@ -1,11 +1,24 @@
 import type { ClientBase, Pool } from 'pg';
-import type { Charged } from '../domain/charge.js';
+import type { Charged, Counters } from '../domain/charge.js';
 import type { Funding, GrantSnapshot } from '../domain/grant.js';
 import type { Scope } from '../domain/scope.js';
 import type { Window, WindowUsage } from '../domain/window.js';
 
+/** What of a grant changes after minting: read under its lock for every decision. */
+export interface GrantState extends Counters {
+  readonly status: GrantSnapshot['status'];
+  /** Who suspended it; undefined unless it is suspended itself. */
+  readonly suspendedBy: string | undefined;
+  /** Tokens of an earlier generation no longer identify the grant. */
+  readonly tokenGeneration: number;
+  /** Grants of the subtree, itself included, that no revocation has ended. */
+  readonly alive: number;
+  /** When a carve-out's unused money went back to the grants above. */
+  readonly returnedAt: Date | undefined;
+}
+
 /** A grant as stored: its snapshot and everything that does not enter a decision. */
-export interface GrantRecord extends GrantSnapshot {
+export interface GrantRecord extends GrantSnapshot, GrantState {
   readonly treasuryId: string;
   readonly parentId: string | undefined;
   readonly rootId: string;
@@ -15,28 +28,36 @@ export interface GrantRecord extends GrantSnapshot {
   readonly holder: string;
   readonly purpose: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
-  /** Who suspended it; undefined unless it is suspended itself. */
-  readonly suspendedBy: string | undefined;
-  /** Tokens of an earlier generation no longer identify the grant. */
-  readonly tokenGeneration: number;
   readonly mintHash: string | undefined;
-  /** Grants of the subtree, itself included, that no revocation has ended. */
-  readonly alive: number;
-  /** When a carve-out's unused money went back to the grants above. */
-  readonly returnedAt: Date | undefined;
   readonly createdAt: Date;
 }
+
+const STATE_COLUMNS = `g.status, g.suspended_by, g.token_generation, g.alive, g.returned_at, g.reserved,
+  g.spent, g.allocated, g.payments, g.open_payments, g.window_usage`;
 
 /** The columns {@link toGrantRecord} reads, of a table aliased `g`. NUMERIC comes as text. */
 export const GRANT_COLUMNS = `g.treasury_id, g.id, g.parent_id, g.root_id, g.path, g.depth, g.holder,
   g.currency, g.budget, g.max_per_payment, g.max_payments, g.windows, g.approval_above, g.scope,
-  g.starts_at, g.expires_at, g.delegation_depth, g.funding, g.purpose, g.labels, g.status, g.suspended_by,
-  g.token_generation, g.mint_hash, g.alive, g.returned_at, g.created_at, g.reserved, g.spent,
-  g.allocated, g.payments, g.open_payments, g.window_usage`;
+  g.starts_at, g.expires_at, g.delegation_depth, g.funding, g.purpose, g.labels, g.mint_hash,
+  g.created_at, ${STATE_COLUMNS}`;
 
-interface GrantRow {
-  treasury_id: string;
+interface StateRow {
   id: string;
+  status: GrantSnapshot['status'];
+  suspended_by: string | null;
+  token_generation: number;
+  alive: number;
+  returned_at: Date | null;
+  reserved: string;
+  spent: string;
+  allocated: string;
+  payments: number;
+  open_payments: number;
+  window_usage: UsageJson[];
+}
+
+interface GrantRow extends StateRow {
+  treasury_id: string;
   parent_id: string | null;
   root_id: string;
   path: string[];
@@ -55,19 +76,8 @@ interface GrantRow {
   funding: Funding;
   purpose: string | null;
   labels: Record<string, string>;
-  status: GrantSnapshot['status'];
-  suspended_by: string | null;
-  token_generation: number;
   mint_hash: string | null;
-  alive: number;
-  returned_at: Date | null;
   created_at: Date;
-  reserved: string;
-  spent: string;
-  allocated: string;
-  payments: number;
-  open_payments: number;
-  window_usage: UsageJson[];
 }
 
 /** A window as its column holds it: amounts as atomic decimal strings. */
@@ -111,13 +121,19 @@ export function toGrantRecord(row: GrantRow): GrantRecord {
     funding: row.funding,
     purpose: row.purpose ?? undefined,
     labels: row.labels,
+    mintHash: row.mint_hash ?? undefined,
+    createdAt: row.created_at,
+    ...toGrantState(row),
+  };
+}
+
+function toGrantState(row: StateRow): GrantState {
+  return {
     status: row.status,
     suspendedBy: row.suspended_by ?? undefined,
     tokenGeneration: row.token_generation,
-    mintHash: row.mint_hash ?? undefined,
     alive: row.alive,
     returnedAt: row.returned_at ?? undefined,
-    createdAt: row.created_at,
     reserved: BigInt(row.reserved),
     spent: BigInt(row.spent),
     allocated: BigInt(row.allocated),
@@ -219,6 +235,23 @@ export async function lockChain(
   grantId: string,
 ): Promise<GrantRecord[]> {
   return chainOf(await lockChains(tx, treasuryId, [grantId]), grantId);
+}
+
+/**
+ * Locks grants whose terms are known already, and reads what of them may have changed. In the order of
+ * every other lock on grants, see {@link lockChains}.
+ */
+export async function lockStates(
+  tx: ClientBase,
+  treasuryId: string,
+  ids: readonly string[],
+): Promise<Map<string, GrantState>> {
+  const { rows } = await tx.query<StateRow>(
+    `SELECT g.id, ${STATE_COLUMNS} FROM grants g
+     WHERE g.treasury_id = $1 AND g.id = ANY ($2::text[]) ORDER BY g.id FOR NO KEY UPDATE`,
+    [treasuryId, ids],
+  );
+  return new Map(rows.map((row) => [row.id, toGrantState(row)]));
 }
 
 /** Reads grants without locking them: for showing, never for deciding. */

@@ -52,7 +52,7 @@ interface ClosedRow {
   asset: string;
   transaction: string | null;
   block_number: string;
-  created_at: Date;
+  authorized_at: Date;
 }
 
 /**
@@ -126,7 +126,7 @@ async function closePayments(tx: ClientBase, reading: ChainReading): Promise<Clo
        AS c (treasury_id, id, status, transaction, block_number)
      WHERE p.treasury_id = c.treasury_id AND p.id = c.id AND p.status = 'authorized'
      RETURNING p.treasury_id, p.id, p.grant_id, p.status, p.currency, p.amount, p.wallet_id, p.asset,
-       p.transaction, p.block_number, p.created_at`,
+       p.transaction, p.block_number, p.authorized_at`,
     [
       closings.map(({ treasuryId }) => treasuryId),
       closings.map(({ paymentId }) => paymentId),
@@ -152,12 +152,12 @@ async function creditGrants(tx: ClientBase, closed: readonly ClosedRow[]): Promi
       treasuryId,
       payments.map(({ grant_id }) => grant_id),
     );
-    for (const { grant_id, status, amount, created_at } of payments) {
+    for (const { grant_id, status, amount, authorized_at } of payments) {
       const chain = chainOf(grants, grant_id);
       const credited =
         status === 'settled'
           ? settleOn(chain, BigInt(amount))
-          : releaseOn(chain, BigInt(amount), created_at);
+          : releaseOn(chain, BigInt(amount), authorized_at);
       for (const grant of credited) grants.set(grant.id, grant);
     }
     await writeCounters(tx, treasuryId, [...grants.values()]);

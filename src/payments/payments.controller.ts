@@ -1,5 +1,5 @@
 import { Controller, Get, Headers, HttpCode, Param, Post, Res } from '@nestjs/common';
-import { ApiHeader, ApiTags } from '@nestjs/swagger';
+import { ApiHeader, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Allow } from '../access/allow.js';
 import { type Caller, CurrentCaller, type HolderCaller, RequestId } from '../access/caller.js';
@@ -7,7 +7,9 @@ import { Problem } from '../domain/problem.js';
 import { Answers, BodyInput, QueryInput } from '../http/contract.js';
 import { parseIdempotencyKey } from '../http/idempotency-key.js';
 import { pageOf } from '../http/paging.js';
+import { ApprovalsService } from './approvals.service.js';
 import {
+  decidedSchema,
   type ListQuery,
   listSchema,
   type PayBody,
@@ -17,7 +19,8 @@ import {
   quoteSchema,
   type ReceiptBody,
   receiptSchema,
-  shownSchema,
+  type VerdictBody,
+  verdictSchema,
 } from './payments.dto.js';
 import { PaymentsService } from './payments.service.js';
 import { QuoteService } from './quote.service.js';
@@ -28,6 +31,7 @@ import { QuoteService } from './quote.service.js';
 export class PaymentsController {
   constructor(
     private readonly payments: PaymentsService,
+    private readonly approvals: ApprovalsService,
     private readonly quotes: QuoteService,
   ) {}
 
@@ -35,6 +39,10 @@ export class PaymentsController {
   @Allow('holder')
   @ApiHeader({ name: 'Idempotency-Key', required: true, description: '1 to 255 characters' })
   @Answers(201, paidSchema, 'Reserved and signed: retry the request with this header')
+  @ApiResponse({
+    status: 202,
+    description: 'It waits for an approval; ask again with the same key',
+  })
   async pay(
     @CurrentCaller() caller: Caller,
     @BodyInput(paySchema) body: PayBody,
@@ -42,12 +50,13 @@ export class PaymentsController {
     @RequestId() requestId: string,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    const { replayed, answer } = await this.payments.pay(
+    const { status, replayed, answer } = await this.payments.pay(
       holder(caller),
       body,
       parseIdempotencyKey(key),
       requestId,
     );
+    void reply.status(status);
     if (replayed) void reply.header('idempotent-replayed', 'true');
     return answer;
   }
@@ -74,10 +83,36 @@ export class PaymentsController {
     return this.payments.get(caller, id);
   }
 
+  @Post(':id/approve')
+  @HttpCode(200)
+  @Allow('admin', 'approver', 'holder')
+  @Answers(200, decidedSchema, 'Decided again and authorized; the agent asks again for its header')
+  approve(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @BodyInput(verdictSchema) body: VerdictBody,
+    @RequestId() requestId: string,
+  ) {
+    return this.approvals.approve(caller, id, body, requestId);
+  }
+
+  @Post(':id/reject')
+  @HttpCode(200)
+  @Allow('admin', 'approver', 'holder')
+  @Answers(200, decidedSchema, 'Rejected for good')
+  reject(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @BodyInput(verdictSchema) body: VerdictBody,
+    @RequestId() requestId: string,
+  ) {
+    return this.approvals.reject(caller, id, body, requestId);
+  }
+
   @Post(':id/receipt')
   @HttpCode(202)
   @Allow('admin', 'holder')
-  @Answers(202, shownSchema, 'The chain is asked at once; the payment as it is known until then')
+  @Answers(202, decidedSchema, 'The chain is asked at once; the payment as it is known until then')
   async receipt(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PAYMENT_STATUSES } from '../domain/payment.js';
 import { text } from '../http/contract.js';
 import { pageQuery } from '../http/paging.js';
 import { idPattern } from '../ids.js';
@@ -40,7 +41,7 @@ export const listSchema = pageQuery.extend({
     .regex(idPattern('grt'), 'must be a grt_ id')
     .optional()
     .describe('includes the tree below it'),
-  status: z.enum(['authorized', 'settled', 'released', 'cancelled']).optional(),
+  status: z.enum(PAYMENT_STATUSES).optional(),
 });
 /** See {@link listSchema}. */
 export type ListQuery = z.infer<typeof listSchema>;
@@ -49,24 +50,46 @@ export type ListQuery = z.infer<typeof listSchema>;
 export const paymentSchema = z.object({
   id: z.string(),
   grantId: z.string(),
-  status: z.enum(['authorized', 'settled', 'released', 'cancelled']),
+  status: z.enum(PAYMENT_STATUSES),
   amount: z.string().describe('currency units'),
   currency: z.string(),
   network: z.string(),
   scheme: z.string(),
   payTo: z.string(),
   asset: z.string(),
-  wallet: z.string().describe("the paying wallet's address"),
-  nonce: z.string().describe('the EIP-3009 nonce: SHA-256 of the decision record'),
-  validBefore: z.iso.datetime(),
+  wallet: z.string().nullable().describe("the paying wallet's address"),
+  nonce: z.string().nullable().describe('the EIP-3009 nonce: SHA-256 of the decision record'),
+  validBefore: z.iso.datetime().nullable(),
   resource: z.string(),
   memo: z.string().nullable(),
   transaction: z.string().nullable(),
   createdAt: z.iso.datetime(),
   settledAt: z.iso.datetime().nullable(),
+  approval: z
+    .object({
+      lapsesAt: z.iso.datetime(),
+      decidedBy: z.string().nullable(),
+      reason: z.string().nullable(),
+    })
+    .optional()
+    .describe('of a payment that waits or waited for an approval'),
 });
 /** See {@link paymentSchema}. */
 export type PaymentView = z.infer<typeof paymentSchema>;
+
+/** Body of `POST /v1/payments/:id/approve` and `/reject`. */
+export const verdictSchema = z.strictObject({ reason: text(1, 1000).optional() });
+/** See {@link verdictSchema}. */
+export type VerdictBody = z.infer<typeof verdictSchema>;
+
+/** Answer of `POST /v1/payments/:id/approve` and `/reject`. */
+export const decidedSchema = z.object({ payment: paymentSchema });
+
+/** Answer 202 of `POST /v1/payments`. */
+export const pendingSchema = z.object({
+  payment: paymentSchema,
+  grant: z.object({ remaining: z.string() }),
+});
 
 /** Answer of `POST /v1/payments`. */
 export const paidSchema = z.object({
@@ -112,6 +135,3 @@ export const quoteSchema = z.object({
 export type QuoteView = z.infer<typeof quoteSchema>;
 /** One option of a quote. */
 export type QuotedOption = QuoteView['options'][number];
-
-/** Answer of routes that give one payment and nothing else of their own. */
-export const shownSchema = z.object({ payment: paymentSchema });

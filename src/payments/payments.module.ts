@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { LedgerModule } from '../ledger/ledger.module.js';
 import { OutboxModule } from '../outbox/outbox.module.js';
 import { TreasuryModule } from '../treasury/treasury.module.js';
+import { ApprovalsService } from './approvals.service.js';
 import { PaymentsController } from './payments.controller.js';
 import { PaymentsService } from './payments.service.js';
 import { QuoteService } from './quote.service.js';
@@ -10,6 +11,6 @@ import { QuoteService } from './quote.service.js';
 @Module({
   imports: [LedgerModule, TreasuryModule, OutboxModule],
   controllers: [PaymentsController],
-  providers: [PaymentsService, QuoteService],
+  providers: [PaymentsService, QuoteService, ApprovalsService],
 })
 export class PaymentsModule {}

@@ -5,7 +5,7 @@ import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
 import { canonicalJson, sha256Hex } from '../domain/canonical.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
-import type { PaymentOption } from '../domain/policy.js';
+import type { Denial, PaymentOption } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
 import type { Resource } from '../domain/scope.js';
 import { type Page, page } from '../http/paging.js';
@@ -17,6 +17,7 @@ import {
   type PaymentRow,
   toPaymentRecord,
 } from '../ledger/payment-rows.js';
+import type { ReservationOrder } from '../ledger/reservations.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Networks } from '../treasury/networks.js';
 import { SIGNER, type Signer } from '../treasury/signer.js';
@@ -47,14 +48,43 @@ export class PaymentsService {
    *   `idempotency_mismatch`, `treasury_insufficient` or `unavailable`.
    */
   async pay(caller: HolderCaller, body: PayBody, idempotencyKey: string, requestId: string) {
+    const reservation = await this.ledger.reserve(
+      this.order(caller, body, idempotencyKey, requestId),
+    );
+    if (reservation.outcome !== 'replayed') this.outbox.eventsWritten(caller.treasuryId);
+    if (reservation.outcome === 'refused') throw refusal(reservation.denial);
+
+    const { payment, remaining } = reservation;
+    const shown = {
+      payment: viewPayment(payment),
+      grant: { remaining: formatAmount(remaining, currencyOf(payment.currency)) },
+    };
+    if (reservation.outcome === 'pending') return { status: 202, replayed: false, answer: shown };
+    const header = await this.sign(payment);
+    const replayed = reservation.outcome === 'replayed';
+    return { status: 201, replayed, answer: { ...shown, header } };
+  }
+
+  /**
+   * What the ledger decides of a payment's request.
+   *
+   * @throws Problem `requirements_invalid` or `invalid_request`.
+   */
+  order(
+    holder: Pick<HolderCaller, 'treasuryId' | 'grantId' | 'tokenGeneration'>,
+    body: PayBody,
+    idempotencyKey: string,
+    requestId: string,
+  ): ReservationOrder {
     const terms = parsePaymentRequired(body.paymentRequired);
     const requested = requestedResource(body.request.url);
-
-    const reservation = await this.ledger.reserve({
-      treasuryId: caller.treasuryId,
-      grantId: caller.grantId,
+    const canonicalBody = canonicalJson(body);
+    return {
+      treasuryId: holder.treasuryId,
+      grantId: holder.grantId,
+      tokenGeneration: holder.tokenGeneration,
       idempotencyKey,
-      requestHash: sha256Hex(canonicalJson(body)),
+      requestHash: sha256Hex(canonicalBody),
       options: () => this.payable(terms, requested),
       signable: this.signer.addresses,
       x402Version: terms.x402Version,
@@ -63,32 +93,24 @@ export class PaymentsService {
       extensionsJson: terms.extensionsJson,
       request: body.request,
       memo: body.memo,
+      body: () => canonicalBody,
       requestId,
       maxValiditySeconds: this.config.maxValiditySeconds,
-    });
-    if (reservation.outcome !== 'replayed') this.outbox.eventsWritten(caller.treasuryId);
-    if (reservation.outcome === 'refused') {
-      const { code, detail, ...fields } = reservation.denial;
-      throw new Problem(code, detail, fields);
-    }
-
-    const { payment, remaining } = reservation;
-    return {
-      replayed: reservation.outcome === 'replayed',
-      answer: {
-        payment: viewPayment(payment),
-        header: await this.sign(payment),
-        grant: { remaining: formatAmount(remaining, currencyOf(payment.currency)) },
-      },
+      approvalSeconds: this.config.approvalSeconds,
     };
   }
 
   /** One payment. @throws Problem `not_found` for what the caller may not see. */
   async get(caller: Caller, id: string): Promise<PaymentView> {
+    return viewPayment(await this.visible(caller, id));
+  }
+
+  /** A payment the caller may see. @throws Problem `not_found`, alike for all others. */
+  async visible(caller: Caller, id: string): Promise<PaymentRecord> {
     const conditions = visibleTo(caller).add(id, (n) => `p.id = ${n}`);
     const [payment] = idPattern('pay').test(id) ? await this.find(conditions, 1) : [];
     if (!payment) throw new Problem('not_found', `no payment ${id.slice(0, 64)}`);
-    return viewPayment(payment);
+    return payment;
   }
 
   /**
@@ -108,7 +130,7 @@ export class PaymentsService {
   /** A page of the payments the caller may see, oldest first; `grantId` includes the tree below it. */
   async list(caller: Caller, query: ListQuery): Promise<Page<PaymentView>> {
     const conditions = visibleTo(caller)
-      .add(query.grantId, (n) => `g.path @> ARRAY[${n}::text]`)
+      .add(query.grantId, (n) => `${n} = ANY (g.path)`)
       .add(query.status, (n) => `p.status = ${n}`)
       .add(query.cursor, (n) => `p.id > ${n}`);
     const rows = await this.find(conditions, query.limit + 1);
@@ -141,21 +163,23 @@ export class PaymentsService {
       const what = scheme ? `network ${payment.network}` : `scheme ${payment.scheme}`;
       throw new Problem('unavailable', `${what} is no longer configured here`);
     }
+    const { authorization } = payment;
+    if (!authorization) throw new Error(`payment ${payment.id} is not authorized`);
     const fixed = {
       id: payment.id,
       x402Version: payment.x402Version,
       chainId: network.chainId,
-      from: payment.payer,
+      from: authorization.payer,
       to: payment.payTo,
       value: payment.amount,
-      validAfter: payment.validAfter,
-      validBefore: payment.validBefore,
-      nonce: payment.nonce,
+      validAfter: authorization.validAfter,
+      validBefore: authorization.validBefore,
+      nonce: authorization.nonce,
       requirementJson: payment.requirement,
       resourceJson: payment.resourceEcho,
       extensionsJson: payment.extensionsEcho,
     };
-    const signature = await this.signer.sign(payment.payer, scheme.typedData(fixed, asset));
+    const signature = await this.signer.sign(authorization.payer, scheme.typedData(fixed, asset));
     return paymentHeader(fixed, scheme.payload(fixed, signature));
   }
 }
@@ -165,10 +189,17 @@ function visibleTo(caller: Caller): Conditions {
   const holder = caller.kind === 'holder' ? caller : undefined;
   return new Conditions()
     .add(holder?.treasuryId, (n) => `p.treasury_id = ${n}`)
-    .add(holder?.grantId, (n) => `g.path @> ARRAY[${n}::text]`);
+    .add(holder?.grantId, (n) => `${n} = ANY (g.path)`);
 }
 
-function viewPayment(payment: PaymentRecord): PaymentView {
+/** A refusal as the error it is to the caller. */
+export function refusal({ code, detail, ...fields }: Denial): Problem {
+  return new Problem(code, detail, fields);
+}
+
+/** Shows a payment as the contract does. */
+export function viewPayment(payment: PaymentRecord): PaymentView {
+  const { authorization, approval } = payment;
   return {
     id: payment.id,
     grantId: payment.grantId,
@@ -179,13 +210,24 @@ function viewPayment(payment: PaymentRecord): PaymentView {
     scheme: payment.scheme,
     payTo: payment.payTo,
     asset: payment.asset,
-    wallet: payment.payer,
-    nonce: payment.nonce,
-    validBefore: new Date(Number(payment.validBefore) * 1000).toISOString(),
+    wallet: authorization?.payer ?? null,
+    nonce: authorization?.nonce ?? null,
+    validBefore: authorization
+      ? new Date(Number(authorization.validBefore) * 1000).toISOString()
+      : null,
     resource: payment.resource,
     memo: payment.memo ?? null,
     transaction: payment.transaction ?? null,
     createdAt: payment.createdAt.toISOString(),
     settledAt: payment.status === 'settled' ? (payment.endedAt?.toISOString() ?? null) : null,
+    ...(approval
+      ? {
+          approval: {
+            lapsesAt: approval.lapsesAt.toISOString(),
+            decidedBy: payment.decidedBy ?? null,
+            reason: payment.decidedReason ?? null,
+          },
+        }
+      : {}),
   };
 }

@@ -22,7 +22,7 @@ const CHECKS: Readonly<Record<string, string>> = {
     SELECT 'key' AS what, grant_id || ' ' || idempotency_key AS value FROM payments
       GROUP BY 2 HAVING count(*) > 1
     UNION ALL
-    SELECT 'nonce', nonce FROM payments GROUP BY nonce HAVING count(*) > 1
+    SELECT 'nonce', nonce FROM payments WHERE nonce IS NOT NULL GROUP BY nonce HAVING count(*) > 1
     UNION ALL
     SELECT 'decision', id FROM payments
       WHERE nonce <> '0x' || encode(sha256(convert_to(decision, 'UTF8')), 'hex')`,
@@ -44,10 +44,12 @@ const CHECKS: Readonly<Record<string, string>> = {
   'I8: every state of a payment was told in exactly one event': `
     SELECT p.id, p.status, told.kinds FROM payments p CROSS JOIN LATERAL (
       SELECT array_agg(e.kind ORDER BY e.seq) AS kinds FROM events e
-      WHERE e.treasury_id = p.treasury_id AND e.payment_id = p.id) told
-    WHERE told.kinds IS DISTINCT FROM CASE p.status
-      WHEN 'authorized' THEN ARRAY['payment.authorized']
-      ELSE ARRAY['payment.authorized', 'payment.' || p.status] END`,
+      WHERE e.treasury_id = p.treasury_id AND e.payment_id = p.id AND e.kind <> 'payment.refused') told
+    WHERE told.kinds IS DISTINCT FROM
+      CASE WHEN p.approval_body IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.pending'] END
+      || CASE WHEN p.approval_body IS NULL OR p.nonce IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.approved'] END
+      || CASE WHEN p.nonce IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.authorized'] END
+      || CASE WHEN p.status IN ('pending_approval', 'authorized') THEN ARRAY[]::text[] ELSE ARRAY['payment.' || p.status] END`,
 };
 
 /** Everything in a database that breaks an invariant: one line each, none when all is well. */

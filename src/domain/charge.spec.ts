@@ -195,7 +195,7 @@ describe('returnable', () => {
     ['is below a revoked grant', [{ status: 'revoked' }, { spent: 7n }], 73n],
     ['has made all of its payments', [{}, { spent: 7n, maxPayments: 2, payments: 2 }], 73n],
     ['may make no payment at all', [{}, { maxPayments: 0 }], 80n],
-    ['is spent to the last unit', [{}, { spent: 80n }], 0n],
+    ['ended with nothing left', [{}, { status: 'revoked', spent: 80n }], 0n],
   ] as [string, Partial<GrantSnapshot>[], bigint][])(
     'is what is left of a carve-out that %s',
     (_what, changes, left) => {
@@ -210,6 +210,7 @@ describe('returnable', () => {
   });
 
   it.each([
+    ['is spent to the last unit: a payment of nothing is still allowed', [{}, { spent: 80n }]],
     ['may still be spent', [{}, { spent: 79n, maxPayments: 3, payments: 2 }]],
     ['is suspended: it can be resumed', [{}, { status: 'suspended' }]],
     ['is below a grant that is', [{ status: 'suspended' }, {}]],

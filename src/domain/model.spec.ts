@@ -24,7 +24,6 @@ import { usageAt, type Window } from './window.js';
 //
 // BURSAR_MODEL_RUNS raises how many sequences are tried; BURSAR_MODEL_SEED repeats a run.
 
-// biome-ignore lint/style/noProcessEnv: how long a test runs is no configuration of the service
 const { BURSAR_MODEL_RUNS, BURSAR_MODEL_SEED } = process.env;
 const RUNS = Number(BURSAR_MODEL_RUNS ?? 2_000);
 const SEED = Number(BURSAR_MODEL_SEED ?? Math.floor(Math.random() * 2 ** 31));
@@ -382,12 +381,11 @@ class Model {
     if (account.funding !== 'reserved' || paid.some(({ state }) => state === 'open')) {
       return undefined;
     }
-    const unspent = budget - total(paid);
     const ended = account.path.some(
       ({ status, terms }) => status === 'revoked' || terms.expiresAt.getTime() <= now,
     );
     const usedUp = maxPayments !== undefined && paid.length === maxPayments;
-    return ended || usedUp || unspent === 0n ? unspent : undefined;
+    return ended || usedUp ? budget - total(paid) : undefined;
   }
 
   /** The terms a request comes to, or why it is refused. */

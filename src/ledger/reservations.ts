@@ -56,7 +56,9 @@ export interface ReservationOrder {
 export type Reservation =
   | {
       /** `pending`: it waits for an approval, and holds nothing. */
-      readonly outcome: 'reserved' | 'replayed' | 'pending';
+      readonly outcome: 'reserved' | 'pending';
+      /** Whether it was made by an earlier order with the same key. */
+      readonly replayed: boolean;
       readonly payment: PaymentRecord;
       /** What the grant could still spend, ancestors included; atomic units. */
       readonly remaining: bigint;
@@ -76,6 +78,8 @@ export interface Books {
   wallets: WalletSnapshot[];
   /** By grant and key, see {@link keyOf}. */
   readonly payments: Map<string, PaymentRecord>;
+  /** How many payments wait for an approval, of grants where some may; by grant. */
+  readonly waiting: Map<string, number>;
   /** The database's time, read after the locks were taken. */
   readonly now: Date;
 }
@@ -87,6 +91,12 @@ export interface Writings {
   /** Grants whose counters changed, by id. */
   readonly charged: Set<string>;
 }
+
+/**
+ * How many payments of one grant may wait for an approval at once. They count against no limit, so
+ * without a bound an agent could fill the disk and the approvers' list.
+ */
+export const MAX_WAITING = 100;
 
 /** What identifies an order's payment within its treasury. */
 export function keyOf(order: { grantId: string; idempotencyKey: string }): string {
@@ -130,6 +140,15 @@ export function decideOrder(
   }
   const draft = draftOf(order, decision.option, books.now);
   if (decision.outcome === 'require_approval') {
+    const waiting = books.waiting.get(grant.id) ?? 0;
+    if (waiting >= MAX_WAITING) {
+      throw new Problem(
+        'rate_limited',
+        `${waiting} payments of grant ${grant.id} wait for an approval already; ask again when some are decided`,
+        { grantId: grant.id, limit: String(MAX_WAITING), remaining: '0', retryAfterSeconds: 60 },
+      );
+    }
+    books.waiting.set(grant.id, waiting + 1);
     const pending: PaymentRecord = {
       ...draft,
       status: 'pending_approval',
@@ -144,6 +163,7 @@ export function decideOrder(
     writings.events.push(pendingEvent(order, pending, decision.approval));
     return {
       outcome: 'pending',
+      replayed: false,
       payment: pending,
       remaining: remaining(chain, books.now),
       weighed,
@@ -152,13 +172,20 @@ export function decideOrder(
   const payment = authorize(draft, order, chain, decision, books, writings);
   books.payments.set(keyOf(order), payment);
   writings.payments.push(payment);
-  return { outcome: 'reserved', payment, remaining: remainingIn(books, chain), weighed };
+  return {
+    outcome: 'reserved',
+    replayed: false,
+    payment,
+    remaining: remainingIn(books, chain),
+    weighed,
+  };
 }
 
 /**
- * Decides a waiting payment again, now that it was approved.
+ * Decides a waiting payment again, now that it was approved: the option that was approved, and no other
+ * that the seller offers too.
  *
- * @throws Problem as {@link decideOrder}.
+ * @throws Problem as {@link decideOrder}; `unavailable` when that option cannot be paid now.
  */
 export function decideApproved(
   pending: PaymentRecord,
@@ -170,7 +197,13 @@ export function decideApproved(
   const grant = chain.at(-1);
   const [root] = chain;
   if (!grant || !root) throw new Problem('not_found', `no grant ${order.grantId}`);
-  const options = optionsIn(grant, order);
+  const options = order.options().filter((option) => isOf(option, pending));
+  if (options.length === 0) {
+    throw new Problem(
+      'unavailable',
+      `${pending.network} cannot be paid on now; approve it again later`,
+    );
+  }
   const decision = decide({
     chain,
     wallets: preferredWallets(usable(books.wallets, order.signable), root.id),
@@ -180,24 +213,41 @@ export function decideApproved(
     maxValiditySeconds: order.maxValiditySeconds,
     approved: true,
   });
+  const { weighed } = decision;
   if (decision.outcome === 'deny') {
     writings.events.push(refusedEvent(order, options, decision.denial, pending.id));
     return { outcome: 'refused', denial: decision.denial };
   }
   if (decision.outcome !== 'allow') throw new Error('an approved payment needs another approval');
-  const draft: PaymentRecord = {
-    ...pending,
-    ...termsOf(order, decision.option),
-    status: 'authorized',
-  };
+  const draft: PaymentRecord = { ...pending, status: 'authorized' };
   const payment = authorize(draft, order, chain, decision, books, writings);
-  const { weighed } = decision;
-  return { outcome: 'reserved', payment, remaining: remainingIn(books, chain), weighed };
+  return {
+    outcome: 'reserved',
+    replayed: false,
+    payment,
+    remaining: remainingIn(books, chain),
+    weighed,
+  };
+}
+
+/** Whether an option is the one a payment was made of. */
+function isOf(option: PaymentOption, payment: PaymentRecord): boolean {
+  return (
+    option.network === payment.network &&
+    option.asset === payment.asset &&
+    option.payTo === payment.payTo &&
+    option.amount === payment.amount &&
+    option.scheme === payment.scheme
+  );
 }
 
 /** The grants of a chain as the books have them now. */
 export function chainIn(books: Books, chain: readonly GrantRecord[]): GrantRecord[] {
-  return chain.map((grant) => books.grants.get(grant.id) ?? grant);
+  return chain.map(({ id }) => {
+    const grant = books.grants.get(id);
+    if (!grant) throw new Error(`grant ${id} is not locked`);
+    return grant;
+  });
 }
 
 function remainingIn(books: Books, chain: readonly GrantRecord[]): bigint {
@@ -243,8 +293,8 @@ function replay(
     const denial = lifeDenial(chain, now);
     if (denial) return { outcome: 'refused', denial };
   }
-  const outcome = payment.status === 'pending_approval' ? 'pending' : 'replayed';
-  return { outcome, payment, remaining: remaining(chain, now), weighed: [] };
+  const outcome = payment.status === 'pending_approval' ? 'pending' : 'reserved';
+  return { outcome, replayed: true, payment, remaining: remaining(chain, now), weighed: [] };
 }
 
 /** What a payment takes over from the option that was selected. */
@@ -328,7 +378,9 @@ function authorize(
     authorizedAt: books.now,
   };
   for (const grant of reserveOn(chain, option.amount, books.now)) {
-    books.grants.set(grant.id, grant);
+    const lastValidBefore =
+      grant.lastValidBefore > validBefore ? grant.lastValidBefore : validBefore;
+    books.grants.set(grant.id, { ...grant, lastValidBefore });
     writings.charged.add(grant.id);
   }
   books.wallets = books.wallets.map((each) =>

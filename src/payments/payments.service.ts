@@ -10,6 +10,7 @@ import { Problem } from '../domain/problem.js';
 import type { Resource } from '../domain/scope.js';
 import { type Page, page } from '../http/paging.js';
 import { idPattern } from '../ids.js';
+import { inSubtree } from '../ledger/grant-rows.js';
 import { Ledger } from '../ledger/ledger.js';
 import {
   PAYMENT_COLUMNS,
@@ -51,17 +52,20 @@ export class PaymentsService {
     const reservation = await this.ledger.reserve(
       this.order(caller, body, idempotencyKey, requestId),
     );
-    if (reservation.outcome !== 'replayed') this.outbox.eventsWritten(caller.treasuryId);
-    if (reservation.outcome === 'refused') throw refusal(reservation.denial);
+    if (reservation.outcome === 'refused') {
+      this.outbox.eventsWritten(caller.treasuryId);
+      throw refusal(reservation.denial);
+    }
+    const { replayed } = reservation;
+    if (!replayed) this.outbox.eventsWritten(caller.treasuryId);
 
     const { payment, remaining } = reservation;
     const shown = {
       payment: viewPayment(payment),
       grant: { remaining: formatAmount(remaining, currencyOf(payment.currency)) },
     };
-    if (reservation.outcome === 'pending') return { status: 202, replayed: false, answer: shown };
+    if (reservation.outcome === 'pending') return { status: 202, replayed, answer: shown };
     const header = await this.sign(payment);
-    const replayed = reservation.outcome === 'replayed';
     return { status: 201, replayed, answer: { ...shown, header } };
   }
 
@@ -130,7 +134,7 @@ export class PaymentsService {
   /** A page of the payments the caller may see, oldest first; `grantId` includes the tree below it. */
   async list(caller: Caller, query: ListQuery): Promise<Page<PaymentView>> {
     const conditions = visibleTo(caller)
-      .add(query.grantId, (n) => `${n} = ANY (g.path)`)
+      .add(query.grantId, inSubtree)
       .add(query.status, (n) => `p.status = ${n}`)
       .add(query.cursor, (n) => `p.id > ${n}`);
     const rows = await this.find(conditions, query.limit + 1);
@@ -189,7 +193,7 @@ function visibleTo(caller: Caller): Conditions {
   const holder = caller.kind === 'holder' ? caller : undefined;
   return new Conditions()
     .add(holder?.treasuryId, (n) => `p.treasury_id = ${n}`)
-    .add(holder?.grantId, (n) => `${n} = ANY (g.path)`);
+    .add(holder?.grantId, inSubtree);
 }
 
 /** A refusal as the error it is to the caller. */

@@ -3,6 +3,12 @@ import { Queues } from './queues.js';
 import { messageOf } from './stores.js';
 
 /**
+ * How long a bell waits for others, in milliseconds: each seal signs a checkpoint and rewrites the edge of
+ * the tree, and under load a few of them a second are enough.
+ */
+const TOGETHER_MS = 200;
+
+/**
  * Tells the workers that events were committed. The events themselves are the outbox: they were
  * written in the transaction that made the change, and stay until they are sealed. The bell only
  * makes it quick; when it is lost, the sweep finds them.
@@ -42,7 +48,7 @@ export class Outbox {
 
   private async ring(treasuryId: string): Promise<void> {
     try {
-      await this.queues.add('audit.seal', { treasuryId }, `seal-${treasuryId}`);
+      await this.queues.add('audit.seal', { treasuryId }, `seal-${treasuryId}`, TOGETHER_MS);
     } catch (error) {
       this.#log.warn(
         `the queue was not told of new events (${messageOf(error)}); the sweep will find them`,

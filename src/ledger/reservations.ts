@@ -2,7 +2,7 @@ import { canonicalJson, sha256Hex } from '../domain/canonical.js';
 import { reserveOn } from '../domain/charge.js';
 import { effectiveStatus, remaining } from '../domain/grant.js';
 import { currencyOf } from '../domain/money.js';
-import { nonceOf } from '../domain/payment.js';
+import { type LeftOption, nonceOf } from '../domain/payment.js';
 import {
   type Decision,
   type Denial,
@@ -35,6 +35,8 @@ export interface ReservationOrder {
    * @throws Problem why none can.
    */
   readonly options: () => readonly PaymentOption[];
+  /** The entries of `accepts` that {@link options} leaves out, and why. */
+  readonly unusable: () => readonly { readonly index: number; readonly problem: Problem }[];
   /** The addresses the signer has keys for: no other wallet may be selected. */
   readonly signable: readonly string[];
   readonly x402Version: 1 | 2;
@@ -343,7 +345,7 @@ function authorize(
   draft: PaymentRecord,
   order: ReservationOrder,
   chain: readonly GrantRecord[],
-  { option, wallet, validBefore }: Extract<Decision, { outcome: 'allow' }>,
+  { option, wallet, validBefore, weighed }: Extract<Decision, { outcome: 'allow' }>,
   books: Books,
   writings: Writings,
 ): PaymentRecord {
@@ -358,6 +360,8 @@ function authorize(
     request: { method: draft.requestMethod, url: draft.requestUrl },
     resource: order.offers.get(option.index)?.resource ?? null,
     x402Version: order.x402Version,
+    option: String(option.index),
+    left: leftOf(order, option, weighed),
     requirementHash: sha256Hex(canonicalJson(JSON.parse(draft.requirement))),
     network: option.network,
     asset: option.asset,
@@ -388,6 +392,31 @@ function authorize(
   );
   writings.events.push(authorizedEvent(order, draft, chain, authorization));
   return { ...draft, authorization };
+}
+
+/** Why each option but the selected one was left, in the seller's order. */
+function leftOf(
+  order: ReservationOrder,
+  selected: PaymentOption,
+  weighed: readonly Weighed[],
+): LeftOption[] {
+  const known = new Set(weighed.map(({ option }) => option.index));
+  const left: LeftOption[] = order
+    .unusable()
+    .map(({ index, problem }) => ({ option: String(index), code: problem.code }));
+  for (const { index } of order.options()) {
+    // Payable, but not in the grant's currency: it was not even weighed.
+    if (!known.has(index)) left.push({ option: String(index), code: 'asset_not_supported' });
+  }
+  for (const { option, denial } of weighed) {
+    if (option.index === selected.index) continue;
+    left.push({
+      option: String(option.index),
+      code: denial?.code ?? 'not_preferred',
+      ...(denial?.grantId === undefined ? {} : { grantId: denial.grantId }),
+    });
+  }
+  return left.sort((a, b) => Number(a.option) - Number(b.option));
 }
 
 function authorizedEvent(

@@ -5,9 +5,9 @@ import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
 import { canonicalJson, sha256Hex } from '../domain/canonical.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
+import type { DecisionRecord } from '../domain/payment.js';
 import type { Denial, PaymentOption } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
-import type { Resource } from '../domain/scope.js';
 import { type Page, page } from '../http/paging.js';
 import { idPattern } from '../ids.js';
 import { inSubtree } from '../ledger/grant-rows.js';
@@ -23,11 +23,11 @@ import { Outbox } from '../outbox/outbox.js';
 import { Networks } from '../treasury/networks.js';
 import { SIGNER, type Signer } from '../treasury/signer.js';
 import { type PaymentHeader, paymentHeader } from '../x402/header.js';
-import { type PaymentTerms, parsePaymentRequired } from '../x402/parse.js';
+import { parsePaymentRequired } from '../x402/parse.js';
 import { parseReceipt } from '../x402/receipt.js';
 import { schemeOf } from '../x402/schemes.js';
-import { requestedResource, sortOptions } from './options.js';
-import type { ListQuery, PayBody, PaymentView, ReceiptBody } from './payments.dto.js';
+import { requestedResource, type SortedOptions, sortOptions } from './options.js';
+import type { ListQuery, PayBody, PaymentView, ReceiptBody, Selection } from './payments.dto.js';
 
 /** Makes payments, from a seller's requirements to the header to retry with; shows them. */
 @Injectable()
@@ -66,7 +66,8 @@ export class PaymentsService {
     };
     if (reservation.outcome === 'pending') return { status: 202, replayed, answer: shown };
     const header = await this.sign(payment);
-    return { status: 201, replayed, answer: { ...shown, header } };
+    const selection = selectionOf(payment);
+    return { status: 201, replayed, answer: { ...shown, header, selection } };
   }
 
   /**
@@ -83,13 +84,17 @@ export class PaymentsService {
     const terms = parsePaymentRequired(body.paymentRequired);
     const requested = requestedResource(body.request.url);
     const canonicalBody = canonicalJson(body);
+    // Not before the ledger asks: a replay never does.
+    let sortedOptions: SortedOptions | undefined;
+    const sorted = () => (sortedOptions ??= sortOptions(terms, requested, this.networks));
     return {
       treasuryId: holder.treasuryId,
       grantId: holder.grantId,
       tokenGeneration: holder.tokenGeneration,
       idempotencyKey,
       requestHash: sha256Hex(canonicalBody),
-      options: () => this.payable(terms, requested),
+      options: () => payableOf(sorted()),
+      unusable: () => sorted().unusable,
       signable: this.signer.addresses,
       x402Version: terms.x402Version,
       offers: new Map(terms.offers.map((offer) => [offer.index, offer])),
@@ -151,13 +156,6 @@ export class PaymentsService {
     return rows.map(toPaymentRecord);
   }
 
-  /** @throws Problem why none of the options can be paid, by the first that cannot. */
-  private payable(terms: PaymentTerms, requested: Resource): readonly PaymentOption[] {
-    const { payable, unusable } = sortOptions(terms, requested, this.networks);
-    if (payable.length > 0) return payable;
-    throw unusable[0]?.problem ?? new Problem('requirements_invalid', 'accepts is empty');
-  }
-
   /** Signs what the ledger wrote, and nothing else. Deterministic: a replay gives the same bytes. */
   private async sign(payment: PaymentRecord): Promise<PaymentHeader> {
     const network = this.networks.find(payment.network);
@@ -186,6 +184,12 @@ export class PaymentsService {
     const signature = await this.signer.sign(authorization.payer, scheme.typedData(fixed, asset));
     return paymentHeader(fixed, scheme.payload(fixed, signature));
   }
+}
+
+/** @throws Problem why none of the options can be paid, by the first that cannot. */
+function payableOf({ payable, unusable }: SortedOptions): readonly PaymentOption[] {
+  if (payable.length > 0) return payable;
+  throw unusable[0]?.problem ?? new Problem('requirements_invalid', 'accepts is empty');
 }
 
 /** A holder sees the payments of its own grant and the tree below it, an admin all. */
@@ -233,5 +237,14 @@ export function viewPayment(payment: PaymentRecord): PaymentView {
           },
         }
       : {}),
+  };
+}
+
+/** Which option was selected, and why the others were not: from the decision the nonce commits to. */
+function selectionOf({ authorization }: PaymentRecord): Selection {
+  const { option, left } = JSON.parse(authorization?.decision ?? '{}') as DecisionRecord;
+  return {
+    index: Number(option),
+    left: left.map(({ option: index, ...reason }) => ({ index: Number(index), ...reason })),
   };
 }

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { auditCommand } from '../src/audit/verify-command.js';
 import { EMPTY_ROOT, isConsistent } from '../src/domain/merkle.js';
 import {
   isSignedBy,
@@ -130,15 +131,16 @@ async function sealed(): Promise<void> {
   });
 }
 
-const verify = (...args: string[]) => bursar({}, 'audit', 'verify', ...args);
+const verify = (...args: string[]) => auditCommand(['verify', ...args]);
 
 async function refusal(...args: string[]): Promise<string> {
-  const error = await verify(...args).then(
-    (text) => new Error(`it was accepted: ${text}`),
-    (failure: Error & { stderr?: string; code?: number }) => failure,
+  const outcome = await verify(...args).then(
+    (text) => `it was accepted: ${text}`,
+    (failure: Error) => failure,
   );
-  expect(error).toMatchObject({ code: 1, stderr: expect.stringMatching(/^bursar: .*\n$/) });
-  return (error as { stderr: string }).stderr;
+  if (typeof outcome === 'string') throw new Error(outcome);
+  expect(outcome.message).not.toContain('\n');
+  return outcome.message;
 }
 
 describe('bursar audit verify', () => {
@@ -172,6 +174,15 @@ describe('bursar audit verify', () => {
       ),
       'ok: 4 ended payments are on chain as the log says',
     ]);
+    // The program itself, in an environment that names no database.
+    expect(await bursar({}, 'audit', 'verify', log, '--checkpoint', now, '--key', key)).toMatch(
+      /^ok: /,
+    );
+    const cut = bursar({}, 'audit', 'verify', old);
+    await expect(cut).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^bursar: line 1 \(leaf 0\): .*\n$/),
+    });
     // The same from files alone.
     expect(await verify(log, '--checkpoint', old, '--key', keyFile)).toMatch(
       /^note: nothing vouches/m,

@@ -9,7 +9,6 @@ import {
   expectProblem,
   type Listed,
   type Minted,
-  type Paid,
   type WalletAnswer,
 } from './support/api.js';
 import { startTestStack, type TestStack } from './support/bursar.js';
@@ -375,7 +374,7 @@ describe('the audit log', () => {
 async function settled(api: Api, id: string): Promise<PaymentView> {
   await stack.finalize();
   return until(`payment ${id} is settled`, async () => {
-    const payment: Paid['payment'] = await api.payment(id);
+    const payment = await api.payment(id);
     return payment.status === 'settled' && payment;
   });
 }

@@ -86,8 +86,8 @@ describe('schema.prisma and the migrations', () => {
       ],
       [
         'a missing index',
-        'DROP INDEX grants_path_idx',
-        'index grants.grants_path_idx: migrated "CREATE INDEX grants_path_idx ON public.grants USING gin (path)", declared nothing',
+        'DROP INDEX grants_labels_idx',
+        'index grants.grants_labels_idx: migrated "CREATE INDEX grants_labels_idx ON public.grants USING gin (labels)", declared nothing',
       ],
       [
         'an index’s uniqueness',
@@ -296,6 +296,11 @@ describe('the database itself refuses', () => {
   const ended = { ended_at: 'now()' };
   const SETTLED = payment('pay_done', { ...ended, status: `'settled'`, transaction: `'0x05'` });
   const REVOKED = grant('grt_dead', { status: `'revoked'`, revoked_at: 'now()' });
+  const USED = '{"period":0,"amount":"100","payments":2}';
+  const WINDOW = '[{"seconds":60,"amount":"100","payments":2}]';
+  const TWO_WINDOWS = `[${WINDOW.slice(1, -1)},{"seconds":3600,"amount":"7","payments":null}]`;
+  const windows = (terms: string, usage: string): string =>
+    `UPDATE grants SET windows = '${terms}', window_usage = '${usage}' WHERE id = 'grt_1'`;
   const LOG_KEY = `INSERT INTO log_keys (treasury_id, public_key, sealed_private, created_at)
     VALUES ('trs_1', decode(repeat('ab', 32), 'hex'), 'sealed', now())`;
   const tile = (level: number, bytes: number): string =>
@@ -336,10 +341,7 @@ describe('the database itself refuses', () => {
       `UPDATE grants SET reserved = 40, spent = 40, allocated = 21 WHERE id = 'grt_1'`,
       `UPDATE grants SET budget = -1 WHERE id = 'grt_1'`,
     ],
-    grants_payments: [
-      `UPDATE grants SET payments = -1 WHERE id = 'grt_1'`,
-      `UPDATE grants SET max_payments = 1, payments = 2 WHERE id = 'grt_1'`,
-    ],
+    grants_payments: [`UPDATE grants SET max_payments = 1, payments = 2 WHERE id = 'grt_1'`],
     grants_id_kind: [grant('trs_1')],
     grants_path: [
       grant('grt_2', { path: `ARRAY['grt_2', 'grt_2']` }),
@@ -363,6 +365,30 @@ describe('the database itself refuses', () => {
       `UPDATE grants SET delegation_depth = -1 WHERE id = 'grt_1'`,
       `UPDATE grants SET delegation_depth = 9 WHERE id = 'grt_1'`,
       `UPDATE grants SET funding = 'borrowed' WHERE id = 'grt_1'`,
+    ],
+    grants_windows: [
+      windows('[]', '[{"period":0,"amount":"0","payments":0}]'),
+      windows(`[${Array(5).fill('{"seconds":1,"amount":"1"}').join()}]`, '[]'),
+      windows(WINDOW, '[{"period":0,"amount":"101","payments":1}]'),
+      windows(WINDOW, '[{"period":0,"amount":"1","payments":3}]'),
+      windows(WINDOW, '[{"period":0,"amount":"-1","payments":1}]'),
+      windows(WINDOW, '[{"period":0,"amount":"1","payments":-1}]'),
+      windows(TWO_WINDOWS, `[${USED},{"period":0,"amount":"8","payments":1}]`),
+    ],
+    grants_approval: [`UPDATE grants SET approval_above = -1 WHERE id = 'grt_1'`],
+    grants_suspended: [
+      `UPDATE grants SET status = 'suspended' WHERE id = 'grt_1'`,
+      `UPDATE grants SET suspended_by = 'admin:somebody' WHERE id = 'grt_1'`,
+      `UPDATE grants SET suspended_by = 'admin:somebody' WHERE id = 'grt_dead'`,
+    ],
+    grants_open: [
+      `UPDATE grants SET payments = -1 WHERE id = 'grt_1'`,
+      `UPDATE grants SET open_payments = -1 WHERE id = 'grt_1'`,
+      `UPDATE grants SET payments = 1, open_payments = 2 WHERE id = 'grt_1'`,
+      `UPDATE grants SET alive = -1 WHERE id = 'grt_1'`,
+      `UPDATE grants SET returned_at = now() WHERE id = 'grt_1'`,
+      `UPDATE grants SET returned_at = now(), funding = 'reserved', payments = 1, open_payments = 1
+         WHERE id = 'grt_child'`,
     ],
     payments_id_kind: [payment('evt_1')],
     payments_status: [
@@ -483,7 +509,11 @@ describe('the database itself refuses', () => {
     await client.query('BEGIN');
     for (const good of [
       `UPDATE grants SET reserved = 100 WHERE id = 'grt_1'`,
-      `UPDATE grants SET status = 'suspended' WHERE id = 'grt_1'`,
+      windows(TWO_WINDOWS, '[]'),
+      windows(TWO_WINDOWS, `[${USED},{"period":3,"amount":"7","payments":900}]`),
+      `UPDATE grants SET approval_above = 0, payments = 2, open_payments = 2 WHERE id = 'grt_1'`,
+      `UPDATE grants SET status = 'suspended', suspended_by = 'admin:me' WHERE id = 'grt_1'`,
+      `UPDATE grants SET funding = 'reserved', returned_at = now(), payments = 1 WHERE id = 'grt_child'`,
       `UPDATE grants SET reserved = 0, spent = 100 WHERE id = 'grt_dead'`,
       `UPDATE payments SET status = 'released', ended_at = now() WHERE id = 'pay_1'`,
       `UPDATE events SET leaf_index = 1 WHERE id = 'evt_1'`,

@@ -35,6 +35,17 @@ export class Outbox {
     void this.ring(treasuryId);
   }
 
+  /**
+   * Has a network read at once instead of at its next time. Never waits for the reading and never
+   * fails: lost, it comes when it would have come anyway.
+   */
+  chainHinted(network: string): void {
+    const id = `hint-${network.replace(':', '-')}`;
+    this.queues.add('settlement.read', { network }, id).catch((error) => {
+      this.#log.warn(`the queue was not told to read ${network} (${messageOf(error)})`);
+    });
+  }
+
   private async ring(treasuryId: string): Promise<void> {
     try {
       await this.queues.add('audit.seal', { treasuryId }, `seal-${treasuryId}`, TOGETHER_MS);

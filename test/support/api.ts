@@ -30,7 +30,7 @@ export interface Minted {
 }
 
 export interface Paid {
-  readonly payment: PaymentView;
+  readonly payment: PaymentView & { wallet: string; nonce: string; validBefore: string };
   readonly header: { readonly name: string; readonly value: string };
   readonly grant: { readonly remaining: string };
 }

@@ -32,8 +32,8 @@ export class AuditController {
   @Allow('admin', 'auditor')
   @Header('content-type', 'application/jsonl')
   @Answers(200, z.string(), 'The log as JSON Lines: line n is leaf n, byte for byte (RFC 8785)')
-  async export(@QueryInput(exportQuery) query: ExportQuery) {
-    const lines = await this.audit.lines(query.treasuryId, query.from, query.to);
+  async export(@CurrentCaller() caller: Caller, @QueryInput(exportQuery) query: ExportQuery) {
+    const lines = await this.audit.lines(caller, query.treasuryId, query.from, query.to);
     return new StreamableFile(Readable.from(lines), { type: 'application/jsonl' });
   }
 }

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Caller } from '../access/caller.js';
+import { type Caller, treasuriesOf } from '../access/caller.js';
 import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
 import { page } from '../http/paging.js';
@@ -23,13 +23,13 @@ export class AuditService {
     private readonly wallets: Wallets,
   ) {}
 
-  /** A page of the events the caller may see, newest first: an admin all, a holder its subtree's. */
+  /** A page of the events the caller may see, newest first: its treasuries', a holder its subtree's. */
   async events(caller: Caller, query: EventsQuery) {
     const holder = caller.kind === 'holder' ? caller : undefined;
     const ofTree = (n: string) => `EXISTS (SELECT 1 FROM grants g
       WHERE g.treasury_id = e.treasury_id AND g.id = e.grant_id AND g.path @> ARRAY[${n}::text])`;
     const conditions = new Conditions()
-      .add(holder?.treasuryId, (n) => `e.treasury_id = ${n}`)
+      .add(treasuriesOf(caller), (n) => `e.treasury_id = ANY (${n}::text[])`)
       .add(holder?.grantId, ofTree)
       .add(query.grantId, ofTree)
       .add(query.paymentId, (n) => `e.payment_id = ${n}`)
@@ -57,13 +57,16 @@ export class AuditService {
   /**
    * The sealed records of a treasury's log (the main one's, when undefined) as lines, in the order of
    * the log. Read in batches, so that a long log needs little memory.
+   *
+   * @throws Problem `not_found` for a treasury the caller may not see.
    */
   async lines(
+    caller: Caller,
     treasuryId: string | undefined,
     from: string | undefined,
     to: string | undefined,
   ): Promise<AsyncIterable<string>> {
-    const id = treasuryId ?? (await this.wallets.mainTreasuryId());
+    const id = await this.wallets.treasuryFor(caller, treasuryId);
     return this.readLines(id, BigInt(from ?? '0'), to === undefined ? undefined : BigInt(to));
   }
 

@@ -1,5 +1,6 @@
 import { getAddress, isAddress } from 'viem';
 import { z } from 'zod';
+import { holderKeySchema } from '../access/holder-key.js';
 import { MAX_DELEGATION_DEPTH } from '../domain/grant.js';
 import { Problem } from '../domain/problem.js';
 import { MAX_SCOPE_ENTRIES, parsePattern } from '../domain/scope.js';
@@ -78,7 +79,7 @@ export const mintSchema = z.strictObject({
     .describe('admins only'),
   windows: notYet,
   approvalAbove: notYet,
-  holderKey: notYet,
+  holderKey: holderKeySchema.optional(),
 });
 /** See {@link mintSchema}. */
 export type MintBody = z.infer<typeof mintSchema>;
@@ -123,6 +124,7 @@ export const grantSchema = z.object({
   expiresAt: z.iso.datetime(),
   delegationDepth: z.int(),
   funding: z.enum(['shared', 'reserved']),
+  holderKey: z.record(z.string(), z.string()).nullable().describe('the public JWK it is bound to'),
   purpose: z.string().nullable(),
   labels: z.record(z.string(), z.string()),
   createdAt: z.iso.datetime(),

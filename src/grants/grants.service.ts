@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
-import type { Caller } from '../access/caller.js';
+import { type Caller, seesTreasury, treasuriesOf } from '../access/caller.js';
+import { bindingOf, type HolderKey } from '../access/holder-key.js';
 import { Tokens } from '../access/tokens.js';
 import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
@@ -61,12 +62,10 @@ export class GrantsService {
         { field: body.parentId === undefined ? 'treasuryId' : 'parentId' },
       );
     }
-    const treasuryId =
-      caller.kind === 'holder'
-        ? caller.treasuryId
-        : (body.treasuryId ?? (await this.wallets.mainTreasuryId()));
+    const treasuryId = await this.wallets.treasuryFor(caller, body.treasuryId);
     const parentId = caller.kind === 'holder' ? caller.grantId : body.parentId;
     const mintHash = sha256Hex(canonicalJson(body));
+    const binding = body.holderKey && (await bindingOf(body.holderKey));
 
     const { grant, chain, now } = await this.database.transaction(async (tx) => {
       if (mintKey !== undefined) {
@@ -96,6 +95,7 @@ export class GrantsService {
         mintedBy: caller.actor,
         mintKey,
         mintHash,
+        binding,
         now,
       });
       await appendEvents(tx, now, [
@@ -118,6 +118,7 @@ export class GrantsService {
             delegationDepth: grant.delegationDepth,
             funding: grant.funding,
             purpose: grant.purpose ?? null,
+            holderKeyThumbprint: grant.holderKeyThumbprint ?? null,
           },
         },
       ]);
@@ -137,7 +138,7 @@ export class GrantsService {
   async list(caller: Caller, query: ListQuery): Promise<Page<GrantView>> {
     const holder = caller.kind === 'holder' ? caller : undefined;
     const conditions = new Conditions()
-      .add(holder?.treasuryId, (n) => `g.treasury_id = ${n}`)
+      .add(treasuriesOf(caller), (n) => `g.treasury_id = ANY (${n}::text[])`)
       .add(holder?.grantId, (n) => `g.path @> ARRAY[${n}::text]`)
       .add(query.parentId, (n) => `g.parent_id = ${n}`)
       .add(query.holder, (n) => `g.holder = ${n}`)
@@ -231,7 +232,7 @@ export class GrantsService {
   }
 
   /**
-   * A grant the caller may see: a holder its own and those below, an admin all.
+   * A grant the caller may see: a holder its own and those below, an admin all of its treasuries.
    *
    * @throws Problem `not_found`, alike for what is not there and what may not be seen.
    */
@@ -244,8 +245,8 @@ export class GrantsService {
     const grant = rows[0] && toGrantRecord(rows[0]);
     const seen =
       grant !== undefined &&
-      (caller.kind === 'admin' ||
-        (grant.treasuryId === caller.treasuryId && grant.path.includes(caller.grantId)));
+      seesTreasury(caller, grant.treasuryId) &&
+      (caller.kind === 'admin' || grant.path.includes(caller.grantId));
     if (!seen) throw notFound(id);
     return grant;
   }
@@ -259,7 +260,12 @@ export class GrantsService {
 
   private token(grant: GrantRecord): Promise<string> {
     return this.tokens.mintGrantToken(
-      { grantId: grant.id, treasuryId: grant.treasuryId, generation: grant.tokenGeneration },
+      {
+        grantId: grant.id,
+        treasuryId: grant.treasuryId,
+        generation: grant.tokenGeneration,
+        jkt: grant.holderKeyThumbprint,
+      },
       grant.expiresAt,
     );
   }
@@ -335,6 +341,7 @@ async function insertGrant(
     mintedBy: string;
     mintKey: string | undefined;
     mintHash: string;
+    binding: { key: HolderKey; thumbprint: string } | undefined;
     now: Date;
   },
 ): Promise<GrantRecord> {
@@ -343,9 +350,9 @@ async function insertGrant(
   const { rows } = await tx.query(
     `INSERT INTO grants AS g (treasury_id, id, parent_id, root_id, path, depth, holder, currency,
        budget, max_per_payment, max_payments, scope, starts_at, expires_at, delegation_depth, funding,
-       purpose, labels, minted_by, mint_key, mint_hash, created_at)
+       purpose, labels, minted_by, mint_key, mint_hash, created_at, holder_key, holder_key_thumbprint)
      SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-       $21, $22 FROM treasuries t WHERE t.id = $1
+       $21, $22, $23, $24 FROM treasuries t WHERE t.id = $1
      RETURNING ${GRANT_COLUMNS}`,
     [
       treasuryId,
@@ -370,6 +377,8 @@ async function insertGrant(
       grant.mintKey ?? null,
       grant.mintHash,
       now,
+      grant.binding === undefined ? null : JSON.stringify(grant.binding.key),
+      grant.binding?.thumbprint ?? null,
     ],
   );
   if (!rows[0]) throw new Problem('not_found', `no treasury ${treasuryId}`);

@@ -16,6 +16,9 @@ export interface GrantRecord extends GrantSnapshot {
   readonly labels: Readonly<Record<string, string>>;
   /** Tokens of an earlier generation no longer identify the grant. */
   readonly tokenGeneration: number;
+  /** The holder's public JWK and its RFC 7638 thumbprint, where the grant is bound to a key. */
+  readonly holderKey: Readonly<Record<string, string>> | undefined;
+  readonly holderKeyThumbprint: string | undefined;
   readonly mintHash: string | undefined;
   readonly createdAt: Date;
 }
@@ -24,7 +27,7 @@ export interface GrantRecord extends GrantSnapshot {
 export const GRANT_COLUMNS = `g.treasury_id, g.id, g.parent_id, g.root_id, g.path, g.depth, g.holder,
   g.currency, g.budget, g.max_per_payment, g.max_payments, g.scope, g.starts_at, g.expires_at,
   g.delegation_depth, g.funding, g.purpose, g.labels, g.status, g.token_generation, g.mint_hash,
-  g.created_at, g.reserved, g.spent, g.allocated, g.payments`;
+  g.holder_key, g.holder_key_thumbprint, g.created_at, g.reserved, g.spent, g.allocated, g.payments`;
 
 interface GrantRow {
   treasury_id: string;
@@ -47,6 +50,8 @@ interface GrantRow {
   labels: Record<string, string>;
   status: GrantSnapshot['status'];
   token_generation: number;
+  holder_key: Record<string, string> | null;
+  holder_key_thumbprint: string | null;
   mint_hash: string | null;
   created_at: Date;
   reserved: string;
@@ -78,6 +83,8 @@ export function toGrantRecord(row: GrantRow): GrantRecord {
     labels: row.labels,
     status: row.status,
     tokenGeneration: row.token_generation,
+    holderKey: row.holder_key ?? undefined,
+    holderKeyThumbprint: row.holder_key_thumbprint ?? undefined,
     mintHash: row.mint_hash ?? undefined,
     createdAt: row.created_at,
     reserved: BigInt(row.reserved),

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Caller, HolderCaller } from '../access/caller.js';
+import { type Caller, type HolderCaller, treasuriesOf } from '../access/caller.js';
 import { CONFIG, type Config } from '../config.js';
 import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
@@ -220,11 +220,11 @@ function declaredResource(offer: Offer, requested: Resource): Resource | undefin
   return declared;
 }
 
-/** A holder sees the payments of its own grant and the tree below it, an admin all. */
+/** A holder sees the payments of its own grant and the tree below it, an admin its treasuries'. */
 function visibleTo(caller: Caller): Conditions {
   const holder = caller.kind === 'holder' ? caller : undefined;
   return new Conditions()
-    .add(holder?.treasuryId, (n) => `p.treasury_id = ${n}`)
+    .add(treasuriesOf(caller), (n) => `p.treasury_id = ANY (${n}::text[])`)
     .add(holder?.grantId, (n) => `g.path @> ARRAY[${n}::text]`);
 }
 

@@ -15,7 +15,7 @@ const ROOMS = {
 };
 
 /** Features use the shared rooms, and of one another at most the module. */
-const FEATURES = ['grants', 'payments', 'settlement', 'audit', 'ops'];
+const FEATURES = ['grants', 'payments', 'settlement', 'audit', 'oauth', 'ops'];
 const FEATURES_MAY_USE = [...Object.keys(ROOMS), 'ids.ts', 'config.ts', 'within.ts'];
 
 /** A spec may use what its subject may not. */

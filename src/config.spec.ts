@@ -195,7 +195,29 @@ describe('loadConfig', () => {
       'keystores are not supported yet; use BURSAR_WALLET_MNEMONIC',
     ],
     ['BURSAR_KEYSTORE_PASSWORD', ['secret'], 'use BURSAR_WALLET_MNEMONIC'],
-    ['BURSAR_OIDC_ISSUER', ['https://id.example.com'], 'mint tokens with: npx bursar admin-token'],
+    [
+      'BURSAR_OIDC_ISSUER',
+      [
+        'id.example.com',
+        'http://id.example.com',
+        'https://u@id.example.com',
+        'https://id.example/?a',
+      ],
+      'must be an https URL',
+    ],
+    ['BURSAR_OIDC_AUDIENCE', ['x'.repeat(256)], '255'],
+    ['BURSAR_PUBLIC_URL', ['http://bursar.example.com', 'bursar'], 'must be an https URL'],
+    ['BURSAR_TOKEN_TTL_SECONDS', ['59', '1h'], 'a whole number from 60'],
+    ['BURSAR_DPOP_NONCES', ['yes', '1'], 'must be true or false'],
+    ['BURSAR_TWO_PERSON', ['yes', '1'], 'must be true or false'],
+    ['BURSAR_RATE_LIMIT_PER_ADDRESS', ['0', '-1'], 'a whole number from 1'],
+    ['BURSAR_RATE_LIMIT_PER_CALLER', ['0', 'none'], 'a whole number from 1'],
+    [
+      'BURSAR_TRUSTED_PROXIES',
+      ['proxy', '10.0.0.0/33', '10.0.0.0/8/8'],
+      'addresses or CIDR ranges',
+    ],
+    ['BURSAR_CORS_ORIGINS', ['*', 'https://a.example/', 'a.example'], 'must be origins'],
   ])('names %s and its remedy when it is one of %j', (name, values, remedy) => {
     for (const value of values) {
       const problems = problemsOf({ BURSAR_WALLET_MNEMONIC: PHRASE, [name]: value });
@@ -203,6 +225,12 @@ describe('loadConfig', () => {
       expect(problems[0]).toMatch(new RegExp(`^${name}: `));
       expect(problems[0]).toContain(remedy);
     }
+  });
+
+  it('asks for the audience where an identity provider is named: any other application has tokens too', () => {
+    expect(problemsOf({ BURSAR_OIDC_ISSUER: 'https://id.example.com' })).toEqual([
+      expect.stringMatching(/^BURSAR_OIDC_AUDIENCE: is required with BURSAR_OIDC_ISSUER/),
+    ]);
   });
 
   it('lists everything that is wrong at once', () => {

@@ -164,7 +164,7 @@ const list = (isEntry: (text: string) => boolean, message: string) =>
 /** TLS, except on this machine: whoever can change what is said there owns the machine anyway. */
 function isTrustworthyUrl(text: string): boolean {
   const url = parseUrl(text);
-  if (!url || url.username !== '' || url.search !== '' || url.hash !== '') return false;
+  if (url?.username !== '' || url.search !== '' || url.hash !== '') return false;
   const isLoopback = ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
   return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback);
 }
@@ -280,7 +280,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
         'wallets; give the BIP-39 phrase of the treasury',
     );
   }
-  if (given.BURSAR_OIDC_ISSUER && !given.BURSAR_OIDC_AUDIENCE) {
+  if (parsed.success && given.BURSAR_OIDC_ISSUER && !given.BURSAR_OIDC_AUDIENCE) {
     problems.push(
       'BURSAR_OIDC_AUDIENCE: is required with BURSAR_OIDC_ISSUER, or a token meant for any other ' +
         'application would let its bearer in; give the client id or API identifier of this service',

@@ -116,7 +116,6 @@ describe('minting', () => {
     ['a NUL in the purpose', { purpose: 'a\u0000b' }, 'purpose'],
     ['windows, which come later', { windows: [{ seconds: 60, amount: '1.00' }] }, 'windows'],
     ['approvalAbove, which comes later', { approvalAbove: '1.00' }, 'approvalAbove'],
-    ['holderKey, which comes later', { holderKey: { kty: 'EC' } }, 'holderKey'],
     ['reserved funding, which comes later', { funding: 'reserved' }, 'funding'],
     ['a parent that is no id', { parentId: 'grt_1' }, 'parentId'],
   ])('is refused for %s, naming the field', async (_what, changes, field) => {

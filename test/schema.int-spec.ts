@@ -394,6 +394,14 @@ describe('the database itself refuses', () => {
       `UPDATE events SET actor = 'admin:nobody' WHERE id = 'evt_1'`,
       `UPDATE events SET leaf_index = 7 WHERE id = 'evt_sealed'`,
     ],
+    grants_holder_key: [
+      grant('grt_2', { holder_key: `'{}'` }),
+      grant('grt_2', { holder_key_thumbprint: `repeat('a', 43)` }),
+      grant('grt_2', { holder_key: `'{}'`, holder_key_thumbprint: `repeat('a', 42)` }),
+    ],
+    grants_key_fixed: [
+      `UPDATE grants SET holder_key = '{}', holder_key_thumbprint = repeat('a', 43) WHERE id = 'grt_1'`,
+    ],
     grants_revoked: [
       `UPDATE grants SET status = 'active', revoked_at = NULL WHERE id = 'grt_dead'`,
     ],
@@ -413,6 +421,7 @@ describe('the database itself refuses', () => {
       events_no_delete: /^event evt_1 is part of the audit log and cannot change$/,
       events_no_rewrite: /^event evt_(1|sealed) is part of the audit log and cannot change$/,
       grants_revoked: /^grant grt_dead is revoked for good$/,
+      grants_key_fixed: /^grant grt_1 is bound to its key for good$/,
     };
     const error = await client.query(statement).then(
       () => undefined,

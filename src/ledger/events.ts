@@ -10,6 +10,8 @@ export type EventKind =
   | 'grant.delegated'
   | 'grant.revoked'
   | 'grant.token_reissued'
+  | 'grant.token_revoked'
+  | 'admin.token_revoked'
   | 'payment.authorized'
   | 'payment.refused'
   | 'payment.settled'

@@ -10,6 +10,9 @@ import { type AdminIdentity, invalidToken } from './tokens.js';
 /** How long the provider may take to answer, in milliseconds. */
 const TIMEOUT_MS = 5_000;
 
+/** How soon an unknown key id may have the key set fetched again, in milliseconds. */
+const FETCH_AGAIN_MS = 5_000;
+
 /** Asymmetric ones only: with a shared secret, whoever verifies could sign. */
 const ALGORITHMS = [
   'RS256',
@@ -133,7 +136,10 @@ async function discover(issuer: string): Promise<ReturnType<typeof createRemoteJ
   const document = discoverySchema.parse(await response.json());
   // Section 4.3: a document that speaks for another issuer would hand us another's keys.
   if (document.issuer !== issuer) throw new Error('the identity provider names another issuer');
-  return createRemoteJWKSet(new URL(document.jwks_uri), { timeoutDuration: TIMEOUT_MS });
+  return createRemoteJWKSet(new URL(document.jwks_uri), {
+    timeoutDuration: TIMEOUT_MS,
+    cooldownDuration: FETCH_AGAIN_MS,
+  });
 }
 
 /** Whether the keys could not be had, rather than the token not hold. */

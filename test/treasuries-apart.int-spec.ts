@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
+import { migrate } from '../prisma/migrate.js';
 import { Database } from '../src/database/database.js';
 import { seeTreasuries, withinRequest } from '../src/database/treasury-scope.js';
-import { createTestDatabase, type TestDatabase } from './support/database.js';
+import { createEmptyDatabase, createTestDatabase, type TestDatabase } from './support/database.js';
 
 let owner: pg.Pool;
 let database: Database;
@@ -101,12 +102,13 @@ describe('the wall', () => {
   });
 
   it('keeps a request from writing into another treasury', async () => {
-    const write = database.pool.query.bind(
-      database.pool,
-      `INSERT INTO events (treasury_id, id, kind, actor, record, created_at)
-       VALUES ('trs_b', 'evt_x', 'grant.minted', 'test', '{}', now())`,
+    const written = asRequest(['trs_a'], () =>
+      database.pool.query(
+        `INSERT INTO events (treasury_id, id, kind, actor, record, created_at)
+         VALUES ('trs_b', 'evt_x', 'grant.minted', 'test', '{}', now())`,
+      ),
     );
-    await expect(asRequest(['trs_a'], () => write())).rejects.toThrow(/row-level security/);
+    await expect(written).rejects.toThrow(/row-level security/);
     const changed = await asRequest(['trs_a'], () =>
       database.pool.query(`UPDATE treasuries SET name = 'mine' WHERE id = 'trs_b'`),
     );
@@ -145,19 +147,37 @@ describe('the wall', () => {
     }
   });
 
-  it('does not hold for a user who may not use the role, and says so', async () => {
-    await owner.query('CREATE ROLE plain LOGIN');
-    try {
-      await owner.query('GRANT SELECT ON grants TO plain');
-      const url = new URL(own.url);
-      url.username = 'plain';
-      const { rows } = await owner.query(
-        `SELECT pg_has_role('plain', 'bursar_service', 'MEMBER') AS member`,
-      );
-      expect(rows[0]).toEqual({ member: false });
-    } finally {
-      await owner.query('REVOKE ALL ON grants FROM plain');
-      await owner.query('DROP ROLE plain');
-    }
-  });
+  it.each([
+    ['may make roles and is let into this one', true],
+    ['may not', false],
+  ])(
+    'stands with a database user who is no superuser and %s, or is said not to',
+    async (_who, may) => {
+      const user = may ? 'keeper' : 'plain';
+      const empty = await createEmptyDatabase();
+      const name = new URL(empty.url).pathname.slice(1);
+      await owner.query(`CREATE ROLE ${user} LOGIN ${may ? 'CREATEROLE' : ''} PASSWORD 'secret'`);
+      try {
+        await owner.query(`ALTER DATABASE ${name} OWNER TO ${user}`);
+        // The role is there already, made by the template's migration: its maker must let others in.
+        if (may) await owner.query(`GRANT bursar_service TO ${user}`);
+        const url = new URL(empty.url);
+        url.username = user;
+        url.password = 'secret';
+        expect(await migrate(url.href)).toContain('20261121090000_treasuries_apart');
+        const theirs = new Database(url.href, { maxConnections: 2 });
+        try {
+          expect(await theirs.keepsTreasuriesApart()).toBe(may);
+          await theirs.pool.query(`INSERT INTO treasuries (id, name) VALUES ('trs_a', 'a')`);
+          const find = () => theirs.prisma.treasury.count();
+          expect(await asRequest(['trs_b'], find)).toBe(may ? 0 : 1);
+        } finally {
+          await theirs.close();
+        }
+      } finally {
+        await empty.drop();
+        await owner.query(`DROP ROLE ${user}`);
+      }
+    },
+  );
 });

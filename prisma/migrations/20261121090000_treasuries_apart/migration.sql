@@ -38,7 +38,11 @@ BEGIN
   END LOOP;
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'bursar_service') THEN RETURN; END IF;
   IF NOT pg_has_role(current_user, 'bursar_service', 'MEMBER') THEN
-    EXECUTE format('GRANT "bursar_service" TO %I', current_user);
+    BEGIN
+      EXECUTE format('GRANT "bursar_service" TO %I', current_user);
+    EXCEPTION WHEN insufficient_privilege THEN
+      RAISE WARNING 'role bursar_service is not this user''s to use: see docs/security.md, "Treasuries apart"';
+    END;
   END IF;
   GRANT USAGE ON SCHEMA public TO "bursar_service";
   GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "bursar_service";

@@ -32,6 +32,8 @@ describe('Database', () => {
     admin = new pg.Client({ connectionString: test.url });
     await admin.connect();
     await admin.query('CREATE TABLE notes (text text PRIMARY KEY)');
+    // The service's sessions step down to this role, which owns nothing.
+    await admin.query('GRANT ALL ON notes TO bursar_service');
   });
   afterAll(async () => {
     await admin.end();

@@ -68,6 +68,7 @@ describe('minting', () => {
       expiresAt,
       delegationDepth: 1,
       funding: 'shared',
+      holderKey: null,
       purpose: 'quarterly market scan',
       labels: { task: 't-42' },
       createdAt: expect.stringMatching(/Z$/),

@@ -115,7 +115,8 @@ describe('Database', () => {
     it('throws the error of a commit that Postgres refuses', async () => {
       await admin.query(
         `CREATE TEMP TABLE unused (); CREATE TABLE IF NOT EXISTS late
-           (text text REFERENCES notes DEFERRABLE INITIALLY DEFERRED)`,
+           (text text REFERENCES notes DEFERRABLE INITIALLY DEFERRED);
+         GRANT ALL ON late TO bursar_service`,
       );
       const work = database.transaction((tx) => tx.query(`INSERT INTO late VALUES ('nobody')`));
       await expect(work).rejects.toMatchObject({ code: '23503' });

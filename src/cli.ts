@@ -3,8 +3,10 @@ import { JwtService } from '@nestjs/jwt';
 import { ADMIN_ROLES, type AdminRole } from './access/caller.js';
 import { Keys } from './access/keys.js';
 import { Tokens } from './access/tokens.js';
+import { auditCommand } from './audit/verify-command.js';
 import { loadConfig } from './config.js';
 import type { Database } from './database/database.js';
+import { appendServiceEvent } from './ledger/service-events.js';
 import { failWith } from './ops/exit.js';
 import { createLogger } from './ops/logger.js';
 import { resolveSecrets } from './secrets.js';
@@ -22,6 +24,8 @@ const HELP = `npx bursar COMMAND
               go on verifying
   keys retire ID
               ends a key: tokens it signed are refused from then on
+  audit verify FILE [--checkpoint FILE]... [--key KEY] [--rpc URL]...
+              verifies an exported log, without a database; see docs/audit.md
   wallets     prints the addresses of the treasury's wallets, one a line: fund these
 
 It reads the same environment as the service, and works while the service runs.
@@ -36,6 +40,8 @@ const MIN_LEAD_SECONDS = 10;
 const MAX_TTL_SECONDS = 31_536_000;
 
 async function main(): Promise<void> {
+  const [room, ...rest] = process.argv.slice(2);
+  if (room === 'audit') return auditCommand(rest);
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -63,6 +69,14 @@ async function main(): Promise<void> {
       return withKeys(async (keys, { database, config }) => {
         const treasuries = await parseTreasuries(database, values.treasury);
         const tokens = new Tokens(new JwtService({}), keys, config);
+        // The event first: a token that is not in the log is never shown.
+        await database.transaction((tx) =>
+          appendServiceEvent(tx, {
+            kind: 'admin.token_minted',
+            actor: 'system:cli',
+            data: { name, role, ttlSeconds, treasuries: treasuries ?? null },
+          }),
+        );
         const token = await tokens.mintAdminToken({ name, role, treasuries }, ttlSeconds);
         process.stdout.write(`${token}\n`);
       });

@@ -8,10 +8,18 @@ import { Keys } from '../src/access/keys.js';
 import type { Config } from '../src/config.js';
 import { Database } from '../src/database/database.js';
 import { newId } from '../src/ids.js';
-import { type Answer, Api, expectProblem, type Minted } from './support/api.js';
+import {
+  type Answer,
+  Api,
+  type EventAnswer,
+  expectProblem,
+  type Listed,
+  type Minted,
+} from './support/api.js';
 import { startTestStack, type TestStack } from './support/bursar.js';
 import { flood } from './support/flood.js';
 import { order } from './support/terms.js';
+import { until } from './support/until.js';
 
 /** A word in everything that only some may see. */
 const TARGET = 'the-target-of-the-matrix';
@@ -86,6 +94,7 @@ let families: Family[];
 /** The treasury that everything asked about is in, and one that has nothing to do with it. */
 let treasuryId: string;
 let otherTreasuryId: string;
+let eventId: string;
 /** The service's own signing key, as only the service should have it. */
 let own: { kid: string; privatePem: string; publicPem: string };
 let openapi: OpenApi;
@@ -160,6 +169,18 @@ const ROWS: Readonly<Record<string, Row>> = {
     path: () => `/v1/payments/${family().paymentId}`,
   },
   'GET /v1/audit/events': { allowed: READERS, status: 200 },
+  'GET /v1/audit/events/{id}/proof': {
+    allowed: READERS,
+    status: 200,
+    path: () => `/v1/audit/events/${eventId}/proof`,
+  },
+  'GET /v1/audit/checkpoint': { allowed: READERS, status: 200 },
+  'GET /v1/audit/consistency': {
+    allowed: READERS,
+    status: 200,
+    path: () => '/v1/audit/consistency?from=1',
+  },
+  'GET /v1/audit/key': { allowed: READERS, status: 200 },
   'GET /v1/audit/export': { allowed: ['admin', 'auditor'], status: 200 },
   'GET /v1/treasuries': { allowed: ADMINS, status: 200 },
   'GET /v1/wallets': { allowed: ADMINS, status: 200 },
@@ -205,13 +226,24 @@ beforeAll(async () => {
     holder: root.token,
   };
   families = [];
-  for (let n = 0; n < 30; n += 1) {
-    const target = await holder.mint({ budget: '1.00', holder: TARGET, delegationDepth: 2 });
+  for (let n = 0; n < 40; n += 1) {
+    const target = await holder.mint({
+      budget: '1.00',
+      holder: TARGET,
+      delegationDepth: 2,
+      approvalAbove: '0.10',
+    });
     const asTarget = holder.as(target.token);
     const below = await asTarget.mint({ budget: '0.50', delegationDepth: 1 });
     const { payment } = await asTarget.paid({ ...order(stack.chain), memo: TARGET });
     families.push({ target, below, paymentId: payment.id });
   }
+  eventId = await until('the first payment is sealed', async () => {
+    const { items } = await admin.read<Listed<EventAnswer>>(
+      `/v1/audit/events?paymentId=${family().paymentId}`,
+    );
+    return items[0]?.leafIndex ? items[0].id : undefined;
+  });
   own = await loadSigningKey();
   openapi = await anonymous().read<OpenApi>('/openapi.json');
 }, 60_000);

@@ -164,6 +164,12 @@ export class AccessGuard implements CanActivate {
   }
 }
 
-function holderOf({ treasuryId, grantId }: GrantIdentity): Caller {
-  return { kind: 'holder', treasuryId, grantId, actor: `grant:${grantId}` };
+function holderOf({ treasuryId, grantId, generation }: GrantIdentity): Caller {
+  return {
+    kind: 'holder',
+    treasuryId,
+    grantId,
+    tokenGeneration: generation,
+    actor: `grant:${grantId}`,
+  };
 }

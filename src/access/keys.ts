@@ -19,6 +19,7 @@ import { calculateJwkThumbprint, exportJWK, type JWK } from 'jose';
 import type { ClientBase } from 'pg';
 import { CONFIG, type Config, ConfigError } from '../config.js';
 import { Database } from '../database/database.js';
+import { appendServiceEvent } from '../ledger/service-events.js';
 
 /** An ES256 key that tokens are signed with. */
 export interface TokenKey {
@@ -174,6 +175,11 @@ export class Keys implements OnModuleInit, OnModuleDestroy {
       await tx.query('UPDATE signing_keys SET retired_at = clock_timestamp() WHERE kid = $1', [
         kid,
       ]);
+      await appendServiceEvent(tx, {
+        kind: 'key.retired',
+        actor: 'system:access',
+        data: { use: 'tokens', algorithm: 'ES256', kid },
+      });
     });
     await this.read(this.sealingKey());
   }
@@ -248,6 +254,11 @@ async function insertKey(tx: ClientBase, secret: Buffer, leadSeconds: number): P
      VALUES ($1, 'ES256', $2, $3, clock_timestamp(), clock_timestamp() + $4 * interval '1 second')`,
     [kid, publicJwk, seal(pem, secret, kid), leadSeconds],
   );
+  await appendServiceEvent(tx, {
+    kind: 'key.created',
+    actor: 'system:access',
+    data: { use: 'tokens', algorithm: 'ES256', kid },
+  });
   return kid;
 }
 
@@ -267,14 +278,15 @@ function toTokenKey(kid: string, publicJwk: JWK, privatePem: string, signs: bool
 }
 
 /** AES-256-GCM; the key's id is authenticated with it, so that sealed keys cannot be swapped. */
-function seal(plain: string, secret: Buffer, kid: string): string {
+export function seal(plain: string, secret: Buffer, kid: string): string {
   const iv = randomBytes(12);
   const cipher = createCipheriv('aes-256-gcm', secret, iv).setAAD(Buffer.from(kid));
   const sealed = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()]);
   return Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64url');
 }
 
-function open(sealed: string, secret: Buffer, kid: string): string {
+/** The plain text of what {@link seal} made. @throws ConfigError when the secret is another one. */
+export function open(sealed: string, secret: Buffer, kid: string): string {
   const bytes = Buffer.from(sealed, 'base64url');
   const decipher = createDecipheriv('aes-256-gcm', secret, bytes.subarray(0, 12))
     .setAAD(Buffer.from(kid))

@@ -8,15 +8,25 @@ export type EventKind =
   | 'wallet.added'
   | 'grant.minted'
   | 'grant.delegated'
+  | 'grant.suspended'
+  | 'grant.resumed'
   | 'grant.revoked'
+  | 'grant.returned'
   | 'grant.token_reissued'
   | 'grant.token_revoked'
   | 'admin.token_revoked'
   | 'payment.authorized'
   | 'payment.refused'
+  | 'payment.pending'
+  | 'payment.approved'
+  | 'payment.rejected'
   | 'payment.settled'
   | 'payment.released'
-  | 'payment.cancelled';
+  | 'payment.cancelled'
+  | 'payment.refused_more'
+  | 'key.created'
+  | 'key.retired'
+  | 'admin.token_minted';
 
 /** One state change, to be written in the transaction that makes it. */
 export interface NewEvent {

@@ -17,6 +17,7 @@ import {
   readGrants,
   toGrantRecord,
 } from '../ledger/grant-rows.js';
+import { appendServiceEvent } from '../ledger/service-events.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Wallets } from '../treasury/wallets.js';
 import type { Introspection } from './oauth.dto.js';
@@ -157,24 +158,21 @@ export class OauthService {
     token: AdminToken,
     requestId: string,
   ): Promise<void> {
-    const { name, role, treasuries } = token.identity;
+    const { name, role } = token.identity;
     if (caller.role !== 'admin' && caller.name !== name) throw mayNotEnd(caller);
     if (await this.revocations.isRevoked(token.tokenId)) return;
     await this.revocations.revoke(token.tokenId, token.expiresAt, caller.actor);
-    // Noted where the token counted: in the logs of its treasuries, or in the main one's.
-    const logs = treasuries ?? [await this.wallets.mainTreasuryId()];
-    await this.database.transaction(async (tx) => {
-      const now = await databaseNow(tx);
-      const events = logs.map((treasuryId) => ({
-        treasuryId,
-        kind: 'admin.token_revoked' as const,
-        actor: caller.actor,
-        requestId,
-        data: { name, role },
-      }));
-      await appendEvents(tx, now, events);
-    }, logs);
-    for (const treasuryId of logs) this.outbox.eventsWritten(treasuryId);
+    await this.database.transaction(
+      (tx) =>
+        appendServiceEvent(tx, {
+          kind: 'admin.token_revoked',
+          actor: caller.actor,
+          requestId,
+          data: { name, role },
+        }),
+      'all',
+    );
+    this.outbox.eventsWritten(await this.wallets.mainTreasuryId());
   }
 
   /** The grant of a token that still counts, where the caller may see it. */

@@ -168,6 +168,50 @@ const ROWS: Readonly<Record<string, Row>> = {
     status: 200,
     path: () => `/v1/payments/${family().paymentId}`,
   },
+  'GET /v1/grants/{id}/tree': { allowed: READERS, status: 200, path: () => victimPath('/tree') },
+  'POST /v1/grants/{id}/suspend': {
+    allowed: ['admin', 'holder'],
+    status: 200,
+    path: () => victimPath('/suspend'),
+    body: () => ({}),
+    check: () => void families.shift(),
+  },
+  'POST /v1/grants/{id}/resume': {
+    allowed: ['admin', 'holder'],
+    status: 200,
+    path: () => victimPath('/resume'),
+    body: () => ({}),
+  },
+  'POST /v1/payments/quote': { allowed: ['holder'], status: 200, body: () => order(stack.chain) },
+  // What it is asked about was authorized already: those who may decide are told, the others nothing.
+  'POST /v1/payments/{id}/approve': {
+    allowed: ['admin', 'approver', 'holder'],
+    status: 200,
+    path: () => `/v1/payments/${family().paymentId}/approve`,
+    body: () => ({}),
+    cell: ({ role, sees }) => (sees && role !== 'auditor' ? 409 : undefined),
+  },
+  'POST /v1/payments/{id}/reject': {
+    allowed: ['admin', 'approver', 'holder'],
+    status: 200,
+    path: () => `/v1/payments/${family().paymentId}/reject`,
+    body: () => ({}),
+    cell: ({ role, sees }) => (sees && role !== 'auditor' ? 409 : undefined),
+  },
+  'POST /v1/payments/{id}/receipt': {
+    allowed: ['admin', 'holder'],
+    status: 202,
+    path: () => `/v1/payments/${family().paymentId}/receipt`,
+    body: () => ({
+      paymentResponse: Buffer.from(
+        JSON.stringify({
+          success: true,
+          transaction: `0x${'ab'.repeat(32)}`,
+          network: stack.chain.network,
+        }),
+      ).toString('base64'),
+    }),
+  },
   'GET /v1/audit/events': { allowed: READERS, status: 200 },
   'GET /v1/audit/events/{id}/proof': {
     allowed: READERS,
@@ -226,7 +270,7 @@ beforeAll(async () => {
     holder: root.token,
   };
   families = [];
-  for (let n = 0; n < 40; n += 1) {
+  for (let n = 0; n < 24; n += 1) {
     const target = await holder.mint({
       budget: '1.00',
       holder: TARGET,

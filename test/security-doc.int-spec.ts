@@ -10,7 +10,7 @@ const rows = read('docs/security.md')
   .filter((line) => line.startsWith('| ') && !/^\| (attack|-+) +\|/.test(line))
   .map((line) => {
     const [, attack = '', , proof = ''] = line.split(/(?<!\\) ?\| ?/);
-    return { attack, proofs: proof.split('<br>') };
+    return { attack: attack.trim(), proofs: proof.trim().split('<br>') };
   });
 
 describe('the table of threats in docs/security.md', () => {

@@ -10,12 +10,12 @@ const ROOMS = {
   http: ['domain', 'database'],
   ledger: ['domain', 'database', 'ids.ts', 'config.ts'],
   outbox: ['database', 'config.ts', 'within.ts'],
-  access: ['domain', 'database', 'http', 'ledger', 'config.ts'],
+  access: ['domain', 'database', 'http', 'ledger', 'outbox', 'config.ts'],
   treasury: ['domain', 'x402', 'database', 'http', 'access', 'ledger', 'ids.ts', 'config.ts'],
 };
 
 /** Features use the shared rooms, and of one another at most the module. */
-const FEATURES = ['grants', 'payments', 'settlement', 'audit', 'ops'];
+const FEATURES = ['grants', 'payments', 'settlement', 'audit', 'oauth', 'ops'];
 const FEATURES_MAY_USE = [...Object.keys(ROOMS), 'ids.ts', 'config.ts', 'within.ts'];
 
 /** A spec may use what its subject may not. */

@@ -442,6 +442,14 @@ describe('the database itself refuses', () => {
       ),
       `UPDATE events SET created_at = now() - interval '1 day' WHERE id = 'evt_1'`,
     ],
+    grants_holder_key: [
+      grant('grt_2', { holder_key: `'{}'` }),
+      grant('grt_2', { holder_key_thumbprint: `repeat('a', 43)` }),
+      grant('grt_2', { holder_key: `'{}'`, holder_key_thumbprint: `repeat('a', 42)` }),
+    ],
+    grants_key_fixed: [
+      `UPDATE grants SET holder_key = '{}', holder_key_thumbprint = repeat('a', 43) WHERE id = 'grt_1'`,
+    ],
     log_checkpoints_no_rewrite: [
       `UPDATE log_checkpoints SET note = 'other'`,
       'UPDATE log_checkpoints SET size = 8',
@@ -476,6 +484,7 @@ describe('the database itself refuses', () => {
       events_no_delete: /^event evt_1 is part of the audit log and cannot change$/,
       events_no_rewrite: /^event evt_(1|sealed) is part of the audit log and cannot change$/,
       grants_revoked: /^grant grt_dead is revoked for good$/,
+      grants_key_fixed: /^grant grt_1 is bound to its key for good$/,
       log_checkpoints_no_rewrite: /^a row of log_checkpoints is part of the audit log/,
       log_checkpoints_no_truncate: /^table log_checkpoints is a record and cannot be emptied$/,
       log_tiles_no_rewrite: /^a row of log_tiles is part of the audit log/,

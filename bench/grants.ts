@@ -3,7 +3,7 @@ import { VALIDITY_SECONDS } from './lab.js';
 import type { LoadOrder } from './protocol.js';
 
 /** What every payment of a run costs: 0.01 USDC in atomic units. */
-const PRICE = 10_000n;
+export const PRICE = 10_000n;
 
 /** No run spends it. */
 const BUDGET = '1000000000';

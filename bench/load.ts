@@ -2,6 +2,7 @@
 // a time, over raw sockets. Requests are built beforehand but for their Idempotency-Key, so that on a small
 // machine the client takes as little as it can from what it measures.
 import { connect, type Socket } from 'node:net';
+import { answerOrders } from './helper.js';
 import type { LoadOrder, LoadResult } from './protocol.js';
 
 /** How long answers may take after the end of a run, in milliseconds. */
@@ -10,13 +11,7 @@ const DRAIN_MS = 20_000;
 /** The client's keys never repeat, whatever is run after one another. */
 let used = 0;
 
-process.on('message', (order: LoadOrder) => {
-  void run(order).then(
-    (result) => process.send?.({ result }),
-    (error: unknown) => process.send?.({ error: String(error) }),
-  );
-});
-process.on('disconnect', () => process.exit(0));
+answerOrders<LoadOrder, LoadResult>(run);
 
 async function run(order: LoadOrder): Promise<LoadResult> {
   const requests = order.requests.map(({ token, body }, index) => {

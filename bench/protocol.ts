@@ -29,3 +29,31 @@ export interface LoadResult {
   /** The client's own, warm-up included. */
   readonly cpuSeconds: number;
 }
+
+/** One run of a signer in memory. */
+export interface SignerOrder {
+  /** The seller's 402 body. */
+  readonly paymentRequired: unknown;
+  readonly seconds: number;
+  /** With spend controls: the module they are in, and how many payments their ledger holds. */
+  readonly controlled?: { readonly guardrails: string; readonly payments: number };
+}
+
+/** One run of what writes payments, without HTTP. */
+export interface LedgerOrder {
+  readonly design: 'group commit' | 'plain';
+  readonly grantIds: readonly string[];
+  readonly requirement: {
+    readonly scheme: string;
+    readonly network: string;
+    readonly amount: string;
+    readonly asset: string;
+    readonly payTo: string;
+    readonly maxTimeoutSeconds: number;
+  };
+  /** The resource that is paid for. */
+  readonly url: string;
+  /** Payments under way at once. */
+  readonly clients: number;
+  readonly seconds: number;
+}

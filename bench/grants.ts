@@ -1,6 +1,5 @@
 import type { Chain } from '../sandbox/chain.js';
 import { VALIDITY_SECONDS } from './lab.js';
-import type { LoadOrder } from './protocol.js';
 
 /** What every payment of a run costs: 0.01 USDC in atomic units. */
 export const PRICE = 10_000n;
@@ -52,18 +51,25 @@ export function paymentBody(chain: Chain): string {
   });
 }
 
+/** A grant that pays, and what its holder asks for. */
+export interface PayingGrant {
+  readonly id: string;
+  readonly token: string;
+  readonly body: string;
+}
+
 interface Minted {
   readonly grant: { readonly id: string };
   readonly token: string;
 }
 
-/** Mints a shape's grants over HTTP. @returns what the clients ask for, one request a paying grant. */
+/** Mints a shape's grants over HTTP. @returns those that pay. */
 export async function mintShape(
   shape: Shape,
   url: string,
   adminToken: string,
   chain: Chain,
-): Promise<LoadOrder['requests']> {
+): Promise<PayingGrant[]> {
   // One end for all, so that a child's is not later than its parent's.
   const expiresAt = new Date(Date.now() + 86_400_000).toISOString();
   const mint = async (parentId?: string): Promise<Minted> => {
@@ -91,10 +97,10 @@ export async function mintShape(
     paying = () => mint(above);
   }
   const body = paymentBody(chain);
-  const requests: { token: string; body: string }[] = [];
-  while (requests.length < PAYING_GRANTS) {
+  const grants: PayingGrant[] = [];
+  while (grants.length < PAYING_GRANTS) {
     const some = await Promise.all(Array.from({ length: MINTED_AT_ONCE }, paying));
-    requests.push(...some.map(({ token }) => ({ token, body })));
+    grants.push(...some.map(({ grant, token }) => ({ id: grant.id, token, body })));
   }
-  return requests;
+  return grants;
 }

@@ -4,7 +4,9 @@ export function answerOrders<Order, Result>(answer: (order: Order) => Promise<Re
     answer(order).then(
       (result) => process.send?.({ result }),
       (error: unknown) =>
-        process.send?.({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+        process.send?.({
+          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        }),
     );
   });
   process.on('disconnect', () => process.exit(0));

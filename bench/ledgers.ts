@@ -1,8 +1,9 @@
 // What writes payments without HTTP: the group commit itself, and the plain design that it replaces. In a
 // process of its own, on the database of a shape that is not being paid from meanwhile.
-import type { PrismaClient } from '../src/database/generated/client.js';
+
 import { loadConfig } from '../src/config.js';
 import { Database } from '../src/database/database.js';
+import type { PrismaClient } from '../src/database/generated/client.js';
 import { canonicalJson, sha256Hex } from '../src/domain/canonical.js';
 import { nonceOf } from '../src/domain/payment.js';
 import { parseResource } from '../src/domain/scope.js';
@@ -118,7 +119,9 @@ async function payPlainly(
         WHERE treasury_id = ${treasuryId}
           AND id IN (SELECT unnest(path) FROM grants WHERE treasury_id = ${treasuryId} AND id = ${grantId})
         ORDER BY id FOR NO KEY UPDATE`;
-      const [wallet] = await tx.$queryRaw<{ id: string; address: string; free: string; now: Date }[]>`
+      const [wallet] = await tx.$queryRaw<
+        { id: string; address: string; free: string; now: Date }[]
+      >`
         SELECT w.id, w.address, (b.balance - b.reserved)::text AS free,
           date_trunc('milliseconds', clock_timestamp()) AS now
         FROM wallet_balances b JOIN wallets w ON w.treasury_id = b.treasury_id AND w.id = b.wallet_id

@@ -16,7 +16,9 @@ const TREE = 100;
  * @throws RangeError unless every grant of every tree gets the same number of payments.
  */
 export function parseGrowth(text: string): Growth {
-  const [, grants, payments] = (/^([1-9][0-9]{0,8})x([1-9][0-9]{0,9})$/.exec(text) ?? []).map(Number);
+  const [, grants, payments] = (/^([1-9][0-9]{0,8})x([1-9][0-9]{0,9})$/.exec(text) ?? []).map(
+    Number,
+  );
   if (!grants || !payments || grants % TREE !== 0 || payments % grants !== 0) {
     throw new RangeError(
       `--growth takes GRANTSxPAYMENTS, such as 1000000x5000000: grants a multiple of ${TREE}, payments a multiple of grants; not "${text}"`,
@@ -99,7 +101,9 @@ export async function loadTree(db: pg.Pool, place: number, size: number): Promis
     ),
   );
   await db.query('ANALYZE grants');
-  const { rows } = await db.query<{ id: string }>(`SELECT ${loadedId('grt', '$1::int')} AS id`, [place]);
+  const { rows } = await db.query<{ id: string }>(`SELECT ${loadedId('grt', '$1::int')} AS id`, [
+    place,
+  ]);
   return rows[0]?.id ?? '';
 }
 
@@ -109,7 +113,10 @@ function loadedId(kind: string, number: string): string {
 }
 
 /** A transaction without foreign key lookups and without a time limit. */
-async function alone(db: pg.Pool, work: (client: pg.PoolClient) => Promise<unknown>): Promise<void> {
+async function alone(
+  db: pg.Pool,
+  work: (client: pg.PoolClient) => Promise<unknown>,
+): Promise<void> {
   const client = await db.connect();
   try {
     await client.query('BEGIN; SET LOCAL session_replication_role = replica');

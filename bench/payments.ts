@@ -1,12 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { violations } from './checks.js';
-import { mintShape, type Shape } from './grants.js';
+import { mintShape, type PayingGrant, type Shape } from './grants.js';
 import { type Helper, type Lab, type ServiceProcess, startHelper, type World } from './lab.js';
-import { cpuBetween, cpuOf, postgresPids, residentMiB } from './processes.js';
+import { busySeconds, cpuBetween, cpuOf, postgresPids, residentMiB } from './processes.js';
 import type { LoadOrder, LoadResult } from './protocol.js';
 
-/** How the API is run while it is measured. */
-export type Topology = 'api' | 'all' | 'api x2';
+/** How the API can be run while it is measured. */
+export const TOPOLOGIES = ['api', 'all', 'api x2'] as const;
+
+/** One of {@link TOPOLOGIES}. */
+export type Topology = (typeof TOPOLOGIES)[number];
 
 /** The service on a database of its own, with a shape's grants, ready to be paid from. */
 export interface Paying {
@@ -14,12 +17,16 @@ export interface Paying {
   /** Those that answer. */
   readonly apis: readonly ServiceProcess[];
   readonly worker: ServiceProcess | undefined;
+  /** The grants that pay. */
+  readonly grants: readonly PayingGrant[];
   /** Resident memory of the first API before its first payment, in MiB. */
   readonly idleMiB: number | undefined;
   /** Runs the clients once, and counts what was answered. */
   load(
     order: Pick<LoadOrder, 'clients' | 'seconds' | 'warmUpSeconds'> & { keep?: number },
   ): Promise<Measured>;
+  /** Tells of payments that were written past the API. */
+  wrote(payments: number): void;
   /** Everything that breaks an invariant now. */
   violations(): Promise<string[]>;
   stop(): Promise<void>;
@@ -38,6 +45,8 @@ export interface Measured extends LoadResult {
   };
   /** Resident memory of the first API right after, in MiB. */
   readonly residentMiB: number | undefined;
+  /** How many cores everything else on this machine kept busy meanwhile. */
+  readonly otherCores: number | undefined;
 }
 
 /** Starts the service in a topology, with a shape's grants. */
@@ -59,13 +68,14 @@ export async function openPaying(
     const [api] = apis;
     if (!api) throw new Error('no process answers');
     const idleMiB = await residentMiB(api.pid);
-    const requests = await mintShape(shape, api.url, await world.adminToken(), lab.chain);
+    const grants = await mintShape(shape, api.url, await world.adminToken(), lab.chain);
     let acknowledged = 0;
     return {
       world,
       apis,
       worker,
       idleMiB,
+      grants,
       async load({ keep = 0, ...order }) {
         const apiPids = apis.map(({ pid }) => pid);
         const workerPids = worker ? [worker.pid] : [];
@@ -75,26 +85,44 @@ export async function openPaying(
           postgres: await cpuOf(await postgresPids(world.db)),
         });
         const before = await read();
+        const busyBefore = await busySeconds();
+        const began = performance.now();
         const result = await client.run({
           ...order,
           keep,
-          requests,
+          requests: grants,
           urls: apis.map(({ url }) => url),
         });
         const after = await read();
+        const busyAfter = await busySeconds();
+        const took = (performance.now() - began) / 1_000;
         acknowledged += result.paid;
-        const each = (seconds: number) => (seconds * 1_000) / result.paid;
+        const seconds = {
+          api: cpuBetween(before.api, after.api),
+          worker: cpuBetween(before.worker, after.worker),
+          postgres: cpuBetween(before.postgres, after.postgres),
+          client: result.cpuSeconds,
+        };
+        const ours = Object.values(seconds).reduce((sum, each) => sum + each, 0);
+        const each = (used: number) => (used * 1_000) / result.paid;
         return {
           ...result,
           clients: order.clients,
           cpuMs: {
-            api: each(cpuBetween(before.api, after.api)),
-            worker: each(cpuBetween(before.worker, after.worker)),
-            postgres: each(cpuBetween(before.postgres, after.postgres)),
-            client: each(result.cpuSeconds),
+            api: each(seconds.api),
+            worker: each(seconds.worker),
+            postgres: each(seconds.postgres),
+            client: each(seconds.client),
           },
+          otherCores:
+            busyBefore === undefined || busyAfter === undefined
+              ? undefined
+              : Math.max(0, (busyAfter - busyBefore - ours) / took),
           residentMiB: await residentMiB(api.pid),
         };
+      },
+      wrote(payments) {
+        acknowledged += payments;
       },
       violations: () => violations(world.db, acknowledged),
       async stop() {

@@ -5,11 +5,22 @@ import type pg from 'pg';
 const TICKS_PER_SECOND = 100;
 
 /** CPU time a process has used so far, in seconds; undefined where there is no /proc, or no process. */
-export async function cpuSeconds(pid: number): Promise<number | undefined> {
+async function cpuSeconds(pid: number): Promise<number | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
   // The name in brackets may hold anything; user and system time are the 12th and 13th after it.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
   return fields && (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** CPU time everything on this machine has used so far, in seconds; undefined where there is no /proc. */
+export async function busySeconds(): Promise<number | undefined> {
+  const stat = await readFile('/proc/stat', 'utf8').catch(() => undefined);
+  // cpu user nice system idle iowait irq softirq
+  const [, user, nice, system, , , irq, softirq] = stat?.split('\n')[0]?.split(/ +/) ?? [];
+  const ticks = [user, nice, system, irq, softirq].map(Number);
+  return stat === undefined
+    ? undefined
+    : ticks.reduce((sum, each) => sum + each, 0) / TICKS_PER_SECOND;
 }
 
 /** Resident memory of a process, in MiB; undefined where there is no /proc. */

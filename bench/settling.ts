@@ -1,6 +1,6 @@
 import { request as forward } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createWalletClient, http, parseAbi } from 'viem';
+import { createWalletClient, http, parseAbi, publicActions } from 'viem';
 import { baseSepolia } from 'viem/chains';
 import { type HttpService, serve } from '../sandbox/ports.js';
 import type { Lab, World } from './lab.js';
@@ -30,7 +30,7 @@ export interface Settling {
 /** Measures sealing and settlement: what waits for a worker that was away, once it is back. */
 export async function measureSettling(
   lab: Lab,
-  { events, payments }: { events: number; payments: number },
+  payments: number,
   progress: (what: string) => void,
 ): Promise<Settling> {
   const paying = await openPaying(lab, 'hot-root', 'api');
@@ -39,11 +39,10 @@ export async function measureSettling(
   try {
     await paying.worker?.stop();
     const kept: string[] = [];
-    for (let paid = 0; paid < events || kept.length < payments; ) {
+    while (kept.length < payments) {
       const keep = payments - kept.length;
       const load = await paying.load({ clients: 50, warmUpSeconds: 0, seconds: 2, keep });
       if (load.errors.length > 0) throw new Error(`payments were refused: ${load.errors[0]?.what}`);
-      paid += load.paid;
       kept.push(...load.kept);
     }
     progress('sealing');
@@ -100,9 +99,13 @@ async function sealing(world: World): Promise<Pick<Settling, 'sealedEvents' | 'e
 async function settleOnChain({ chain }: Lab, answers: readonly string[]): Promise<void> {
   const [account] = chain.accounts;
   if (!account) throw new Error('the chain has no accounts');
-  // anvil signs for its own accounts, and numbers their transactions.
-  const client = createWalletClient({ chain: baseSepolia, transport: http(chain.rpcUrl) });
-  const send = (answer: string) => {
+  // anvil signs for its own accounts. It cannot number what comes at once.
+  const client = createWalletClient({
+    chain: baseSepolia,
+    transport: http(chain.rpcUrl),
+  }).extend(publicActions);
+  const number = await client.getTransactionCount({ address: account.address });
+  const send = (answer: string, index: number) => {
     const { header } = JSON.parse(answer) as { header: { value: string } };
     const { payload } = JSON.parse(Buffer.from(header.value, 'base64').toString('utf8')) as {
       payload: {
@@ -123,12 +126,21 @@ async function settleOnChain({ chain }: Lab, answers: readonly string[]): Promis
       address: chain.token.address,
       abi: TOKEN_ABI,
       functionName: 'transferWithAuthorization',
-      args: [from, to, BigInt(value), BigInt(validAfter), BigInt(validBefore), nonce, payload.signature],
+      args: [
+        from,
+        to,
+        BigInt(value),
+        BigInt(validAfter),
+        BigInt(validBefore),
+        nonce,
+        payload.signature,
+      ],
       gas: 150_000n,
+      nonce: number + index,
     });
   };
   for (let at = 0; at < answers.length; at += 100) {
-    await Promise.all(answers.slice(at, at + 100).map(send));
+    await Promise.all(answers.slice(at, at + 100).map((answer, place) => send(answer, at + place)));
     await chain.mineBlocks(1);
   }
   await chain.mineBlocks(4);

@@ -1,9 +1,9 @@
 // What signs payments without keeping anything: the reference client, and the spend controls that can be
 // put around it. In memory and in a process of its own.
 import { pathToFileURL } from 'node:url';
-import type { PaymentRequired } from '@x402/core/types';
 import { x402Client } from '@x402/core/client';
 import { x402HTTPClient } from '@x402/core/http';
+import type { PaymentRequired } from '@x402/core/types';
 import { ExactEvmScheme } from '@x402/evm/exact/client';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 import { answerOrders } from './helper.js';

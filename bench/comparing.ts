@@ -4,6 +4,7 @@ import { type Helper, type Lab, startHelper } from './lab.js';
 import { type Growth, load } from './loading.js';
 import { type Measured, openPaying, type Paying } from './payments.js';
 import { findGuardrails } from './peers.js';
+import { cpuBetween, cpuOf, postgresPids } from './processes.js';
 import type { LedgerOrder, SignerOrder } from './protocol.js';
 import { quantile, type Sample } from './sample.js';
 
@@ -58,10 +59,12 @@ export async function comparePeers(
           })
       : undefined;
   const write = (design: LedgerOrder['design']) => async () => {
-    const order = ledgerOrder(lab.chain, paying, design, seconds);
-    const found = await ledgers.run(order);
+    const postgres = async () => cpuOf(await postgresPids(paying.world.db));
+    const before = await postgres();
+    const found = await ledgers.run(ledgerOrder(lab.chain, paying, design, seconds));
+    const ofPostgres = (cpuBetween(before, await postgres()) * 1_000) / found.count;
     paying.wrote(found.count);
-    return found;
+    return { perSecond: found.perSecond, cpuMs: found.cpuMs + ofPostgres };
   };
   try {
     return await takeTurns(
@@ -178,7 +181,8 @@ function ratios(figures: Readonly<Record<string, readonly number[]>>): Record<st
   );
 }
 
-function ledgerOrder(
+/** What has the grants of a shape pay without HTTP. */
+export function ledgerOrder(
   chain: Chain,
   { grants }: Paying,
   design: LedgerOrder['design'],

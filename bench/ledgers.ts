@@ -19,6 +19,9 @@ import { type Sample, sample } from './sample.js';
 const config = loadConfig(process.env);
 const database = new Database(config.databaseUrl ?? '', {
   maxConnections: config.databaseConnections,
+  // Whoever waits for a hot row is measured, not sent away.
+  connectionTimeoutMs: 60_000,
+  statementTimeoutMs: 60_000,
 });
 const signer = new MnemonicSigner(config.walletMnemonic ?? '', config.walletCount);
 const ledger = new Ledger(database, config.batches);

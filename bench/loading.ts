@@ -38,8 +38,8 @@ export async function load(db: pg.Pool, { grants, payments }: Growth): Promise<v
     await client.query(
       `INSERT INTO grants (treasury_id, id, parent_id, root_id, path, depth, holder, currency, budget, scope,
          starts_at, expires_at, delegation_depth, funding, labels, minted_by, created_at, spent, payments, alive)
-       SELECT t.id, id, CASE WHEN child THEN root END, root,
-         CASE WHEN child THEN ARRAY[root, id] ELSE ARRAY[root] END, child::int, 'agent-' || n % 1000, 'USDC',
+       SELECT t.id, g.id, CASE WHEN child THEN root END, root,
+         CASE WHEN child THEN ARRAY[root, g.id] ELSE ARRAY[root] END, child::int, 'agent-' || n % 1000, 'USDC',
          1000000000000, '{}', now() - interval '1 day', now() + interval '30 days', 8 - child::int, 'shared',
          '{}', 'admin:bench', now() - interval '1 day', $2::numeric * total, total,
          CASE WHEN child THEN 1 ELSE ${TREE} END

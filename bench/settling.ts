@@ -3,11 +3,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createWalletClient, http, parseAbi, publicActions } from 'viem';
 import { baseSepolia } from 'viem/chains';
 import { type HttpService, serve } from '../sandbox/ports.js';
-import type { Lab, World } from './lab.js';
+import { ledgerOrder } from './comparing.js';
+import { type Helper, type Lab, startHelper, type World } from './lab.js';
 import { openPaying } from './payments.js';
+import type { LedgerOrder } from './protocol.js';
+import type { Sample } from './sample.js';
 
 /** How long a worker may take for all of it, in milliseconds. */
 const TIMEOUT_MS = 120_000;
+
+/** How many events wait to be sealed at least: several times what one transaction seals. */
+const MIN_EVENTS = 10_000;
 
 const TOKEN_ABI = parseAbi([
   'function transferWithAuthorization(address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce, bytes signature)',
@@ -39,6 +45,18 @@ export async function measureSettling(
   try {
     await paying.worker?.stop();
     const kept: string[] = [];
+    const ledgers: Helper<LedgerOrder, Sample> = startHelper('ledgers', world.environment);
+    try {
+      for (let events = 0; events < MIN_EVENTS; ) {
+        const { count: wrote } = await ledgers.run(
+          ledgerOrder(lab.chain, paying, 'group commit', 1),
+        );
+        paying.wrote(wrote);
+        events += wrote;
+      }
+    } finally {
+      await ledgers.stop();
+    }
     while (kept.length < payments) {
       const keep = payments - kept.length;
       const load = await paying.load({ clients: 50, warmUpSeconds: 0, seconds: 2, keep });

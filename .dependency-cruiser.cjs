@@ -10,7 +10,7 @@ const ROOMS = {
   http: ['domain', 'database'],
   ledger: ['domain', 'database', 'ids.ts', 'config.ts'],
   outbox: ['database', 'config.ts', 'within.ts'],
-  access: ['domain', 'database', 'http', 'config.ts'],
+  access: ['domain', 'database', 'http', 'ledger', 'config.ts'],
   treasury: ['domain', 'x402', 'database', 'http', 'access', 'ledger', 'ids.ts', 'config.ts'],
 };
 

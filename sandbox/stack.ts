@@ -30,6 +30,8 @@ export interface StackOptions {
   readonly redisUrl?: string | undefined;
   /** The service's port; a free one when left out. */
   readonly port?: number | undefined;
+  /** How often the chain is read, in milliseconds. Default 500. */
+  readonly pollMs?: number | undefined;
   /** More of the service's environment, such as `BURSAR_MAX_VALIDITY_SECONDS`. */
   readonly environment?: Readonly<Record<string, string>> | undefined;
   /** Hears what is being started, a few words each. */
@@ -78,7 +80,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           network: chain.network,
           rpcUrls: [chain.rpcUrl],
           finality: { blocks: FINALITY_BLOCKS },
-          pollMs: 500,
+          pollMs: options.pollMs ?? 500,
         },
       ]),
       ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),

@@ -322,6 +322,22 @@ describe('hostile terms', () => {
     }
   });
 
+  it('are refused, and break nothing, where text is asked for and a thing with a length comes', async () => {
+    const { api } = await holder();
+    const length = { toString: 1, valueOf: 1 };
+    const { paymentRequired } = order(stack.chain);
+    for (const body of [
+      { paymentRequired, request: { url: { length } } },
+      { paymentRequired, request: { url: RESOURCE_URL }, memo: { length } },
+      { paymentRequired: { length }, request: { url: RESOURCE_URL } },
+      { ...order(stack.chain, { payTo: { length } }) },
+    ]) {
+      const answer = await api.pay(body);
+      expect([400, 422]).toContain(answer.status);
+      expect(answer.body.code).toMatch(/^(invalid_request|requirements_invalid)$/);
+    }
+  });
+
   it('are told to come back when no single wallet can pay, and nothing is held', async () => {
     const { grantId, api } = await holder({ budget: '5000000' });
     const answer = await api.pay(order(stack.chain, { amount: '2000000000000' }));

@@ -87,8 +87,8 @@ function grantsSettingAside(chain: readonly Pick<GrantSnapshot, 'funding'>[]): n
 
 /**
  * What a carve-out gives back to the grants that set it aside, or undefined while it may still be
- * spent: it returns once, when the grant was revoked (or one above it), expired or is used up, and
- * nothing of it is open.
+ * spent: it returns once, when the grant was revoked (or one above it), expired or has made all of its
+ * payments, and nothing of it is open.
  *
  * @param chain - from the root down, the carve-out last.
  */
@@ -97,9 +97,8 @@ export function returnable(chain: readonly GrantSnapshot[], now: Date): bigint |
   if (!grant || chain.length < 2 || grant.funding !== 'reserved' || grant.openPayments > 0) {
     return undefined;
   }
-  const unspent = grant.budget - grant.spent;
-  const isUsedUp =
-    unspent === 0n || (grant.maxPayments !== undefined && grant.payments >= grant.maxPayments);
+  // Spent to the end is not used up: nothing is left to return, and a payment of nothing is still allowed.
+  const isUsedUp = grant.maxPayments !== undefined && grant.payments >= grant.maxPayments;
   const hasEnded = chain.some(({ status, expiresAt }) => status === 'revoked' || now >= expiresAt);
-  return hasEnded || isUsedUp ? unspent : undefined;
+  return hasEnded || isUsedUp ? grant.budget - grant.spent : undefined;
 }

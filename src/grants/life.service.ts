@@ -75,13 +75,13 @@ export class LifeService {
    * A grant that is suspended already stays so; suspended by somebody higher, it takes as much to
    * resume it.
    *
-   * @throws Problem `invalid_transition` for a grant that is revoked.
+   * @throws Problem `invalid_transition` for a grant that is revoked, itself or above.
    */
   async suspend(caller: Caller, id: string, body: ReasonBody, requestId: string) {
     const { treasuryId } = await this.grants.visible(caller, id);
     return this.locked(treasuryId, id, async (locked) => {
       const { grant, chain, now } = locked;
-      refuseRevoked(grant, 'suspended');
+      refuseRevoked(chain, 'suspended');
       const isPaused = grant.status === 'suspended';
       if (isPaused && !outranks(caller, grant)) return view(chain, now);
       const changed: GrantRecord = { ...grant, status: 'suspended', suspendedBy: caller.actor };
@@ -99,16 +99,17 @@ export class LifeService {
   /**
    * Lets a suspended grant go on. One that is not suspended itself is left as it is.
    *
-   * @throws Problem `invalid_transition` for a grant that is revoked, `forbidden` when it was suspended
-   *   by an admin or by a grant above the caller's.
+   * @throws Problem `invalid_transition` for a grant that is revoked, itself or above, `forbidden` when
+   *   it was suspended by an admin or by a grant above the caller's.
    */
   async resume(caller: Caller, id: string, body: ReasonBody, requestId: string) {
     const { treasuryId } = await this.grants.visible(caller, id);
     return this.locked(treasuryId, id, async (locked) => {
       const { grant, chain, now } = locked;
-      refuseRevoked(grant, 'resumed');
+      refuseRevoked(chain, 'resumed');
       if (grant.status !== 'suspended') return view(chain, now);
-      if (grant.suspendedBy !== caller.actor && !outranks(caller, grant)) {
+      const isOwn = caller.kind === 'admin' || grant.suspendedBy === caller.actor;
+      if (!isOwn && !outranks(caller, grant)) {
         throw new Problem(
           'forbidden',
           `grant ${id} was suspended by somebody above this caller; only they, or an admin, resume it`,
@@ -173,17 +174,18 @@ function outranks(caller: Caller, { path, suspendedBy }: GrantRecord): boolean {
   const suspender = suspendedBy?.startsWith('grant:')
     ? suspendedBy.slice('grant:'.length)
     : undefined;
-  if (caller.kind === 'admin') return true;
   if (suspender === undefined) return false;
+  if (caller.kind === 'admin') return true;
   return path.indexOf(caller.grantId) < path.indexOf(suspender);
 }
 
-function refuseRevoked(grant: GrantRecord, wanted: string): void {
-  if (grant.status !== 'revoked') return;
+function refuseRevoked(chain: readonly GrantRecord[], wanted: string): void {
+  const revoked = chain.find(({ status }) => status === 'revoked');
+  if (!revoked) return;
   throw new Problem(
     'invalid_transition',
-    `grant ${grant.id} is revoked, which is final; it cannot be ${wanted}`,
-    { grantId: grant.id },
+    `grant ${revoked.id} is revoked, which is final for it and all below it; nothing of that can be ${wanted}`,
+    { grantId: revoked.id },
   );
 }
 

@@ -93,8 +93,7 @@ export async function endedCarveOuts(
     `SELECT g.treasury_id, g.id FROM grants g
      WHERE g.funding = 'reserved' AND g.returned_at IS NULL AND g.parent_id IS NOT NULL
        AND g.open_payments = 0
-       AND (g.expires_at <= now() OR g.status = 'revoked' OR g.payments >= g.max_payments
-         OR g.spent = g.budget OR EXISTS (
+       AND (g.expires_at <= now() OR g.payments >= g.max_payments OR EXISTS (
            SELECT 1 FROM grants a
            WHERE a.treasury_id = g.treasury_id AND a.id = ANY (g.path) AND a.status = 'revoked'))
      ORDER BY g.treasury_id, g.id LIMIT ${limit}`,

@@ -20,7 +20,10 @@ export type EventKind =
   | 'payment.rejected'
   | 'payment.settled'
   | 'payment.released'
-  | 'payment.cancelled';
+  | 'payment.cancelled'
+  | 'payment.refused_more'
+  | 'key.created'
+  | 'admin.token_minted';
 
 /** One state change, to be written in the transaction that makes it. */
 export interface NewEvent {

@@ -12,6 +12,7 @@ import {
   type PaymentRow,
   toPaymentRecord,
 } from './payment-rows.js';
+import { boundRefusals } from './refusals.js';
 import {
   type Books,
   chainIn,
@@ -147,7 +148,7 @@ export async function write(
   await writeCounters(tx, treasuryId, changed);
   if (changed.length > 0) await writeWallets(tx, treasuryId, books.wallets);
   await insertPayments(tx, payments);
-  await appendEvents(tx, books.now, events);
+  await appendEvents(tx, books.now, await boundRefusals(tx, books.now, events));
 }
 
 /** Asks for an order's options once; what they throw is thrown again to whoever needs them. */

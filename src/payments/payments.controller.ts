@@ -2,7 +2,7 @@ import { Controller, Get, Headers, HttpCode, Param, Post, Res } from '@nestjs/co
 import { ApiHeader, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Allow } from '../access/allow.js';
-import { type Caller, CurrentCaller, RequestId } from '../access/caller.js';
+import { type Caller, CurrentCaller, type HolderCaller, RequestId } from '../access/caller.js';
 import { Problem } from '../domain/problem.js';
 import { Answers, BodyInput, QueryInput } from '../http/contract.js';
 import { parseIdempotencyKey } from '../http/idempotency-key.js';
@@ -16,10 +16,14 @@ import {
   paidSchema,
   paymentSchema,
   paySchema,
+  quoteSchema,
+  type ReceiptBody,
+  receiptSchema,
   type VerdictBody,
   verdictSchema,
 } from './payments.dto.js';
 import { PaymentsService } from './payments.service.js';
+import { QuoteService } from './quote.service.js';
 
 /** `/v1/payments`: paying, and what became of payments. */
 @ApiTags('payments')
@@ -28,6 +32,7 @@ export class PaymentsController {
   constructor(
     private readonly payments: PaymentsService,
     private readonly approvals: ApprovalsService,
+    private readonly quotes: QuoteService,
   ) {}
 
   @Post()
@@ -45,9 +50,8 @@ export class PaymentsController {
     @RequestId() requestId: string,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    if (caller.kind !== 'holder') throw new Problem('forbidden', 'only a grant holder pays');
     const { status, replayed, answer } = await this.payments.pay(
-      caller,
+      holder(caller),
       body,
       parseIdempotencyKey(key),
       requestId,
@@ -55,6 +59,14 @@ export class PaymentsController {
     void reply.status(status);
     if (replayed) void reply.header('idempotent-replayed', 'true');
     return answer;
+  }
+
+  @Post('quote')
+  @HttpCode(200)
+  @Allow('holder')
+  @Answers(200, quoteSchema, 'What a payment would cost and meet now; changes nothing')
+  quote(@CurrentCaller() caller: Caller, @BodyInput(paySchema) body: PayBody) {
+    return this.quotes.quote(holder(caller), body);
   }
 
   @Get()
@@ -96,4 +108,21 @@ export class PaymentsController {
   ) {
     return this.approvals.reject(caller, id, body, requestId);
   }
+
+  @Post(':id/receipt')
+  @HttpCode(202)
+  @Allow('admin', 'holder')
+  @Answers(202, decidedSchema, 'The chain is asked at once; the payment as it is known until then')
+  async receipt(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @BodyInput(receiptSchema) body: ReceiptBody,
+  ) {
+    return { payment: await this.payments.receipt(caller, id, body) };
+  }
+}
+
+function holder(caller: Caller): HolderCaller {
+  if (caller.kind !== 'holder') throw new Problem('forbidden', 'only a grant holder pays');
+  return caller;
 }

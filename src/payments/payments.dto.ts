@@ -25,6 +25,15 @@ export const paySchema = z.strictObject({
 /** See {@link paySchema}. */
 export type PayBody = z.infer<typeof paySchema>;
 
+/** Body of `POST /v1/payments/:id/receipt`. */
+export const receiptSchema = z.strictObject({
+  paymentResponse: z
+    .string()
+    .describe('the value of the PAYMENT-RESPONSE (v2) or X-PAYMENT-RESPONSE (v1) header'),
+});
+/** See {@link receiptSchema}. */
+export type ReceiptBody = z.infer<typeof receiptSchema>;
+
 /** Query of `GET /v1/payments`. */
 export const listSchema = pageQuery.extend({
   grantId: z
@@ -90,3 +99,39 @@ export const paidSchema = z.object({
     .describe('the header to retry the request with'),
   grant: z.object({ remaining: z.string() }),
 });
+
+const reasonSchema = z.object({
+  code: z.string(),
+  detail: z.string(),
+  grantId: z.string().optional().describe('which grant of the chain says no, or asks for approval'),
+  limit: z.string().optional(),
+  remaining: z.string().optional(),
+});
+
+/** Answer of `POST /v1/payments/quote`. */
+export const quoteSchema = z.object({
+  decision: z.enum(['allow', 'require_approval', 'deny']).describe('what a payment would meet now'),
+  selected: z.int().nullable().describe('the index of the option that would be paid'),
+  options: z
+    .array(
+      z.object({
+        index: z.int().describe('position in accepts'),
+        decision: z.enum(['allow', 'require_approval', 'deny']),
+        reasons: z.array(reasonSchema).describe('why not, or not without approval; else empty'),
+        scheme: z.string().nullable(),
+        network: z.string().nullable(),
+        asset: z.string().nullable(),
+        payTo: z.string().nullable(),
+        amount: z.string().nullable().describe('currency units; null where it cannot be read'),
+        currency: z.string().nullable(),
+      }),
+    )
+    .describe('every entry of accepts, in its order'),
+  grant: z.object({
+    remaining: z.string().describe('what could still be spent after that payment'),
+  }),
+});
+/** See {@link quoteSchema}. */
+export type QuoteView = z.infer<typeof quoteSchema>;
+/** One option of a quote. */
+export type QuotedOption = QuoteView['options'][number];

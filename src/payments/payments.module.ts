@@ -5,11 +5,12 @@ import { TreasuryModule } from '../treasury/treasury.module.js';
 import { ApprovalsService } from './approvals.service.js';
 import { PaymentsController } from './payments.controller.js';
 import { PaymentsService } from './payments.service.js';
+import { QuoteService } from './quote.service.js';
 
 /** From a seller's requirements to the header to retry with. */
 @Module({
   imports: [LedgerModule, TreasuryModule, OutboxModule],
   controllers: [PaymentsController],
-  providers: [PaymentsService, ApprovalsService],
+  providers: [PaymentsService, QuoteService, ApprovalsService],
 })
 export class PaymentsModule {}

@@ -5,9 +5,9 @@ import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
 import { canonicalJson, sha256Hex } from '../domain/canonical.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
-import { type Denial, MIN_VALIDITY_SECONDS, type PaymentOption } from '../domain/policy.js';
+import type { Denial, PaymentOption } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
-import { parseResource, type Resource, sameOrigin } from '../domain/scope.js';
+import type { Resource } from '../domain/scope.js';
 import { type Page, page } from '../http/paging.js';
 import { idPattern } from '../ids.js';
 import { Ledger } from '../ledger/ledger.js';
@@ -22,9 +22,11 @@ import { Outbox } from '../outbox/outbox.js';
 import { Networks } from '../treasury/networks.js';
 import { SIGNER, type Signer } from '../treasury/signer.js';
 import { type PaymentHeader, paymentHeader } from '../x402/header.js';
-import { type Offer, type PaymentTerms, parsePaymentRequired } from '../x402/parse.js';
+import { type PaymentTerms, parsePaymentRequired } from '../x402/parse.js';
+import { parseReceipt } from '../x402/receipt.js';
 import { schemeOf } from '../x402/schemes.js';
-import type { ListQuery, PayBody, PaymentView } from './payments.dto.js';
+import { requestedResource, sortOptions } from './options.js';
+import type { ListQuery, PayBody, PaymentView, ReceiptBody } from './payments.dto.js';
 
 /** Makes payments, from a seller's requirements to the header to retry with; shows them. */
 @Injectable()
@@ -111,6 +113,20 @@ export class PaymentsService {
     return payment;
   }
 
+  /**
+   * Takes a seller's receipt for a hint that there may be something to see: the payment's network is
+   * read at once. Nothing in it is believed, not even which network it names.
+   *
+   * @throws Problem `invalid_request` for what is no receipt, `not_found` for what the caller may not
+   *   see.
+   */
+  async receipt(caller: Caller, id: string, body: ReceiptBody): Promise<PaymentView> {
+    parseReceipt(body.paymentResponse);
+    const payment = await this.get(caller, id);
+    if (payment.status === 'authorized') this.outbox.chainHinted(payment.network);
+    return payment;
+  }
+
   /** A page of the payments the caller may see, oldest first; `grantId` includes the tree below it. */
   async list(caller: Caller, query: ListQuery): Promise<Page<PaymentView>> {
     const conditions = visibleTo(caller)
@@ -131,65 +147,11 @@ export class PaymentsService {
     return rows.map(toPaymentRecord);
   }
 
-  /**
-   * The options that could be paid at all: of a registered token, on a network that is ready, and for
-   * the origin that was really asked.
-   *
-   * @throws Problem why none can, by the first that cannot.
-   */
-  private payable(terms: PaymentTerms, requested: Resource): PaymentOption[] {
-    const problems = terms.unusable.map(({ index, code, detail }) => ({
-      index,
-      problem: new Problem(code, detail),
-    }));
-    const options: PaymentOption[] = [];
-    for (const offer of terms.offers) {
-      try {
-        options.push(this.option(offer, requested));
-      } catch (error) {
-        if (!(error instanceof Problem)) throw error;
-        problems.push({ index: offer.index, problem: error });
-      }
-    }
-    if (options.length === 0) {
-      problems.sort((a, b) => a.index - b.index);
-      throw problems[0]?.problem ?? new Problem('requirements_invalid', 'accepts is empty');
-    }
-    return options;
-  }
-
-  private option(offer: Offer, requested: Resource): PaymentOption {
-    const declared = declaredResource(offer, requested);
-    if (offer.maxTimeoutSeconds <= MIN_VALIDITY_SECONDS) {
-      throw new Problem(
-        'requirements_invalid',
-        `accepts[${offer.index}].maxTimeoutSeconds is ${offer.maxTimeoutSeconds}: no signature could settle in that time`,
-      );
-    }
-    const { index, scheme, network, asset: address, amount, payTo, maxTimeoutSeconds } = offer;
-    if (!this.networks.find(network)) {
-      throw new Problem('network_not_supported', `network ${network} is not configured here`);
-    }
-    const asset = this.networks.asset(network, address);
-    if (!asset) {
-      throw new Problem('asset_not_supported', `token ${address} is not registered on ${network}`);
-    }
-    const health = this.networks.health(network);
-    if (!health.ready) {
-      throw new Problem('unavailable', `network ${network} is not ready: ${health.reason}`);
-    }
-    const { currency } = asset;
-    return {
-      index,
-      scheme,
-      network,
-      asset: address,
-      currency,
-      amount,
-      payTo,
-      maxTimeoutSeconds,
-      resources: declared ? [requested, declared] : [requested],
-    };
+  /** @throws Problem why none of the options can be paid, by the first that cannot. */
+  private payable(terms: PaymentTerms, requested: Resource): readonly PaymentOption[] {
+    const { payable, unusable } = sortOptions(terms, requested, this.networks);
+    if (payable.length > 0) return payable;
+    throw unusable[0]?.problem ?? new Problem('requirements_invalid', 'accepts is empty');
   }
 
   /** Signs what the ledger wrote, and nothing else. Deterministic: a replay gives the same bytes. */
@@ -220,32 +182,6 @@ export class PaymentsService {
     const signature = await this.signer.sign(authorization.payer, scheme.typedData(fixed, asset));
     return paymentHeader(fixed, scheme.payload(fixed, signature));
   }
-}
-
-function requestedResource(url: string): Resource {
-  const resource = parseResource(url);
-  if (!resource) {
-    throw new Problem(
-      'invalid_request',
-      'request.url must be the absolute http(s) URL that was asked for, without userinfo',
-      { field: 'request.url' },
-    );
-  }
-  return resource;
-}
-
-/** What the seller says the payment is for. It must be of the origin that was asked. */
-function declaredResource(offer: Offer, requested: Resource): Resource | undefined {
-  if (offer.resource === undefined) return undefined;
-  const declared = parseResource(offer.resource);
-  if (!declared || !sameOrigin(declared, requested)) {
-    throw new Problem(
-      'requirements_invalid',
-      `the seller asks payment for "${offer.resource.slice(0, 200)}", which is not of the origin that was asked`,
-      { field: 'paymentRequired' },
-    );
-  }
-  return declared;
 }
 
 /** A holder sees the payments of its own grant and the tree below it, an admin all. */

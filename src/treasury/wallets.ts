@@ -6,11 +6,9 @@ import { type Page, page } from '../http/paging.js';
 import { newId } from '../ids.js';
 import { appendEvents, type NewEvent } from '../ledger/events.js';
 import { databaseNow } from '../ledger/grant-rows.js';
+import { MAIN_TREASURY, mainTreasury } from '../ledger/service-events.js';
 import { Networks } from './networks.js';
 import { SIGNER, type Signer } from './signer.js';
-
-/** The treasury that exists from the first boot. */
-const MAIN_TREASURY = 'main';
 
 /** A wallet's funds in one registered token. Atomic units. */
 export interface WalletFunds {
@@ -48,7 +46,7 @@ export class Wallets {
     await this.database.transaction(async (tx) => {
       const now = await databaseNow(tx);
       const events: NewEvent[] = [];
-      const treasuryId = await enrolTreasury(tx, now, events);
+      const treasuryId = await mainTreasury(tx);
       for (const [position, address] of this.signer.addresses.entries()) {
         const walletId = await enrolWallet(tx, now, events, { treasuryId, address, position });
         for (const { network, assets } of this.networks.all()) {
@@ -125,28 +123,6 @@ export class Wallets {
   }
 }
 
-async function enrolTreasury(tx: ClientBase, now: Date, events: NewEvent[]): Promise<string> {
-  const id = newId('trs');
-  const made = await tx.query(
-    'INSERT INTO treasuries (id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING',
-    [id, MAIN_TREASURY, now],
-  );
-  if (made.rowCount === 1) {
-    events.push({
-      treasuryId: id,
-      kind: 'treasury.created',
-      actor: 'system:treasury',
-      data: { name: MAIN_TREASURY },
-    });
-    return id;
-  }
-  const { rows } = await tx.query<{ id: string }>('SELECT id FROM treasuries WHERE name = $1', [
-    MAIN_TREASURY,
-  ]);
-  if (!rows[0]) throw new Error('the main treasury vanished');
-  return rows[0].id;
-}
-
 async function enrolWallet(
   tx: ClientBase,
   now: Date,
@@ -161,7 +137,12 @@ async function enrolWallet(
     [treasuryId, id, address, position, now],
   );
   if (made.rowCount === 1) {
-    events.push({ treasuryId, kind: 'wallet.added', actor: 'system:treasury', data: { address } });
+    events.push({
+      treasuryId,
+      kind: 'wallet.added',
+      actor: 'system:treasury',
+      data: { walletId: id, address, position },
+    });
     return id;
   }
   const { rows } = await tx.query<{ id: string; address: string }>(

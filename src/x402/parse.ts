@@ -3,10 +3,11 @@ import { EVM_NETWORK_CHAIN_ID_MAP } from '@x402/evm/v1';
 import { getAddress, isAddress, zeroAddress } from 'viem';
 import { parseAtomic } from '../domain/money.js';
 import { Problem, type ProblemCode } from '../domain/problem.js';
-import { countMembers, jsonParts } from './json-text.js';
+import { jsonParts } from './json-text.js';
 import { checkPaymentIdentifier } from './payment-identifier.js';
 import { SCHEME_NAMES, type SchemeName, schemeOf } from './schemes.js';
 import { shown } from './shown.js';
+import { readHeader, refuseUnsafe } from './untrusted.js';
 
 /** Bounds on what a seller may send. All inclusive. */
 export const LIMITS = Object.freeze({
@@ -71,17 +72,16 @@ export interface PaymentTerms {
  * @throws Problem `requirements_invalid` when the whole is malformed, oversized or too deep.
  */
 export function parsePaymentRequired(input: unknown): PaymentTerms {
-  const text = typeof input === 'string' ? decodeHeader(input) : undefined;
-  const body = text === undefined ? input : readJson(text);
+  const given = typeof input === 'string' ? readHeader(input, LIMITS, invalid) : undefined;
+  const body = given ? given.json : input;
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw invalid('must be an object, or the base64 value of a PAYMENT-REQUIRED header');
   }
-  const members = refuseUnsafe(body, 1, LIMITS.depth);
-  if (text !== undefined && countMembers(text) !== members) {
-    throw invalid('names a member twice; which of the two is meant is not for us to guess');
-  }
-  if (text === undefined && JSON.stringify(body).length > LIMITS.jsonCharacters) {
-    throw invalid(`is longer than ${LIMITS.jsonCharacters} characters`);
+  if (!given) {
+    refuseUnsafe(body, LIMITS, invalid);
+    if (JSON.stringify(body).length > LIMITS.jsonCharacters) {
+      throw invalid(`is longer than ${LIMITS.jsonCharacters} characters`);
+    }
   }
   const version = (body as { x402Version?: unknown }).x402Version;
   if (version !== 1 && version !== 2) {
@@ -103,7 +103,7 @@ export function parsePaymentRequired(input: unknown): PaymentTerms {
     throw invalid(`accepts has ${raw.accepts.length} entries; at most ${LIMITS.accepts} are read`);
   }
   if (version === 2 && raw.extensions) checkPaymentIdentifier(raw.extensions);
-  const echo = text === undefined ? rewritten(raw) : asWritten(text);
+  const echo = given ? asWritten(given.text) : rewritten(raw);
   const offers: Offer[] = [];
   const unusable: UnusableOffer[] = [];
   raw.accepts.forEach((entry, index) => {
@@ -217,62 +217,6 @@ function address(text: unknown, at: string): string {
     throw invalid(`${at} must be an EVM address with a valid checksum`);
   }
   return getAddress(text);
-}
-
-/** Strict UTF-8: what is not is refused, and never read as something that resembles it. */
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-function decodeHeader(value: string): string {
-  if (value.length > Math.ceil(LIMITS.jsonCharacters / 3) * 4) {
-    throw invalid(`is longer than ${LIMITS.jsonCharacters} characters`);
-  }
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(value)) {
-    throw invalid('is neither an object nor base64, as a PAYMENT-REQUIRED header is');
-  }
-  try {
-    return UTF8.decode(Buffer.from(value, 'base64'));
-  } catch {
-    throw invalid('is base64, but not of UTF-8 text');
-  }
-}
-
-function readJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw invalid('is base64, but not of JSON');
-  }
-}
-
-/**
- * Bounds the depth, and refuses keys that mean something to JavaScript rather than to the protocol,
- * and text that cannot be stored or hashed: NUL (Postgres has none), lone surrogates (UTF-8 has none).
- *
- * @returns how many members its objects have in all.
- */
-function refuseUnsafe(value: unknown, depth: number, deepest: number): number {
-  if (typeof value === 'string' && (value.includes('\u0000') || !value.isWellFormed())) {
-    throw invalid('holds text that is not well-formed Unicode without NUL');
-  }
-  // JSON.parse reads 1e400 as Infinity, which no JSON can hold again.
-  if (typeof value === 'number' && !Number.isFinite(value))
-    throw invalid('holds a number too large');
-  if (typeof value !== 'object' || value === null) return 0;
-  if (depth > deepest) throw invalid(`is nested deeper than ${deepest} levels`);
-  const keys = Object.keys(value);
-  let members = Array.isArray(value) ? 0 : keys.length;
-  for (const key of keys) {
-    if (key === '__proto__' || key === 'constructor' || key === 'prototype') {
-      throw invalid(`has a member named "${key}"`);
-    }
-    refuseUnsafe(key, depth, deepest);
-    members += refuseUnsafe(
-      (value as Record<string, unknown>)[key],
-      depth + 1,
-      key === 'extensions' || key === 'outputSchema' ? LIMITS.schemaDepth : deepest,
-    );
-  }
-  return members;
 }
 
 function invalid(what: string): Problem {

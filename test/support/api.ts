@@ -56,7 +56,6 @@ export interface EventAnswer {
   readonly reason: string | null;
   readonly data: Record<string, unknown>;
   readonly leafIndex: string | null;
-  readonly chainHash: string | null;
 }
 
 /** One end for all, so that a child's is not later than its parent's. */

@@ -63,12 +63,16 @@ export async function openPaying(
     await funded(world);
     await prepare(world);
     const worker = topology === 'all' ? undefined : first;
-    const apis = topology === 'all' ? [first] : [await world.start('api')];
-    if (topology === 'api x2') apis.push(await world.start('api'));
+    const startApis = async (): Promise<ServiceProcess[]> => {
+      if (topology === 'all') return [first];
+      const api = await world.start('api');
+      return topology === 'api x2' ? [api, await world.start('api')] : [api];
+    };
+    const [apis, adminToken] = await Promise.all([startApis(), world.adminToken()]);
     const [api] = apis;
     if (!api) throw new Error('no process answers');
     const idleMiB = await residentMiB(api.pid);
-    const grants = await mintShape(shape, api.url, await world.adminToken(), lab.chain);
+    const grants = await mintShape(shape, api.url, adminToken, lab.chain);
     let acknowledged = 0;
     return {
       world,

@@ -12,8 +12,8 @@ import type { Sample } from './sample.js';
 /** How long a worker may take for all of it, in milliseconds. */
 const TIMEOUT_MS = 120_000;
 
-/** How many events wait to be sealed at least: several times what one transaction seals. */
-const MIN_EVENTS = 10_000;
+/** How many more payments are only made, so that several transactions' worth of events is to be sealed. */
+const EVENTS_PER_SETTLED = 5;
 
 const TOKEN_ABI = parseAbi([
   'function transferWithAuthorization(address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce, bytes signature)',
@@ -47,7 +47,7 @@ export async function measureSettling(
     const kept: string[] = [];
     const ledgers: Helper<LedgerOrder, Sample> = startHelper('ledgers', world.environment);
     try {
-      for (let events = 0; events < MIN_EVENTS; ) {
+      for (let events = 0; events < payments * EVENTS_PER_SETTLED; ) {
         const { count: wrote } = await ledgers.run(
           ledgerOrder(lab.chain, paying, 'group commit', 1),
         );

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import pg from 'pg';
 import { build, killPrograms, startProgram } from './support/program.js';
 import { until } from './support/until.js';
 
@@ -17,7 +18,7 @@ test('a short benchmark runs every part against the real service, and its invari
   const program = startProgram(environment(), [
     ...BENCH,
     ...['--json', '--seconds', '0.2', '--rounds', '1', '--settle', '20'],
-    ...['--only', 'hot-root', '--api', 'api x2', '--clients', '1', '--clients', '8'],
+    ...['--only', 'hot-root', '--api', 'all', '--clients', '1', '--clients', '8'],
     ...['--only', 'growth', '--growth', '100x200'],
     ...['--only', 'revoking', '--trees', '1', '--trees', '50'],
     ...['--only', 'settling'],
@@ -30,7 +31,7 @@ test('a short benchmark runs every part against the real service, and its invari
   expect(report.payments).toMatchObject([
     {
       shape: 'hot-root',
-      topology: 'api x2',
+      topology: 'all',
       readyMs: some,
       points: [
         { clients: 1, perSecond: some, p50Ms: some, p99Ms: some, errors: [] },
@@ -67,6 +68,11 @@ test('an interrupted benchmark ends what it started, drops its databases and exi
   program.signal('SIGINT');
   expect(await program.exited).toBe(130);
   expect(program.output().stderr).toMatch(/all is cleaned up/);
+  const db = new pg.Client({ connectionString: process.env.TEST_POSTGRES_URL });
+  await db.connect();
+  const { rows } = await db.query(`SELECT datname FROM pg_database WHERE datname ~ 'bench'`);
+  await db.end();
+  expect(rows).toEqual([]);
 }, 180_000);
 
 test('a wrong option is refused before anything is started', async () => {

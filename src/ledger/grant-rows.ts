@@ -1,4 +1,5 @@
 import type { ClientBase, Pool } from 'pg';
+import type { Conditions } from '../database/conditions.js';
 import type { Charged, Counters } from '../domain/charge.js';
 import type { Funding, GrantSnapshot } from '../domain/grant.js';
 import { Problem } from '../domain/problem.js';
@@ -298,6 +299,30 @@ export function refuseReplaced(
   const own = chain.find(({ id }) => id === caller.grantId);
   if (own?.tokenGeneration === caller.tokenGeneration) return;
   throw new Problem('invalid_token', 'the token was replaced; use the one that replaced it');
+}
+
+/** Reads one grant by its id alone, without locking it. */
+export async function findGrant(pool: Pool, id: string): Promise<GrantRecord | undefined> {
+  const { rows } = await pool.query<GrantRow>(
+    `SELECT ${GRANT_COLUMNS} FROM grants g WHERE g.id = $1`,
+    [id],
+  );
+  return rows[0] && toGrantRecord(rows[0]);
+}
+
+/**
+ * Adds "the grant aliased `g` is this one, or below it": a range of the index over paths. As parameters
+ * the bounds let Postgres know how much they hold, which a page that must not read the whole tree
+ * depends on.
+ */
+export function addSubtree(
+  conditions: Conditions,
+  { treasuryId, path, id }: GrantRecord,
+): Conditions {
+  return conditions
+    .add(treasuryId, (n) => `g.treasury_id = ${n}`)
+    .add(path, (n) => `g.path >= ${n}::text[]`)
+    .add([...path.slice(0, -1), `${id}z`], (n) => `g.path < ${n}::text[]`);
 }
 
 /** Reads grants without locking them: for showing, never for deciding. */

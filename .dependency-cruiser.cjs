@@ -111,9 +111,9 @@ module.exports = {
     {
       name: 'src-stands-alone',
       severity: 'error',
-      comment: 'The service never imports the sandbox or tests',
+      comment: 'The service never imports the sandbox, the benchmark or tests',
       from: { path: '^(src|prisma)/', pathNot: SPEC },
-      to: { path: '^(sandbox|test)/' },
+      to: { path: '^(sandbox|bench|test)/' },
     },
     {
       name: 'migrations-at-the-top',
@@ -125,8 +125,8 @@ module.exports = {
     {
       name: 'sandbox-without-tests',
       severity: 'error',
-      comment: 'The sandbox never imports tests',
-      from: { path: '^sandbox/' },
+      comment: 'The sandbox never imports the benchmark or tests, the benchmark never tests',
+      from: { path: '^(sandbox|bench)/' },
       to: { path: '^test/' },
     },
     {

@@ -38,6 +38,10 @@ export interface Config {
   readonly issuer: string;
   /** Seals private keys at rest; undefined makes one under `dataDir`. */
   readonly masterSecret: string | undefined;
+  /** Where checkpoints are appended; undefined for nowhere. */
+  readonly witnessFile: string | undefined;
+  /** Prefix of a witness's URL (C2SP tlog-witness); undefined for none. */
+  readonly witnessUrl: string | undefined;
   /** The longest life of a grant token, in seconds; its holder renews it meanwhile. */
   readonly tokenTtlSeconds: number;
   /** Where callers reach the service, without a slash at the end; undefined takes each request's Host. */
@@ -220,6 +224,14 @@ const environmentSchema = z.object({
     .string()
     .min(32, 'must have at least 32 characters; make one with: openssl rand -base64 32')
     .optional(),
+  BURSAR_WITNESS_FILE: z.string().min(1).optional(),
+  BURSAR_WITNESS_URL: z
+    .url({ protocol: /^https?$/, error: 'must be an http(s) URL' })
+    .refine(
+      (text) => !/[@?#]/.test(text),
+      'must be a plain prefix, without credentials, query and fragment',
+    )
+    .optional(),
   BURSAR_TOKEN_TTL_SECONDS: integer(86_400, 60, 315_360_000),
   BURSAR_PUBLIC_URL: z
     .string()
@@ -321,6 +333,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     maxGrantSeconds: env.BURSAR_MAX_GRANT_SECONDS,
     issuer: env.BURSAR_ISSUER ?? DEFAULT_ISSUER,
     masterSecret: env.BURSAR_MASTER_SECRET,
+    witnessFile: env.BURSAR_WITNESS_FILE && resolve(env.BURSAR_WITNESS_FILE),
+    witnessUrl: env.BURSAR_WITNESS_URL,
     tokenTtlSeconds: env.BURSAR_TOKEN_TTL_SECONDS,
     publicUrl: env.BURSAR_PUBLIC_URL,
     dpopNonces: env.BURSAR_DPOP_NONCES,

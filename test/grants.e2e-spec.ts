@@ -521,12 +521,6 @@ describe('revoking', () => {
   });
 });
 
-describe('routes that come later', () => {
-  it('are not there, and say so in a problem', async () => {
-    expectProblem(await admin.post('/v1/payments/quote', {}), 404, 'not_found');
-  });
-});
-
 it('leaves every invariant whole', async () => {
   expect(await brokenInvariants(stack.db)).toEqual([]);
 });

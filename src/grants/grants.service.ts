@@ -107,10 +107,13 @@ export class GrantsService {
     conditions: Conditions,
     { limit, cursor }: Pick<TreeQuery, 'limit' | 'cursor'>,
   ): Promise<Page<GrantView>> {
-    conditions.add(cursor, (n) => `(g.treasury_id, g.path) > ${placeOf(n, 'treasury_id, path')}`);
+    conditions.add(
+      cursor,
+      (n) => `(g.treasury_id, g.lineage) > ${placeOf(n, 'treasury_id, lineage')}`,
+    );
     const { rows } = await this.database.pool.query(
       `SELECT ${GRANT_COLUMNS} FROM grants g ${conditions.where}
-       ORDER BY g.treasury_id, g.path LIMIT ${limit + 1}`,
+       ORDER BY g.treasury_id, g.lineage LIMIT ${limit + 1}`,
       conditions.values,
     );
     const found = page(

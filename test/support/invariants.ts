@@ -141,8 +141,9 @@ async function contradictions(client: PoolClient): Promise<string[]> {
     'SELECT treasury_id, id, reserved, spent, allocated, payments FROM grants',
   );
   return grants.flatMap(({ treasury_id, id, ...stored }) => {
+    // Some suites put grants into the database past the service: the log knows of none, nor of a payment.
     const told = replays.get(treasury_id)?.grant(id);
-    const same = COUNTERS.every((name) => String(told?.[name]) === String(stored[name]));
+    const same = COUNTERS.every((name) => String(told?.[name] ?? 0) === String(stored[name]));
     return same ? [] : [`I8: the log comes to other counters of ${id}: ${JSON.stringify(stored)}`];
   });
 }

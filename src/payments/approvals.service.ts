@@ -1,9 +1,11 @@
-import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import type { Caller } from '../access/caller.js';
+import { CONFIG, type Config } from '../config.js';
 import { Database } from '../database/database.js';
 import { Problem } from '../domain/problem.js';
+import { sameHands } from '../domain/two-person.js';
 import { Approvals, type Verdict } from '../ledger/approvals.js';
-import { type GrantRecord, readGrants } from '../ledger/grant-rows.js';
+import { type GrantRecord, readGrants, refuseReplaced } from '../ledger/grant-rows.js';
 import type { PaymentRecord } from '../ledger/payment-rows.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Queues } from '../outbox/queues.js';
@@ -24,6 +26,7 @@ export class ApprovalsService implements OnModuleInit {
     private readonly database: Database,
     private readonly queues: Queues,
     private readonly outbox: Outbox,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   onModuleInit(): void {
@@ -38,23 +41,39 @@ export class ApprovalsService implements OnModuleInit {
    * @throws Problem `forbidden` for a holder that does not stand above the grant that asks for the
    *   approval, `invalid_transition` when it no longer waits, or the denial of the new decision.
    */
-  async approve(caller: Caller, id: string, body: VerdictBody, requestId: string) {
+  async approve(caller: Caller, id: string, given: VerdictBody, requestId: string) {
     const { pending, grant } = await this.mayDecide(caller, id);
-    if (!pending.approval) throw notWaiting(pending);
+    const body = pending.approval?.body;
+    if (body === undefined) throw notWaiting(pending);
+    if (this.config.twoPerson) await this.refuseSameHands(caller, grant);
     const order = this.payments.order(
       {
         treasuryId: pending.treasuryId,
         grantId: pending.grantId,
         tokenGeneration: grant.tokenGeneration,
       },
-      paySchema.parse(JSON.parse(pending.approval.body)),
+      paySchema.parse(JSON.parse(body)),
       pending.idempotencyKey,
       requestId,
     );
-    const made = await this.approvals.approve(id, order, verdictOf(caller, body, requestId));
+    const made = await this.approvals.approve(id, order, verdictOf(caller, given, requestId));
     this.outbox.eventsWritten(pending.treasuryId);
     if (made.outcome === 'refused') throw refusal(made.denial);
     return { payment: viewPayment(made.payment) };
+  }
+
+  /** Two-person mode: whoever minted a grant of the chain made the payment possible. */
+  private async refuseSameHands(caller: Caller, { treasuryId, id, path }: GrantRecord) {
+    const { rows } = await this.database.pool.query<{ minted_by: string }>(
+      'SELECT minted_by FROM grants WHERE treasury_id = $1 AND id = ANY ($2::text[])',
+      [treasuryId, path],
+    );
+    const minters = rows.map(({ minted_by }) => minted_by);
+    if (sameHands(caller.actor, minters, `grant:${id}`) === undefined) return;
+    throw new Problem(
+      'forbidden',
+      'two-person mode: you minted a grant that this payment is made under; somebody else must approve it',
+    );
   }
 
   /** Rejects a waiting payment for good. @throws Problem as {@link approve}. */
@@ -109,5 +128,6 @@ function notWaiting({ id, status }: PaymentRecord): Problem {
 }
 
 function verdictOf(caller: Caller, body: VerdictBody, requestId: string): Verdict {
-  return { actor: caller.actor, reason: body.reason, requestId };
+  const isCurrent = (chain: readonly GrantRecord[]) => refuseReplaced(caller, chain);
+  return { actor: caller.actor, reason: body.reason, requestId, isCurrent };
 }

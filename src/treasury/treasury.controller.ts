@@ -2,6 +2,7 @@ import { Controller, Get } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Allow } from '../access/allow.js';
+import { type Caller, CurrentCaller, treasuriesOf } from '../access/caller.js';
 import { Database } from '../database/database.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
 import { Answers, QueryInput } from '../http/contract.js';
@@ -45,9 +46,18 @@ export class TreasuryController {
   @Get('treasuries')
   @Allow('admin', 'approver', 'auditor')
   @Answers(200, pageOf(treasurySchema), 'The treasuries, oldest first')
-  async listTreasuries(@QueryInput(pageQuery) query: z.infer<typeof pageQuery>) {
+  async listTreasuries(
+    @CurrentCaller() caller: Caller,
+    @QueryInput(pageQuery) query: z.infer<typeof pageQuery>,
+  ) {
+    const seen = treasuriesOf(caller);
     const rows = await this.database.prisma.treasury.findMany({
-      where: query.cursor === undefined ? {} : { id: { gt: query.cursor } },
+      where: {
+        id: {
+          ...(seen === undefined ? {} : { in: [...seen] }),
+          ...(query.cursor === undefined ? {} : { gt: query.cursor }),
+        },
+      },
       orderBy: { id: 'asc' },
       take: query.limit + 1,
     });
@@ -66,8 +76,11 @@ export class TreasuryController {
   @Get('wallets')
   @Allow('admin', 'approver', 'auditor')
   @Answers(200, pageOf(walletSchema), 'Addresses with their finalized balance, reserved and free')
-  async listWallets(@QueryInput(walletsQuery) query: z.infer<typeof walletsQuery>) {
-    const { items, nextCursor } = await this.wallets.list(query);
+  async listWallets(
+    @CurrentCaller() caller: Caller,
+    @QueryInput(walletsQuery) query: z.infer<typeof walletsQuery>,
+  ) {
+    const { items, nextCursor } = await this.wallets.list(treasuriesOf(caller), query);
     const shown = items.map((wallet) => {
       const currency = currencyOf(wallet.currency);
       const free = wallet.balance - wallet.reserved;

@@ -1,12 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
+import { type Caller, seesTreasury } from '../access/caller.js';
 import { ConfigError } from '../config.js';
 import { Database } from '../database/database.js';
+import { Problem } from '../domain/problem.js';
 import { type Page, page } from '../http/paging.js';
 import { newId } from '../ids.js';
 import { appendEvents, type NewEvent } from '../ledger/events.js';
 import { databaseNow } from '../ledger/grant-rows.js';
-import { MAIN_TREASURY, mainTreasury } from '../ledger/service-events.js';
+import { mainTreasury } from '../ledger/service-events.js';
 import { Networks } from './networks.js';
 import { SIGNER, type Signer } from './signer.js';
 
@@ -29,6 +31,8 @@ export interface WalletFunds {
 /** The pool of wallets behind each treasury. */
 @Injectable()
 export class Wallets {
+  #mainTreasuryId: string | undefined;
+
   constructor(
     private readonly database: Database,
     @Inject(SIGNER) private readonly signer: Signer,
@@ -66,15 +70,19 @@ export class Wallets {
   /**
    * A page of wallets of a treasury (of all, when undefined), with their funds in each registered
    * token. `limit` counts wallets.
+   *
+   * @param seen - the treasuries the caller may see; undefined for all.
    */
-  async list(query: {
-    treasuryId?: string | undefined;
-    limit: number;
-    cursor?: string | undefined;
-  }): Promise<Page<WalletFunds>> {
+  async list(
+    seen: readonly string[] | undefined,
+    query: { treasuryId?: string | undefined; limit: number; cursor?: string | undefined },
+  ): Promise<Page<WalletFunds>> {
     const wallets = await this.database.prisma.wallet.findMany({
       where: {
-        ...(query.treasuryId === undefined ? {} : { treasuryId: query.treasuryId }),
+        treasuryId: {
+          ...(seen === undefined ? {} : { in: [...seen] }),
+          ...(query.treasuryId === undefined ? {} : { equals: query.treasuryId }),
+        },
         ...(query.cursor === undefined ? {} : { id: { gt: query.cursor } }),
       },
       include: { balances: { orderBy: [{ network: 'asc' }, { asset: 'asc' }] } },
@@ -114,12 +122,30 @@ export class Wallets {
     return this.signer.addresses;
   }
 
-  /** The main treasury's id. */
+  /** The main treasury's id, which never changes. */
   async mainTreasuryId(): Promise<string> {
-    const treasury = await this.database.prisma.treasury.findUniqueOrThrow({
-      where: { name: MAIN_TREASURY },
+    this.#mainTreasuryId ??= await this.database.transaction(mainTreasury, 'all');
+    return this.#mainTreasuryId;
+  }
+
+  /**
+   * The treasury a request is about: a holder's own; the one an admin names, or else its only one, or
+   * the main one where it may act on all.
+   *
+   * @throws Problem `not_found` for one it may not see, `invalid_request` when it must name one.
+   */
+  async treasuryFor(caller: Caller, asked: string | undefined): Promise<string> {
+    if (caller.kind === 'holder') return caller.treasuryId;
+    if (asked !== undefined) {
+      if (seesTreasury(caller, asked)) return asked;
+      throw new Problem('not_found', `no treasury ${asked}`);
+    }
+    if (caller.treasuries === undefined) return this.mainTreasuryId();
+    const [only, ...others] = caller.treasuries;
+    if (only !== undefined && others.length === 0) return only;
+    throw new Problem('invalid_request', 'treasuryId: say which of your treasuries', {
+      field: 'treasuryId',
     });
-    return treasury.id;
   }
 }
 

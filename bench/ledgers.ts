@@ -62,6 +62,7 @@ function reservationOrder(treasuryId: string, order: LedgerOrder): ReservationOr
     tokenGeneration: 1,
     idempotencyKey: nextKey(),
     requestHash: '0'.repeat(64),
+    unusable: () => [],
     options: () => [
       {
         index: 0,
@@ -153,6 +154,8 @@ async function payPlainly(
         request: { method: 'GET', url },
         resource: url,
         x402Version: 2,
+        option: '0',
+        left: [],
         requirementHash: sha256Hex(canonicalJson(requirement)),
         network: network.network,
         asset: asset.address,

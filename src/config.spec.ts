@@ -64,6 +64,8 @@ describe('loadConfig', () => {
       walletMnemonic: undefined,
       walletCount: 4,
       maxValiditySeconds: 120,
+      approvalSeconds: 3_600,
+      batches: { maxBatch: 128, maxInFlight: 2, maxWaiting: 2_000 },
       maxGrantSeconds: 315_360_000,
       issuer: 'urn:bursar',
       masterSecret: undefined,

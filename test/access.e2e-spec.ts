@@ -80,6 +80,8 @@ interface Family {
   readonly target: Minted;
   readonly below: Minted;
   readonly paymentId: string;
+  /** The event of the payment, once it is sealed. */
+  eventId: string;
 }
 
 const READERS: readonly Role[] = ['admin', 'approver', 'auditor', 'holder'];
@@ -94,7 +96,6 @@ let families: Family[];
 /** The treasury that everything asked about is in, and one that has nothing to do with it. */
 let treasuryId: string;
 let otherTreasuryId: string;
-let eventId: string;
 /** The service's own signing key, as only the service should have it. */
 let own: { kid: string; privatePem: string; publicPem: string };
 let openapi: OpenApi;
@@ -216,7 +217,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   'GET /v1/audit/events/{id}/proof': {
     allowed: READERS,
     status: 200,
-    path: () => `/v1/audit/events/${eventId}/proof`,
+    path: () => `/v1/audit/events/${family().eventId}/proof`,
   },
   'GET /v1/audit/checkpoint': { allowed: READERS, status: 200 },
   'GET /v1/audit/consistency': {
@@ -280,14 +281,16 @@ beforeAll(async () => {
     const asTarget = holder.as(target.token);
     const below = await asTarget.mint({ budget: '0.50', delegationDepth: 1 });
     const { payment } = await asTarget.paid({ ...order(stack.chain), memo: TARGET });
-    families.push({ target, below, paymentId: payment.id });
+    families.push({ target, below, paymentId: payment.id, eventId: '' });
   }
-  eventId = await until('the first payment is sealed', async () => {
-    const { items } = await admin.read<Listed<EventAnswer>>(
-      `/v1/audit/events?paymentId=${family().paymentId}`,
-    );
-    return items[0]?.leafIndex ? items[0].id : undefined;
-  });
+  for (const each of families) {
+    each.eventId = await until('the payment is sealed', async () => {
+      const { items } = await admin.read<Listed<EventAnswer>>(
+        `/v1/audit/events?paymentId=${each.paymentId}`,
+      );
+      return items[0]?.leafIndex ? items[0].id : undefined;
+    });
+  }
   own = await loadSigningKey();
   openapi = await anonymous().read<OpenApi>('/openapi.json');
 }, 60_000);

@@ -22,7 +22,7 @@ let orchestrator: Api;
 const dear = () => order(stack.chain, { amount: (CENT * 100n).toString() });
 
 beforeAll(async () => {
-  stack = await startTestStack({ environment: { BURSAR_APPROVAL_SECONDS: '2' } });
+  stack = await startTestStack({ environment: { BURSAR_APPROVAL_SECONDS: '8' } });
   admin = stack.admin;
   const { service } = stack;
   approver = new Api(

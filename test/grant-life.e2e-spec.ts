@@ -272,7 +272,8 @@ describe('a revocation', () => {
     // What was signed can still be spent; then it is exposure no more.
     await settle(stack, beside);
     expect(await revoke(root)).toMatchObject({
-      exposure: { payments: 3, amount: '0.10', lastValidBefore: last.payment.validBefore },
+      // No later than this: the latest that was ever signed below it.
+      exposure: { payments: 3, amount: '0.10', lastValidBefore: beside.payment.validBefore },
     });
   });
 });

@@ -90,7 +90,7 @@ export async function checkProof(
  *
  * @returns undefined for what is no http(s) URL, or names a user.
  */
-export function comparableUrl(text: string): string | undefined {
+function comparableUrl(text: string): string | undefined {
   let url: URL;
   try {
     url = new URL(text);

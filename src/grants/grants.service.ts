@@ -8,10 +8,11 @@ import { Problem } from '../domain/problem.js';
 import { type Page, page } from '../http/paging.js';
 import { idPattern } from '../ids.js';
 import {
+  addSubtree,
   databaseNow,
+  findGrant,
   GRANT_COLUMNS,
   type GrantRecord,
-  inSubtree,
   readGrants,
   toGrantRecord,
 } from '../ledger/grant-rows.js';
@@ -39,10 +40,9 @@ export class GrantsService {
    * status is looked for in so many grants a page: one may be short, or empty, and still have a next.
    */
   async list(caller: Caller, query: ListQuery): Promise<Page<GrantView>> {
+    const own = caller.kind === 'holder' ? await this.visible(caller, caller.grantId) : undefined;
     const conditions = () =>
-      new Conditions()
-        .add(treasuriesOf(caller), (n) => `g.treasury_id = ANY (${n}::text[])`)
-        .add(caller.kind === 'holder' ? caller.grantId : undefined, inSubtree)
+      (own ? addSubtree(new Conditions(), own) : ofTreasuries(caller))
         .add(
           query.parentId,
           (n) => `(g.treasury_id, g.parent_id) = ${placeOf(n, 'treasury_id, id')}`,
@@ -73,7 +73,7 @@ export class GrantsService {
     const { chain, now } = await this.chain(grant);
     const amount = (atomic: bigint) => formatAmount(atomic, currencyOf(grant.currency));
     return {
-      ...(await this.page(new Conditions().add(id, inSubtree), query)),
+      ...(await this.page(addSubtree(new Conditions(), grant), query)),
       totals: {
         grants: chain.some(({ status }) => status === 'revoked') ? 0 : grant.alive,
         payments: grant.payments,
@@ -93,11 +93,7 @@ export class GrantsService {
    */
   async visible(caller: Caller, id: string): Promise<GrantRecord> {
     if (!idPattern('grt').test(id)) throw grantNotFound(id);
-    const { rows } = await this.database.pool.query(
-      `SELECT ${GRANT_COLUMNS} FROM grants g WHERE g.id = $1`,
-      [id],
-    );
-    const grant = rows[0] && toGrantRecord(rows[0]);
+    const grant = await findGrant(this.database.pool, id);
     const seen =
       grant !== undefined &&
       seesTreasury(caller, grant.treasuryId) &&
@@ -111,10 +107,13 @@ export class GrantsService {
     conditions: Conditions,
     { limit, cursor }: Pick<TreeQuery, 'limit' | 'cursor'>,
   ): Promise<Page<GrantView>> {
-    conditions.add(cursor, (n) => `(g.treasury_id, g.path) > ${placeOf(n, 'treasury_id, path')}`);
+    conditions.add(
+      cursor,
+      (n) => `(g.treasury_id, g.lineage) > ${placeOf(n, 'treasury_id, lineage')}`,
+    );
     const { rows } = await this.database.pool.query(
       `SELECT ${GRANT_COLUMNS} FROM grants g ${conditions.where}
-       ORDER BY g.treasury_id, g.path LIMIT ${limit + 1}`,
+       ORDER BY g.treasury_id, g.lineage LIMIT ${limit + 1}`,
       conditions.values,
     );
     const found = page(
@@ -138,6 +137,11 @@ export class GrantsService {
 /** The one answer for a grant that is not there and for one that may not be seen. */
 export function grantNotFound(id: string): Problem {
   return new Problem('not_found', `no grant ${id.slice(0, 64)}`);
+}
+
+/** All an admin may see. */
+function ofTreasuries(caller: Caller): Conditions {
+  return new Conditions().add(treasuriesOf(caller), (n) => `g.treasury_id = ANY (${n}::text[])`);
 }
 
 /** Where the grant of an id stands in an order. */

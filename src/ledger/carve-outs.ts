@@ -176,8 +176,8 @@ export async function carveOutsBelow(
     `SELECT g.treasury_id, g.id FROM grants g
      WHERE g.treasury_id = $1 AND ${inSubtree('$2')} AND g.funding = 'reserved'
        AND g.returned_at IS NULL AND g.parent_id IS NOT NULL AND g.open_payments = 0
-       AND ($3::text IS NULL OR g.path > (SELECT path FROM grants WHERE id = $3::text))
-     ORDER BY g.treasury_id, g.path LIMIT ${limit}`,
+       AND ($3::text IS NULL OR g.lineage > (SELECT lineage FROM grants WHERE id = $3::text))
+     ORDER BY g.treasury_id, g.lineage LIMIT ${limit}`,
     [treasuryId, id, after ?? null],
   );
 }

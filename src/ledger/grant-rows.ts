@@ -1,4 +1,5 @@
 import type { ClientBase, Pool } from 'pg';
+import type { Conditions } from '../database/conditions.js';
 import type { Charged, Counters } from '../domain/charge.js';
 import type { Funding, GrantSnapshot } from '../domain/grant.js';
 import { Problem } from '../domain/problem.js';
@@ -270,15 +271,36 @@ export async function lockStates(
 
 /**
  * SQL for "the grant aliased `g` is the one of this id, or below it", as a range of the index over
- * paths: arrays are ordered by their members, so everything below a grant stands between its path and
- * the path whose last member comes just after.
+ * lineages: everything below a grant stands between its own and the text that comes just after all that
+ * begin with it. Ids are of one length and one alphabet, so this holds in every collation.
  *
  * @param placeholder - of the id's parameter, such as `$1`.
  */
 export function inSubtree(placeholder: string): string {
   const of = (what: string) => `(SELECT ${what} FROM grants WHERE id = ${placeholder}::text)`;
-  return `g.treasury_id = ${of('treasury_id')} AND g.path >= ${of('path')}
-    AND g.path < ${of("path[1:depth] || (id || 'z')")}`;
+  return `g.treasury_id = ${of('treasury_id')} AND g.lineage >= ${of('lineage')}
+    AND g.lineage < ${of("lineage || 'z'")}`;
+}
+
+/** Reads one grant by its id alone, without locking it. */
+export async function findGrant(pool: Pool, id: string): Promise<GrantRecord | undefined> {
+  const { rows } = await pool.query<GrantRow>(
+    `SELECT ${GRANT_COLUMNS} FROM grants g WHERE g.id = $1`,
+    [id],
+  );
+  return rows[0] && toGrantRecord(rows[0]);
+}
+
+/**
+ * Adds what {@link inSubtree} says of a grant that is at hand. As parameters the bounds let Postgres
+ * know how much they hold, which a page that must not read the whole tree depends on.
+ */
+export function addSubtree(conditions: Conditions, { treasuryId, path }: GrantRecord): Conditions {
+  const lineage = path.join('/');
+  return conditions
+    .add(treasuryId, (n) => `g.treasury_id = ${n}`)
+    .add(lineage, (n) => `g.lineage >= ${n}`)
+    .add(`${lineage}z`, (n) => `g.lineage < ${n}`);
 }
 
 /**

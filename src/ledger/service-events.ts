@@ -4,7 +4,7 @@ import { appendEvents, type NewEvent } from './events.js';
 import { databaseNow } from './grant-rows.js';
 
 /** The treasury that exists from the first boot. What concerns the whole service is in its log. */
-export const MAIN_TREASURY = 'main';
+const MAIN_TREASURY = 'main';
 
 /** The main treasury's id, made with its event in the caller's transaction if it is not there yet. */
 export async function mainTreasury(tx: ClientBase): Promise<string> {

@@ -10,7 +10,7 @@ import type { Denial, PaymentOption } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
 import { type Page, page } from '../http/paging.js';
 import { idPattern } from '../ids.js';
-import { inSubtree } from '../ledger/grant-rows.js';
+import { addSubtree, findGrant } from '../ledger/grant-rows.js';
 import { Ledger } from '../ledger/ledger.js';
 import {
   PAYMENT_COLUMNS,
@@ -116,7 +116,7 @@ export class PaymentsService {
 
   /** A payment the caller may see. @throws Problem `not_found`, alike for all others. */
   async visible(caller: Caller, id: string): Promise<PaymentRecord> {
-    const conditions = visibleTo(caller).add(id, (n) => `p.id = ${n}`);
+    const conditions = (await this.visibleTo(caller)).add(id, (n) => `p.id = ${n}`);
     const [payment] = idPattern('pay').test(id) ? await this.find(conditions, 1) : [];
     if (!payment) throw new Problem('not_found', `no payment ${id.slice(0, 64)}`);
     return payment;
@@ -138,12 +138,27 @@ export class PaymentsService {
 
   /** A page of the payments the caller may see, oldest first; `grantId` includes the tree below it. */
   async list(caller: Caller, query: ListQuery): Promise<Page<PaymentView>> {
-    const conditions = visibleTo(caller)
-      .add(query.grantId, inSubtree)
-      .add(query.status, (n) => `p.status = ${n}`)
-      .add(query.cursor, (n) => `p.id > ${n}`);
+    const conditions = await this.visibleTo(caller);
+    if (query.grantId !== undefined) {
+      const grant = await findGrant(this.database.pool, query.grantId);
+      if (!grant) return { items: [], nextCursor: null };
+      addSubtree(conditions, grant);
+    }
+    conditions.add(query.status, (n) => `p.status = ${n}`).add(query.cursor, (n) => `p.id > ${n}`);
     const rows = await this.find(conditions, query.limit + 1);
     return page(rows, query.limit, ({ id }) => id, viewPayment);
+  }
+
+  /** A holder sees the payments of its own grant and the tree below it, an admin its treasuries'. */
+  private async visibleTo(caller: Caller): Promise<Conditions> {
+    const conditions = new Conditions().add(
+      treasuriesOf(caller),
+      (n) => `p.treasury_id = ANY (${n}::text[])`,
+    );
+    if (caller.kind === 'admin') return conditions;
+    const own = await findGrant(this.database.pool, caller.grantId);
+    if (!own) throw new Error(`grant ${caller.grantId} of the caller is gone`);
+    return addSubtree(conditions, own);
   }
 
   private async find(conditions: Conditions, limit: number): Promise<PaymentRecord[]> {
@@ -190,14 +205,6 @@ export class PaymentsService {
 function payableOf({ payable, unusable }: SortedOptions): readonly PaymentOption[] {
   if (payable.length > 0) return payable;
   throw unusable[0]?.problem ?? new Problem('requirements_invalid', 'accepts is empty');
-}
-
-/** A holder sees the payments of its own grant and the tree below it, an admin its treasuries'. */
-function visibleTo(caller: Caller): Conditions {
-  const holder = caller.kind === 'holder' ? caller : undefined;
-  return new Conditions()
-    .add(treasuriesOf(caller), (n) => `p.treasury_id = ANY (${n}::text[])`)
-    .add(holder?.grantId, inSubtree);
 }
 
 /** A refusal as the error it is to the caller. */

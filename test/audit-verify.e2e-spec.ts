@@ -199,7 +199,7 @@ describe('bursar audit verify', () => {
     );
     const forged = join(directory, 'forged.jsonl');
     const forge = async (change: (line: string) => string, at = settled) => {
-      const changed = lines.with(at, change(lines[at] as string));
+      const changed = lines.with(at, change(lines[at] as string)).map(withoutClaims);
       await writeFile(forged, changed.map((line) => `${line}\n`).join(''));
       return refusal(forged, '--rpc', stack.chain.rpcUrl);
     };

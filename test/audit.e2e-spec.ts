@@ -76,17 +76,15 @@ describe('checkpoints', () => {
   });
 
   it('come of one sequencer, however many seal at once, and every event is sealed once', async () => {
-    const replicas = await Promise.all([startReplica(stack, 'all'), startReplica(stack, 'all')]);
+    const replica = await startReplica(stack, 'all');
     try {
-      const apis = [stack.service, ...replicas].map(({ url }) => admin.as(admin.token) && url);
+      const apis = [stack.service, replica].map(({ url }) => new Api(url, admin.token));
       await Promise.all(
-        Array.from({ length: 30 }, (_, n) =>
-          new Api(apis[n % apis.length] as string, admin.token).mint({ budget: '0.01' }),
-        ),
+        Array.from({ length: 30 }, (_, n) => (apis[n % 2] as Api).mint({ budget: '0.01' })),
       );
       await sealed();
     } finally {
-      await Promise.all(replicas.map((replica) => replica.stop()));
+      await replica.stop();
     }
     const { rows } = await stack.db.query<{ size: string; note: string }>(
       'SELECT size, note FROM log_checkpoints ORDER BY size',

@@ -39,6 +39,7 @@ export class Witnesses implements OnModuleInit {
   readonly #witnesses: readonly Witness[];
   /** Those that did not take the last one, so that the log says it once. */
   readonly #failing = new Set<string>();
+  #isPushing = false;
 
   constructor(
     @Inject(CONFIG) { witnessFile, witnessUrl }: Config,
@@ -57,9 +58,18 @@ export class Witnesses implements OnModuleInit {
     this.queues.schedule('audit-witness', 'audit.witness', {}, PUSH_MS);
   }
 
-  /** Pushes what is new to every witness. Idempotent: at worst a witness gets a checkpoint twice. */
+  /**
+   * Pushes what is new to every witness. Idempotent: at worst a witness gets a checkpoint twice. One at
+   * a time: a witness that is slow to answer must not take up the worker that seals.
+   */
   async push(): Promise<void> {
-    await Promise.all(this.#witnesses.map((witness) => this.pushTo(witness)));
+    if (this.#isPushing) return;
+    this.#isPushing = true;
+    try {
+      await Promise.all(this.#witnesses.map((witness) => this.pushTo(witness)));
+    } finally {
+      this.#isPushing = false;
+    }
   }
 
   private async pushTo(witness: Witness): Promise<void> {

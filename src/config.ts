@@ -67,6 +67,7 @@ const networkSchema = z
       ])
       .default('finalized'),
     pollMs: z.int().min(100).max(60_000).default(2_000),
+    maxClockSkewSeconds: z.int().min(10).max(86_400).default(300),
     assets: z.array(assetSchema).optional(),
   })
   .transform((network, context) => {

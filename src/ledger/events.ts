@@ -6,12 +6,18 @@ import { newId } from '../ids.js';
 export type EventKind =
   | 'treasury.created'
   | 'wallet.added'
+  | 'wallet.draining'
+  | 'wallet.active'
+  | 'wallet.retired'
   | 'grant.minted'
   | 'grant.delegated'
   | 'grant.revoked'
   | 'grant.token_reissued'
   | 'payment.authorized'
   | 'payment.refused'
+  | 'payment.seen'
+  | 'payment.sighting_withdrawn'
+  | 'payment.cancel_requested'
   | 'payment.settled'
   | 'payment.released'
   | 'payment.cancelled';

@@ -17,6 +17,7 @@ import {
   type PaymentRow,
   toPaymentRecord,
 } from '../ledger/payment-rows.js';
+import { CHAIN_VIEW_COLUMNS, type ChainViewRow } from '../ledger/sightings.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Networks } from '../treasury/networks.js';
 import { SIGNER, type Signer } from '../treasury/signer.js';
@@ -85,7 +86,7 @@ export class PaymentsService {
     const conditions = visibleTo(caller).add(id, (n) => `p.id = ${n}`);
     const [payment] = idPattern('pay').test(id) ? await this.find(conditions, 1) : [];
     if (!payment) throw new Problem('not_found', `no payment ${id.slice(0, 64)}`);
-    return viewPayment(payment);
+    return payment;
   }
 
   /** A page of the payments the caller may see, oldest first; `grantId` includes the tree below it. */
@@ -95,17 +96,22 @@ export class PaymentsService {
       .add(query.status, (n) => `p.status = ${n}`)
       .add(query.cursor, (n) => `p.id > ${n}`);
     const rows = await this.find(conditions, query.limit + 1);
-    return page(rows, query.limit, ({ id }) => id, viewPayment);
+    return page(
+      rows,
+      query.limit,
+      ({ id }) => id,
+      (view) => view,
+    );
   }
 
-  private async find(conditions: Conditions, limit: number): Promise<PaymentRecord[]> {
-    const { rows } = await this.database.pool.query<PaymentRow>(
-      `SELECT ${PAYMENT_COLUMNS} FROM payments p
+  private async find(conditions: Conditions, limit: number): Promise<PaymentView[]> {
+    const { rows } = await this.database.pool.query<PaymentRow & ChainViewRow>(
+      `SELECT ${PAYMENT_COLUMNS}, ${CHAIN_VIEW_COLUMNS} FROM payments p
        JOIN grants g ON g.treasury_id = p.treasury_id AND g.id = p.grant_id
        ${conditions.where} ORDER BY p.id LIMIT ${limit}`,
       conditions.values,
     );
-    return rows.map(toPaymentRecord);
+    return rows.map((row) => viewPayment(toPaymentRecord(row), row));
   }
 
   /**
@@ -228,7 +234,8 @@ function visibleTo(caller: Caller): Conditions {
     .add(holder?.grantId, (n) => `g.path @> ARRAY[${n}::text]`);
 }
 
-function viewPayment(payment: PaymentRecord): PaymentView {
+/** Shows a payment; what the chain shows of it provisionally is left out where it was not asked for. */
+function viewPayment(payment: PaymentRecord, chain?: ChainViewRow): PaymentView {
   return {
     id: payment.id,
     grantId: payment.grantId,
@@ -245,6 +252,8 @@ function viewPayment(payment: PaymentRecord): PaymentView {
     resource: payment.resource,
     memo: payment.memo ?? null,
     transaction: payment.transaction ?? null,
+    seen: chain?.seen ?? null,
+    cancelRequestedAt: chain?.cancel_requested_at?.toISOString() ?? null,
     createdAt: payment.createdAt.toISOString(),
     settledAt: payment.status === 'settled' ? (payment.endedAt?.toISOString() ?? null) : null,
   };

@@ -1,0 +1,67 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** One JSON-RPC call as it passes. */
+export interface Call {
+  readonly method: string;
+  readonly params: readonly unknown[];
+}
+
+/**
+ * What becomes of an answer on its way back: another result, or `hang` (never answered), `error` (the
+ * node refuses), `garbage` (no JSON). Undefined leaves it as it is.
+ */
+export type Fault = (
+  call: Call,
+  result: unknown,
+) => { result: unknown } | 'hang' | 'error' | 'garbage' | undefined;
+
+/** A real node, reached through somebody in the middle who may count, change and hold back answers. */
+export interface RpcProxy {
+  readonly url: string;
+  /** The fault in force; undefined lets everything through. */
+  fault: Fault | undefined;
+  /** How many calls passed since it was last emptied, by method. */
+  readonly calls: Map<string, number>;
+  stop(): Promise<void>;
+}
+
+/** Stands before a node. */
+export async function startRpcProxy(target: string): Promise<RpcProxy> {
+  const calls = new Map<string, number>();
+  const proxy = { fault: undefined as Fault | undefined };
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const call = JSON.parse(Buffer.concat(chunks).toString()) as Call & { id: number };
+    calls.set(call.method, (calls.get(call.method) ?? 0) + 1);
+    const answer = await fetch(target, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', ...call }),
+    }).then((each) => each.json() as Promise<{ result?: unknown; error?: unknown }>);
+    const change = proxy.fault?.(call, answer.result);
+    if (change === 'hang') return;
+    response.setHeader('content-type', 'application/json');
+    if (change === 'garbage') return void response.end('<html>502 Bad Gateway</html>');
+    const base = { jsonrpc: '2.0', id: call.id };
+    if (change === 'error') {
+      const error = { code: -32_000, message: 'the node is out of order' };
+      return void response.end(JSON.stringify({ ...base, error }));
+    }
+    response.end(JSON.stringify({ ...base, ...answer, ...change }));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return Object.assign(proxy, {
+    url: `http://127.0.0.1:${port}`,
+    calls,
+    stop: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  });
+}

@@ -32,6 +32,8 @@ export interface StackOptions {
   readonly port?: number | undefined;
   /** More of the service's environment, such as `BURSAR_MAX_VALIDITY_SECONDS`. */
   readonly environment?: Readonly<Record<string, string>> | undefined;
+  /** The chain's entry of `BURSAR_NETWORKS`, when it is to be another one. */
+  readonly network?: ((chain: Chain) => object | Promise<object>) | undefined;
   /** Hears what is being started, a few words each. */
   readonly progress?: ((what: string) => void) | undefined;
 }
@@ -74,7 +76,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       BURSAR_DATA_DIR: dataDir,
       BURSAR_WALLET_MNEMONIC: TEST_MNEMONIC,
       BURSAR_NETWORKS: JSON.stringify([
-        {
+        (await options.network?.(chain)) ?? {
           network: chain.network,
           rpcUrls: [chain.rpcUrl],
           finality: { blocks: FINALITY_BLOCKS },

@@ -12,10 +12,9 @@ export interface Call {
  * What becomes of an answer on its way back: another result, or `hang` (never answered), `error` (the
  * node refuses), `garbage` (no JSON). Undefined leaves it as it is.
  */
-export type Fault = (
-  call: Call,
-  result: unknown,
-) => { result: unknown } | 'hang' | 'error' | 'garbage' | undefined;
+export type Fault = (call: Call, result: unknown) => FaultyAnswer | Promise<FaultyAnswer>;
+
+type FaultyAnswer = { result: unknown } | 'hang' | 'error' | 'garbage' | undefined;
 
 /** A real node, reached through somebody in the middle who may count, change and hold back answers. */
 export interface RpcProxy {
@@ -41,7 +40,7 @@ export async function startRpcProxy(target: string): Promise<RpcProxy> {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ jsonrpc: '2.0', ...call }),
     }).then((each) => each.json() as Promise<{ result?: unknown; error?: unknown }>);
-    const change = proxy.fault?.(call, answer.result);
+    const change = await proxy.fault?.(call, answer.result);
     if (change === 'hang') return;
     response.setHeader('content-type', 'application/json');
     if (change === 'garbage') return void response.end('<html>502 Bad Gateway</html>');

@@ -11,6 +11,7 @@ import { lifeDenial } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
 import { type Page, page } from '../http/paging.js';
 import { idPattern, newId } from '../ids.js';
+import { requestCancellations } from '../ledger/cancellations.js';
 import { appendEvents } from '../ledger/events.js';
 import {
   databaseNow,
@@ -189,6 +190,17 @@ export class GrantsService {
             data: { from: grant.status, to: 'revoked', revokedGrants },
           },
         ]);
+      }
+      if (body.cancelOutstanding) {
+        const { actor } = caller;
+        const of = { grantId: id };
+        await requestCancellations(tx, now, {
+          treasuryId,
+          of,
+          actor,
+          requestId,
+          reason: body.reason,
+        });
       }
       const ended: GrantRecord = { ...grant, status: 'revoked' };
       return {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** The queues. One concern a queue, so that a slow chain never holds up the audit log. */
-export const QUEUES = ['audit', 'settlement'] as const;
+export const QUEUES = ['audit', 'settlement', 'cancel'] as const;
 /** See {@link QUEUES}. */
 export type QueueName = (typeof QUEUES)[number];
 
@@ -16,6 +16,8 @@ export const JOBS = {
   'audit.sweep': { queue: 'audit', payload: z.strictObject({}) },
   /** Read a network's new final blocks. Scheduled. */
   'settlement.read': { queue: 'settlement', payload: z.strictObject({ network: z.string() }) },
+  /** Send a network's cancellations, and see after those that were sent. Scheduled. */
+  'cancel.send': { queue: 'cancel', payload: z.strictObject({ network: z.string() }) },
 } as const satisfies Record<string, { queue: QueueName; payload: z.ZodType }>;
 
 /** The name of a job. */

@@ -2,13 +2,14 @@ import { Module } from '@nestjs/common';
 import { LedgerModule } from '../ledger/ledger.module.js';
 import { OutboxModule } from '../outbox/outbox.module.js';
 import { TreasuryModule } from '../treasury/treasury.module.js';
+import { CancelController } from './cancel.controller.js';
 import { PaymentsController } from './payments.controller.js';
 import { PaymentsService } from './payments.service.js';
 
 /** From a seller's requirements to the header to retry with. */
 @Module({
   imports: [LedgerModule, TreasuryModule, OutboxModule],
-  controllers: [PaymentsController],
+  controllers: [PaymentsController, CancelController],
   providers: [PaymentsService],
 })
 export class PaymentsModule {}

@@ -21,6 +21,7 @@ import { CHAIN_VIEW_COLUMNS, type ChainViewRow } from '../ledger/sightings.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Networks } from '../treasury/networks.js';
 import { SIGNER, type Signer } from '../treasury/signer.js';
+import { Wallets } from '../treasury/wallets.js';
 import { exactHeader, exactTypedData, type PaymentHeader } from '../x402/exact.js';
 import { type Offer, type PaymentTerms, parsePaymentRequired } from '../x402/parse.js';
 import type { ListQuery, PayBody, PaymentView } from './payments.dto.js';
@@ -35,6 +36,7 @@ export class PaymentsService {
     @Inject(CONFIG) private readonly config: Config,
     private readonly outbox: Outbox,
     private readonly database: Database,
+    private readonly wallets: Wallets,
   ) {}
 
   /**
@@ -54,7 +56,7 @@ export class PaymentsService {
       idempotencyKey,
       requestHash: sha256Hex(canonicalJson(body)),
       options: () => this.payable(terms, requested),
-      signable: this.signer.addresses,
+      signable: await this.wallets.signable(caller.treasuryId),
       x402Version: terms.x402Version,
       offers: new Map(terms.offers.map((offer) => [offer.index, offer])),
       resourceJson: terms.resourceJson,
@@ -67,6 +69,7 @@ export class PaymentsService {
     if (reservation.outcome !== 'replayed') this.outbox.eventsWritten(caller.treasuryId);
     if (reservation.outcome === 'refused') {
       const { code, detail, ...fields } = reservation.denial;
+      if (code === 'treasury_insufficient') this.wallets.foundInsufficient(caller.treasuryId);
       throw new Problem(code, detail, fields);
     }
 

@@ -21,20 +21,31 @@ export interface RpcProxy {
   readonly url: string;
   /** The fault in force; undefined lets everything through. */
   fault: Fault | undefined;
+  /** Calls that do not even reach the node. */
+  refused: ((call: Call) => boolean) | undefined;
   /** How many calls passed since it was last emptied, by method. */
   readonly calls: Map<string, number>;
   stop(): Promise<void>;
 }
 
+const OUT_OF_ORDER = { code: -32_000, message: 'the node is out of order' };
+
 /** Stands before a node. */
 export async function startRpcProxy(target: string): Promise<RpcProxy> {
   const calls = new Map<string, number>();
-  const proxy = { fault: undefined as Fault | undefined };
+  const proxy = { fault: undefined, refused: undefined } as Pick<RpcProxy, 'fault' | 'refused'>;
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const call = JSON.parse(Buffer.concat(chunks).toString()) as Call & { id: number };
     calls.set(call.method, (calls.get(call.method) ?? 0) + 1);
+    // A node that is out of order has not heard of it either.
+    if (proxy.refused?.(call)) {
+      response.setHeader('content-type', 'application/json');
+      return void response.end(
+        JSON.stringify({ jsonrpc: '2.0', id: call.id, error: OUT_OF_ORDER }),
+      );
+    }
     const answer = await fetch(target, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -45,10 +56,8 @@ export async function startRpcProxy(target: string): Promise<RpcProxy> {
     response.setHeader('content-type', 'application/json');
     if (change === 'garbage') return void response.end('<html>502 Bad Gateway</html>');
     const base = { jsonrpc: '2.0', id: call.id };
-    if (change === 'error') {
-      const error = { code: -32_000, message: 'the node is out of order' };
-      return void response.end(JSON.stringify({ ...base, error }));
-    }
+    if (change === 'error')
+      return void response.end(JSON.stringify({ ...base, error: OUT_OF_ORDER }));
     response.end(JSON.stringify({ ...base, ...answer, ...change }));
   });
   server.listen(0, '127.0.0.1');

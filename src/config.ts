@@ -239,10 +239,10 @@ function walletProblems(given: Readonly<Record<string, string | undefined>>): st
   const sources = ['BURSAR_WALLET_MNEMONIC', 'BURSAR_KEYSTORE', 'BURSAR_SIGNER_SOCKET'].filter(
     (name) => name in given,
   );
-  const problems: string[] = [];
   if (sources.length > 1) {
-    problems.push(`${sources[1]}: the wallets come from ${sources[0]} already; set one of the two`);
+    return [`${sources[1]}: the wallets come from ${sources[0]} already; set one of the two`];
   }
+  const problems: string[] = [];
   if (given.DATABASE_URL && sources.length === 0) {
     problems.push(
       'BURSAR_WALLET_MNEMONIC: is required with DATABASE_URL, so that every process signs with the same ' +

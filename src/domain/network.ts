@@ -26,3 +26,11 @@ export interface Network {
   readonly maxClockSkewSeconds: number;
   readonly assets: readonly Asset[];
 }
+
+/** A block a network was read up to. */
+export interface BlockMark {
+  readonly number: bigint;
+  readonly hash: string;
+  /** Unix seconds, by the chain. */
+  readonly time: bigint;
+}

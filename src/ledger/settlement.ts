@@ -1,17 +1,10 @@
 import type { ClientBase } from 'pg';
 import type { Database } from '../database/database.js';
+import type { BlockMark } from '../domain/network.js';
 import type { PaymentEnd } from '../domain/payment.js';
 import { appendEvents } from './events.js';
 import { databaseNow } from './grant-rows.js';
 import { dropSightings } from './sightings.js';
-
-/** A block a network was read up to. */
-export interface BlockMark {
-  readonly number: bigint;
-  readonly hash: string;
-  /** Unix seconds, by the chain. */
-  readonly time: bigint;
-}
 
 /** The end of one payment, as the finalized chain tells it. */
 export interface Closing {

@@ -1,8 +1,8 @@
 import type { ClientBase } from 'pg';
 import type { Database } from '../database/database.js';
+import type { BlockMark } from '../domain/network.js';
 import { appendEvents, type NewEvent } from './events.js';
 import { databaseNow } from './grant-rows.js';
-import type { BlockMark } from './settlement.js';
 
 /** A settlement in a block that is not final yet: good news, and no ground for anything final. */
 export interface Sighting {

@@ -182,7 +182,8 @@ export class Canceller implements OnModuleInit {
       return least > wanted ? least : wanted;
     };
     const maxFee = bumped(row.max_fee, now.maxFeePerGas);
-    const priority = bumped(row.max_priority_fee, now.maxPriorityFeePerGas);
+    let priority = bumped(row.max_priority_fee, now.maxPriorityFeePerGas);
+    if (priority > maxFee) priority = maxFee;
     if (maxFee > this.config.gasMaxFee) {
       this.#log.warn(
         `${network.network}: nonce ${row.nonce} of the gas account is stuck at its fee bound; raise BURSAR_GAS_MAX_FEE_GWEI`,
@@ -202,7 +203,7 @@ export class Canceller implements OnModuleInit {
         row.nonce,
         row.attempts,
         maxFee.toString(),
-        (priority > maxFee ? maxFee : priority).toString(),
+        priority.toString(),
         becomesVoid,
       ],
     );

@@ -1,12 +1,11 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { type Block, isAddressEqual, type PublicClient } from 'viem';
 import { Database } from '../database/database.js';
-import type { Finality, Network } from '../domain/network.js';
+import type { BlockMark, Finality, Network } from '../domain/network.js';
 import { databaseNow } from '../ledger/grant-rows.js';
 import {
   type BalanceReading,
   BLOCKS_REMEMBERED,
-  type BlockMark,
   type ChainReading,
   type Closing,
 } from '../ledger/settlement.js';

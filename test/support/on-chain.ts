@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { encodeFunctionData, type Hex } from 'viem';
 import type { Chain } from '../../sandbox/chain.js';
 import { testUsdcAbi } from '../../sandbox/contract/testUsdc.js';
@@ -53,9 +52,4 @@ export async function reorg(
 /** The newest block's number. */
 export async function headOf(chain: Chain): Promise<bigint> {
   return BigInt(await rpc<Hex>(chain.rpcUrl, 'eth_blockNumber'));
-}
-
-/** 32 bytes nobody has used. */
-export function randomNonce(): Hex {
-  return `0x${randomBytes(32).toString('hex')}`;
 }

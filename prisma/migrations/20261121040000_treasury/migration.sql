@@ -125,3 +125,5 @@ CREATE TRIGGER "gas_transactions_forward" BEFORE UPDATE ON "gas_transactions"
   ) EXECUTE FUNCTION "gas_transactions_fixed"();
 CREATE TRIGGER "gas_transactions_no_delete" BEFORE DELETE ON "gas_transactions"
   FOR EACH ROW EXECUTE FUNCTION "gas_transactions_fixed"();
+CREATE TRIGGER "gas_transactions_no_truncate" BEFORE TRUNCATE ON "gas_transactions"
+  FOR EACH STATEMENT EXECUTE FUNCTION "never_truncated"();

@@ -31,6 +31,9 @@ let tokens: Record<Role, string>;
 /** A grant below the holder's, which every role that may change it changes a fresh one of. */
 let victims: Minted[];
 let paymentId: string;
+let walletId: string;
+/** One payment for every try to cancel one. */
+let cancellable: string[];
 /** The service's own signing key, as only the service should have it. */
 let own: { kid: string; privatePem: string; publicPem: string };
 let openapi: OpenApi;
@@ -75,7 +78,25 @@ const ROWS: Readonly<Record<string, Row>> = {
   'GET /v1/audit/events': { allowed: READERS, status: 200 },
   'GET /v1/audit/export': { allowed: ['admin', 'auditor'], status: 200 },
   'GET /v1/treasuries': { allowed: ADMINS, status: 200 },
+  'POST /v1/treasuries': {
+    allowed: ['admin'],
+    status: 201,
+    body: () => ({ name: `t-${randomUUID()}` }),
+  },
   'GET /v1/wallets': { allowed: ADMINS, status: 200 },
+  'POST /v1/wallets/{id}/status': {
+    allowed: ['admin'],
+    status: 200,
+    path: () => `/v1/wallets/${walletId}/status`,
+    body: () => ({ status: 'active' }),
+  },
+  'POST /v1/payments/{id}/cancel': {
+    allowed: ['admin', 'holder'],
+    status: 202,
+    path: () => `/v1/payments/${cancellable.shift()}/cancel`,
+    body: () => ({}),
+  },
+  'GET /v1/summary': { allowed: ADMINS, status: 200 },
 };
 
 beforeAll(async () => {
@@ -95,6 +116,11 @@ beforeAll(async () => {
     Array.from({ length: 8 }, () => holder.mint({ budget: '1.00', holder: 'victim' })),
   );
   paymentId = (await holder.paid(order(stack.chain))).payment.id;
+  cancellable = [];
+  for (let n = 0; n < 6; n += 1) {
+    cancellable.push((await holder.paid(order(stack.chain))).payment.id);
+  }
+  [{ id: walletId }] = (await admin.read<{ items: [{ id: string }] }>('/v1/wallets')).items;
   own = await loadSigningKey();
   openapi = await anonymous().read<OpenApi>('/openapi.json');
 }, 60_000);

@@ -20,7 +20,6 @@ import {
 import { CHAIN_VIEW_COLUMNS, type ChainViewRow } from '../ledger/sightings.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Networks } from '../treasury/networks.js';
-import { SIGNER, type Signer } from '../treasury/signer.js';
 import { Wallets } from '../treasury/wallets.js';
 import { exactHeader, exactTypedData, type PaymentHeader } from '../x402/exact.js';
 import { type Offer, type PaymentTerms, parsePaymentRequired } from '../x402/parse.js';
@@ -32,7 +31,6 @@ export class PaymentsService {
   constructor(
     private readonly ledger: Ledger,
     private readonly networks: Networks,
-    @Inject(SIGNER) private readonly signer: Signer,
     @Inject(CONFIG) private readonly config: Config,
     private readonly outbox: Outbox,
     private readonly database: Database,
@@ -198,7 +196,7 @@ export class PaymentsService {
       resourceJson: payment.resourceEcho,
       extensionsJson: payment.extensionsEcho,
     };
-    const signature = await this.signer.sign(payment.payer, exactTypedData(exact, asset));
+    const signature = await this.wallets.sign(payment.payer, exactTypedData(exact, asset));
     return exactHeader(exact, signature);
   }
 }

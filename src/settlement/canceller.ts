@@ -7,7 +7,6 @@ import { Queues } from '../outbox/queues.js';
 import { cancelCall, cancelTypedData } from '../treasury/cancel-authorization.js';
 import { GasAccount } from '../treasury/gas-account.js';
 import { Networks, shortMessage } from '../treasury/networks.js';
-import { SIGNER, type Signer } from '../treasury/signer.js';
 import { Wallets } from '../treasury/wallets.js';
 
 /** How often cancellations are looked at, in milliseconds: signatures live a minute or two. */
@@ -70,7 +69,6 @@ export class Canceller implements OnModuleInit {
     private readonly queues: Queues,
     private readonly wallets: Wallets,
     private readonly gas: GasAccount,
-    @Inject(SIGNER) private readonly signer: Signer,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -345,7 +343,7 @@ export class Canceller implements OnModuleInit {
     const { payer, payment_nonce: nonce } = payment;
     await this.wallets.signable(payment.treasury_id);
     const data = cancelTypedData(payer, nonce, network.chainId, asset);
-    return cancelCall(payer, nonce, await this.signer.sign(payer, data));
+    return cancelCall(payer, nonce, await this.wallets.sign(payer, data));
   }
 
   private complain(network: string, reason: string): void {

@@ -16,6 +16,6 @@ import { Wallets } from './wallets.js';
     GasAccount,
     { provide: SIGNER, inject: [CONFIG], useFactory: signerOf },
   ],
-  exports: [Networks, Wallets, GasAccount, SIGNER],
+  exports: [Networks, Wallets, GasAccount],
 })
 export class TreasuryModule {}

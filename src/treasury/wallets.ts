@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { ClientBase } from 'pg';
+import type { Hex } from 'viem';
 import { ConfigError } from '../config.js';
 import { Database } from '../database/database.js';
 import type { Network } from '../domain/network.js';
@@ -9,7 +10,7 @@ import { newId } from '../ids.js';
 import { appendEvents, type NewEvent } from '../ledger/events.js';
 import { databaseNow } from '../ledger/grant-rows.js';
 import { Networks } from './networks.js';
-import { SIGNER, type Signer } from './signer.js';
+import { SIGNER, type SignableTypedData, type Signer } from './signer.js';
 
 /** The treasury that exists from the first boot. */
 const MAIN_TREASURY = 'main';
@@ -134,6 +135,24 @@ export class Wallets {
     } catch (error) {
       this.#log.error(error instanceof Error ? error.message : String(error));
       throw new Problem('unavailable', "the treasury's signer does not answer; try again");
+    }
+  }
+
+  /**
+   * Signs for a wallet whose treasury's {@link signable} were asked for. Deterministic.
+   *
+   * @throws Problem `unavailable` when the signer cannot sign now: the same request may be made again,
+   *   and gets the same bytes then.
+   */
+  async sign(address: string, data: SignableTypedData): Promise<Hex> {
+    try {
+      return await this.signer.sign(address, data);
+    } catch (error) {
+      this.#log.error(error instanceof Error ? error.message : String(error));
+      throw new Problem(
+        'unavailable',
+        'the signer cannot sign now; repeat the request with the same Idempotency-Key',
+      );
     }
   }
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { decodePaymentSignatureHeader } from '@x402/core/http';
 import { parsePaymentPayload } from '@x402/core/schemas';
 import { verifyTypedData } from 'viem';
@@ -16,6 +16,7 @@ const ASSET: Asset = {
   version: '2',
 };
 const signer = new MnemonicSigner('test test test test test test test test test test test junk', 1);
+beforeAll(() => signer.wallets({ position: 0 }));
 const WALLET = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266';
 
 // Odd orders and unknown members on purpose: all of it must come back as it was.

@@ -8,9 +8,9 @@ const ROOMS = {
   x402: ['domain'],
   database: [],
   http: ['domain', 'database'],
-  ledger: ['domain', 'database', 'ids.ts'],
+  ledger: ['domain', 'database', 'ids.ts', 'config.ts'],
   outbox: ['database', 'config.ts', 'within.ts'],
-  access: ['domain', 'database', 'http', 'config.ts'],
+  access: ['domain', 'database', 'http', 'ledger', 'config.ts'],
   treasury: ['domain', 'x402', 'database', 'http', 'access', 'ledger', 'ids.ts', 'config.ts'],
 };
 

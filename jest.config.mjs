@@ -33,7 +33,7 @@ export default {
     {
       ...common,
       displayName: 'unit',
-      roots: ['<rootDir>/src', '<rootDir>/sandbox'],
+      roots: ['<rootDir>/src', '<rootDir>/sandbox', '<rootDir>/test'],
       testMatch: ['**/*.spec.ts'],
     },
     {

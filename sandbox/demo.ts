@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { decodePaymentRequiredHeader, decodePaymentResponseHeader } from '@x402/core/http';
 import { pino } from 'pino';
 import { createPublicClient, formatUnits, http, parseUnits } from 'viem';
-import { chainHash, EMPTY_LOG_HASH } from '../src/audit/sealer.js';
+import { leafHash, MerkleTree } from '../src/domain/merkle.js';
+import { isSignedBy, parseCheckpoint, parseNote, parseVerifierKey } from '../src/domain/note.js';
 import { createLogger } from '../src/ops/logger.js';
 import { runUntilSignalled } from './run.js';
 import { startSeller } from './seller.js';
@@ -43,7 +44,6 @@ interface LogEvent extends Json {
   grantId: string | null;
   reason: string | null;
   leafIndex: string | null;
-  chainHash: string | null;
   data: Json;
 }
 
@@ -314,10 +314,19 @@ async function main(stack: Stack, onStop: (close: () => Promise<void>) => void):
     );
     const exported = await admin.get<string>('/v1/audit/export');
     const lines = exported.trimEnd().split('\n');
-    const head = lines.reduce((hash, line) => chainHash(hash, line), EMPTY_LOG_HASH);
     hold(lines.length === story.length, 'the export to be the whole log');
-    hold(head === story.at(-1)?.chainHash, "the export to hash to the log's head");
-    fact(`${lines.length} records, recomputed from the export: log hash ${head.slice(0, 16)}...`);
+    const tree = new MerkleTree();
+    for (const line of lines) tree.append(leafHash(line));
+    const key = parseVerifierKey((await admin.get<string>('/v1/audit/key')).trim());
+    const note = parseNote(await admin.get<string>('/v1/audit/checkpoint'));
+    const { size, root } = parseCheckpoint(note.text);
+    hold(isSignedBy(note, key), "the checkpoint to be signed by the log's key");
+    hold(
+      size === tree.size && tree.root().equals(root),
+      "the export to have the checkpoint's root",
+    );
+    fact(`${size} records have the Merkle root of the signed checkpoint:`);
+    for (const line of note.text.trimEnd().split('\n')) fact(`  ${line}`);
   });
 
   say(`

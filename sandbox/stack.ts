@@ -34,6 +34,8 @@ export interface StackOptions {
   readonly redisUrl?: string | undefined;
   /** The service's port; a free one when left out. */
   readonly port?: number | undefined;
+  /** How often the chain is read, in milliseconds. Default 500. */
+  readonly pollMs?: number | undefined;
   /** More of the service's environment, such as `BURSAR_MAX_VALIDITY_SECONDS`. */
   readonly environment?: Readonly<Record<string, string>> | undefined;
   /** The chain's entry of `BURSAR_NETWORKS`, when it is to be another one. */
@@ -84,7 +86,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           network: chain.network,
           rpcUrls: [chain.rpcUrl],
           finality: { blocks: FINALITY_BLOCKS },
-          pollMs: 500,
+          pollMs: options.pollMs ?? 500,
         },
       ]),
       ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),

@@ -4,7 +4,9 @@ import { JwtService } from '@nestjs/jwt';
 import { ADMIN_ROLES, type AdminRole } from './access/caller.js';
 import { Keys } from './access/keys.js';
 import { Tokens } from './access/tokens.js';
+import { auditCommand } from './audit/verify-command.js';
 import { loadConfig } from './config.js';
+import { appendServiceEvent } from './ledger/service-events.js';
 import { failWith } from './ops/exit.js';
 import { createLogger } from './ops/logger.js';
 import { resolveSecrets } from './secrets.js';
@@ -18,6 +20,8 @@ const HELP = `npx bursar COMMAND
 
   admin-token [--role admin|approver|auditor] [--name NAME] [--ttl 12h]
               prints a bearer token for an admin; --ttl takes s, m, h or d
+  audit verify FILE [--checkpoint FILE]... [--key KEY] [--rpc URL]...
+              verifies an exported log, without a database; see docs/audit.md
   wallets     prints every wallet: address, treasury, status, and its funds as last read; then the
               account that pays the gas of cancellations
   wallets new --dir DIR [--count 1]
@@ -36,6 +40,8 @@ const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86
 const MAX_TTL_SECONDS = 31_536_000;
 
 async function main(): Promise<void> {
+  const [room, ...rest] = process.argv.slice(2);
+  if (room === 'audit') return auditCommand(rest);
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -64,6 +70,14 @@ async function main(): Promise<void> {
         const keys = new Keys(database, config);
         await keys.load();
         const tokens = new Tokens(new JwtService({}), keys, config);
+        // The event first: a token that is not in the log is never shown.
+        await database.transaction((tx) =>
+          appendServiceEvent(tx, {
+            kind: 'admin.token_minted',
+            actor: 'system:cli',
+            data: { name: values.name, role, ttlSeconds },
+          }),
+        );
         const token = await tokens.mintAdminToken({ name: values.name, role }, ttlSeconds);
         process.stdout.write(`${token}\n`);
       });

@@ -5,6 +5,7 @@ import { DEFAULT_ASSETS } from '@x402/evm';
 import { getAddress, isAddress } from 'viem';
 import { english } from 'viem/accounts';
 import { z } from 'zod';
+import { MAX_TTL_SECONDS } from './domain/grant.js';
 import { CURRENCIES } from './domain/money.js';
 import type { Asset, Network } from './domain/network.js';
 import { parseUrl } from './domain/scope.js';
@@ -38,6 +39,12 @@ export interface Config {
   /** After how long a transaction that is not mined is bid up, in milliseconds. */
   readonly gasStuckMs: number;
   readonly maxValiditySeconds: number;
+  /** How long a payment may wait for an approval. */
+  readonly approvalSeconds: number;
+  /** How the ledger's group commit is bounded. */
+  readonly batches: { maxBatch: number; maxInFlight: number; maxWaiting: number };
+  /** The longest life a grant may be minted with. */
+  readonly maxGrantSeconds: number;
   /** `iss` of the tokens minted. */
   readonly issuer: string;
   /** Seals private keys at rest; undefined makes one under `dataDir`. */
@@ -161,6 +168,11 @@ const environmentSchema = z.object({
   BURSAR_GAS_MAX_FEE_GWEI: integer(20, 1, 100_000),
   BURSAR_GAS_STUCK_SECONDS: integer(15, 1, 3_600),
   BURSAR_MAX_VALIDITY_SECONDS: integer(120, 10, 300),
+  BURSAR_APPROVAL_SECONDS: integer(3_600, 1, 2_592_000),
+  BURSAR_MAX_BATCH: integer(128, 1, 1_000),
+  BURSAR_MAX_BATCHES_IN_FLIGHT: integer(2, 1, 16),
+  BURSAR_MAX_WAITING_PAYMENTS: integer(2_000, 1, 100_000),
+  BURSAR_MAX_GRANT_SECONDS: integer(MAX_TTL_SECONDS, 60, MAX_TTL_SECONDS),
   BURSAR_ISSUER: z.url({ error: 'must be a URL' }).optional(),
   BURSAR_MASTER_SECRET: z
     .string()
@@ -227,6 +239,13 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     gasMaxFee: BigInt(env.BURSAR_GAS_MAX_FEE_GWEI) * 1_000_000_000n,
     gasStuckMs: env.BURSAR_GAS_STUCK_SECONDS * 1_000,
     maxValiditySeconds: env.BURSAR_MAX_VALIDITY_SECONDS,
+    approvalSeconds: env.BURSAR_APPROVAL_SECONDS,
+    batches: {
+      maxBatch: env.BURSAR_MAX_BATCH,
+      maxInFlight: env.BURSAR_MAX_BATCHES_IN_FLIGHT,
+      maxWaiting: env.BURSAR_MAX_WAITING_PAYMENTS,
+    },
+    maxGrantSeconds: env.BURSAR_MAX_GRANT_SECONDS,
     issuer: env.BURSAR_ISSUER ?? DEFAULT_ISSUER,
     masterSecret: env.BURSAR_MASTER_SECRET,
     bodyLimitBytes: env.BURSAR_BODY_LIMIT_BYTES,

@@ -7,10 +7,11 @@ import { decodeJwt, decodeProtectedHeader, exportJWK, importPKCS8, type JWK, Sig
 import { Keys } from '../src/access/keys.js';
 import type { Config } from '../src/config.js';
 import { Database } from '../src/database/database.js';
-import { Api, expectProblem, type Minted } from './support/api.js';
+import { Api, type EventAnswer, expectProblem, type Listed, type Minted } from './support/api.js';
 import { startTestStack, type TestStack } from './support/bursar.js';
 import { flood } from './support/flood.js';
 import { order } from './support/terms.js';
+import { until } from './support/until.js';
 
 const ROLES = ['admin', 'approver', 'auditor', 'holder'] as const;
 type Role = (typeof ROLES)[number];
@@ -34,6 +35,7 @@ let paymentId: string;
 let walletId: string;
 /** One payment for every try to cancel one. */
 let cancellable: string[];
+let eventId: string;
 /** The service's own signing key, as only the service should have it. */
 let own: { kid: string; privatePem: string; publicPem: string };
 let openapi: OpenApi;
@@ -76,6 +78,18 @@ const ROWS: Readonly<Record<string, Row>> = {
     path: () => `/v1/payments/${paymentId}`,
   },
   'GET /v1/audit/events': { allowed: READERS, status: 200 },
+  'GET /v1/audit/events/{id}/proof': {
+    allowed: READERS,
+    status: 200,
+    path: () => `/v1/audit/events/${eventId}/proof`,
+  },
+  'GET /v1/audit/checkpoint': { allowed: READERS, status: 200 },
+  'GET /v1/audit/consistency': {
+    allowed: READERS,
+    status: 200,
+    path: () => '/v1/audit/consistency?from=1',
+  },
+  'GET /v1/audit/key': { allowed: READERS, status: 200 },
   'GET /v1/audit/export': { allowed: ['admin', 'auditor'], status: 200 },
   'GET /v1/treasuries': { allowed: ADMINS, status: 200 },
   'POST /v1/treasuries': {
@@ -121,6 +135,12 @@ beforeAll(async () => {
     cancellable.push((await holder.paid(order(stack.chain))).payment.id);
   }
   [{ id: walletId }] = (await admin.read<{ items: [{ id: string }] }>('/v1/wallets')).items;
+  eventId = await until('the payment is sealed', async () => {
+    const { items } = await admin.read<Listed<EventAnswer>>(
+      `/v1/audit/events?paymentId=${paymentId}`,
+    );
+    return items[0]?.leafIndex ? items[0].id : undefined;
+  });
   own = await loadSigningKey();
   openapi = await anonymous().read<OpenApi>('/openapi.json');
 }, 60_000);

@@ -1,5 +1,6 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import canonicalize from 'canonicalize';
 import {
   type Address,
   createWalletClient,
@@ -321,12 +322,59 @@ describe('hostile terms', () => {
     }
   });
 
+  it('are refused, and break nothing, where text is asked for and a thing with a length comes', async () => {
+    const { api } = await holder();
+    const length = { toString: 1, valueOf: 1 };
+    const { paymentRequired } = order(stack.chain);
+    for (const body of [
+      { paymentRequired, request: { url: { length } } },
+      { paymentRequired, request: { url: RESOURCE_URL }, memo: { length } },
+      { paymentRequired: { length }, request: { url: RESOURCE_URL } },
+      { ...order(stack.chain, { payTo: { length } }) },
+    ]) {
+      const answer = await api.pay(body);
+      expect([400, 422]).toContain(answer.status);
+      expect(answer.body.code).toMatch(/^(invalid_request|requirements_invalid)$/);
+    }
+  });
+
   it('are told to come back when no single wallet can pay, and nothing is held', async () => {
     const { grantId, api } = await holder({ budget: '5000000' });
     const answer = await api.pay(order(stack.chain, { amount: '2000000000000' }));
     expectProblem(answer, 503, 'treasury_insufficient');
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
     expect(await api.grant(grantId)).toMatchObject({ reserved: '0.00', payments: 0 });
+  });
+});
+
+describe('the decision', () => {
+  it('is committed to by the nonce, and holds both URLs: the one asked for and the declared one', async () => {
+    const { grantId, api } = await holder();
+    const declared = 'https://api.example.com/catalogue';
+    const body = order(stack.chain, {}, { resourceUrl: declared });
+    const { payment, header } = await api.paid(body);
+    const [event] = await admin.all<EventAnswer>(
+      `/v1/audit/events?paymentId=${payment.id}&kind=payment.authorized`,
+    );
+    const decision = event?.data.decision as Record<string, unknown>;
+    const [accepted] = body.paymentRequired.accepts;
+    expect(decision).toMatchObject({
+      paymentId: payment.id,
+      grants: [grantId],
+      request: { method: 'GET', url: RESOURCE_URL },
+      resource: declared,
+      requirementHash: sha256(canonicalize(accepted)),
+    });
+    expect(payment).toMatchObject({
+      resource: declared,
+      nonce: `0x${sha256(canonicalize(decision))}`,
+    });
+    expect(decodeHeader(header.value).payload.authorization.nonce).toBe(payment.nonce);
+    const { rows } = await stack.db.query(
+      'SELECT resource, request_url FROM payments WHERE id = $1',
+      [payment.id],
+    );
+    expect(rows).toEqual([{ resource: declared, request_url: RESOURCE_URL }]);
   });
 });
 
@@ -467,6 +515,10 @@ async function facilitate(
     body: JSON.stringify({ x402Version, paymentPayload, paymentRequirements }),
   });
   return (await response.json()) as { transaction?: string };
+}
+
+function sha256(text = ''): string {
+  return createHash('sha256').update(text, 'utf8').digest('hex');
 }
 
 /** Atomic units. */

@@ -8,7 +8,7 @@ import { until } from './support/until.js';
 
 /** How many payments are open at once; 10,000 by hand (docs/operating.md has the figures). */
 const PAYMENTS = Number(process.env.BURSAR_RECONCILE_PAYMENTS || 200);
-const AT_ONCE = 32;
+const AT_ONCE = 8;
 const TIMEOUT_MS = 60_000 + PAYMENTS * 60;
 
 let stack: TestStack;

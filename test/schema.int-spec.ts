@@ -86,8 +86,8 @@ describe('schema.prisma and the migrations', () => {
       ],
       [
         'a missing index',
-        'DROP INDEX grants_path_idx',
-        'index grants.grants_path_idx: migrated "CREATE INDEX grants_path_idx ON public.grants USING gin (path)", declared nothing',
+        'DROP INDEX grants_labels_idx',
+        'index grants.grants_labels_idx: migrated "CREATE INDEX grants_labels_idx ON public.grants USING gin (labels)", declared nothing',
       ],
       [
         'an index’s uniqueness',
@@ -309,7 +309,20 @@ describe('the database itself refuses', () => {
   const ended = { ended_at: 'now()' };
   const SETTLED = payment('pay_done', { ...ended, status: `'settled'`, transaction: `'0x05'` });
   const REVOKED = grant('grt_dead', { status: `'revoked'`, revoked_at: 'now()' });
-  const SEALED = event('evt_sealed', { leaf_index: '0', chain_hash: `'hash'` });
+  const USED = '{"period":0,"amount":"100","payments":2}';
+  const WINDOW = '[{"seconds":60,"amount":"100","payments":2}]';
+  const TWO_WINDOWS = `[${WINDOW.slice(1, -1)},{"seconds":3600,"amount":"7","payments":null}]`;
+  const windows = (terms: string, usage: string): string =>
+    `UPDATE grants SET windows = '${terms}', window_usage = '${usage}' WHERE id = 'grt_1'`;
+  const LOG_KEY = `INSERT INTO log_keys (treasury_id, public_key, sealed_private, created_at)
+    VALUES ('trs_1', decode(repeat('ab', 32), 'hex'), 'sealed', now())`;
+  const tile = (level: number, bytes: number): string =>
+    `INSERT INTO log_tiles (treasury_id, level, index, hashes)
+     VALUES ('trs_1', ${level}, 0, decode(repeat('ab', ${bytes}), 'hex'))`;
+  const CHECKPOINT = `INSERT INTO log_checkpoints (treasury_id, size, note) VALUES ('trs_1', 7, 'note')`;
+  const TALLY = `INSERT INTO refusal_tallies (treasury_id, grant_id, code, since, last_at, written, counted)
+    VALUES ('trs_1', 'grt_1', 'code', now(), now(), 1, 0)`;
+  const SEALED = event('evt_sealed', { leaf_index: '0' });
 
   let client: pg.Client;
 
@@ -329,6 +342,7 @@ describe('the database itself refuses', () => {
     ]) {
       await client.query(good);
     }
+    for (const good of [LOG_KEY, tile(0, 64), CHECKPOINT]) await client.query(good);
   });
   afterAll(closeAll);
 
@@ -375,10 +389,7 @@ describe('the database itself refuses', () => {
       `UPDATE grants SET reserved = 40, spent = 40, allocated = 21 WHERE id = 'grt_1'`,
       `UPDATE grants SET budget = -1 WHERE id = 'grt_1'`,
     ],
-    grants_payments: [
-      `UPDATE grants SET payments = -1 WHERE id = 'grt_1'`,
-      `UPDATE grants SET max_payments = 1, payments = 2 WHERE id = 'grt_1'`,
-    ],
+    grants_payments: [`UPDATE grants SET max_payments = 1, payments = 2 WHERE id = 'grt_1'`],
     grants_id_kind: [grant('trs_1')],
     grants_path: [
       grant('grt_2', { path: `ARRAY['grt_2', 'grt_2']` }),
@@ -403,6 +414,30 @@ describe('the database itself refuses', () => {
       `UPDATE grants SET delegation_depth = 9 WHERE id = 'grt_1'`,
       `UPDATE grants SET funding = 'borrowed' WHERE id = 'grt_1'`,
     ],
+    grants_windows: [
+      windows('[]', '[{"period":0,"amount":"0","payments":0}]'),
+      windows(`[${Array(5).fill('{"seconds":1,"amount":"1"}').join()}]`, '[]'),
+      windows(WINDOW, '[{"period":0,"amount":"101","payments":1}]'),
+      windows(WINDOW, '[{"period":0,"amount":"1","payments":3}]'),
+      windows(WINDOW, '[{"period":0,"amount":"-1","payments":1}]'),
+      windows(WINDOW, '[{"period":0,"amount":"1","payments":-1}]'),
+      windows(TWO_WINDOWS, `[${USED},{"period":0,"amount":"8","payments":1}]`),
+    ],
+    grants_approval: [`UPDATE grants SET approval_above = -1 WHERE id = 'grt_1'`],
+    grants_suspended: [
+      `UPDATE grants SET status = 'suspended' WHERE id = 'grt_1'`,
+      `UPDATE grants SET suspended_by = 'admin:somebody' WHERE id = 'grt_1'`,
+      `UPDATE grants SET suspended_by = 'admin:somebody' WHERE id = 'grt_dead'`,
+    ],
+    grants_open: [
+      `UPDATE grants SET payments = -1 WHERE id = 'grt_1'`,
+      `UPDATE grants SET open_payments = -1 WHERE id = 'grt_1'`,
+      `UPDATE grants SET payments = 1, open_payments = 2 WHERE id = 'grt_1'`,
+      `UPDATE grants SET alive = -1 WHERE id = 'grt_1'`,
+      `UPDATE grants SET returned_at = now() WHERE id = 'grt_1'`,
+      `UPDATE grants SET returned_at = now(), funding = 'reserved', payments = 1, open_payments = 1
+         WHERE id = 'grt_child'`,
+    ],
     payments_id_kind: [payment('evt_1')],
     payments_status: [
       `UPDATE payments SET status = 'lost' WHERE id = 'pay_1'`,
@@ -418,7 +453,16 @@ describe('the database itself refuses', () => {
       payment('pay_2', { nonce: `'0x' || repeat('A', 64)` }),
     ],
     events_id_kind: [event('pay_1')],
-    events_sealed: [event('evt_2', { leaf_index: '1' }), event('evt_2', { chain_hash: `'hash'` })],
+    log_keys_public_key: [LOG_KEY.replace('trs_1', 'trs_2').replace('32', '31')],
+    log_tiles_hashes: [
+      tile(1, 31),
+      tile(1, 0),
+      tile(1, 257 * 32),
+      tile(-1, 32),
+      tile(1, 32).replace(', 0,', ', -1,'),
+    ],
+    log_checkpoints_size: [CHECKPOINT.replace(', 7,', ', 0,')],
+    refusal_tallies_bounds: [TALLY.replace('1, 0', '-1, 0'), TALLY.replace('1, 0', '1, -1')],
     payments_terminal: [
       `UPDATE payments SET status = 'authorized', ended_at = NULL WHERE id = 'pay_done'`,
       `UPDATE payments SET block_number = 9 WHERE id = 'pay_done'`,
@@ -441,7 +485,26 @@ describe('the database itself refuses', () => {
       `UPDATE events SET kind = 'grant.revoked' WHERE id = 'evt_1'`,
       `UPDATE events SET actor = 'admin:nobody' WHERE id = 'evt_1'`,
       `UPDATE events SET leaf_index = 7 WHERE id = 'evt_sealed'`,
+      ...['treasury_id', 'id', 'grant_id', 'payment_id'].map(
+        (column) => `UPDATE events SET ${column} = 'other' WHERE id = 'evt_1'`,
+      ),
+      `UPDATE events SET created_at = now() - interval '1 day' WHERE id = 'evt_1'`,
     ],
+    log_checkpoints_no_rewrite: [
+      `UPDATE log_checkpoints SET note = 'other'`,
+      'UPDATE log_checkpoints SET size = 8',
+      'DELETE FROM log_checkpoints',
+    ],
+    log_checkpoints_no_truncate: ['TRUNCATE log_checkpoints'],
+    log_tiles_no_rewrite: [
+      `UPDATE log_tiles SET hashes = decode(repeat('cd', 64), 'hex')`,
+      `UPDATE log_tiles SET hashes = substring(hashes FROM 1 FOR 32)`,
+      'UPDATE log_tiles SET index = 1',
+    ],
+    log_tiles_no_delete: ['DELETE FROM log_tiles'],
+    log_tiles_no_truncate: ['TRUNCATE log_tiles'],
+    log_keys_no_rewrite: [`UPDATE log_keys SET public_key = decode(repeat('cd', 32), 'hex')`],
+    log_keys_no_delete: ['DELETE FROM log_keys'],
     grants_revoked: [
       `UPDATE grants SET status = 'active', revoked_at = NULL WHERE id = 'grt_dead'`,
     ],
@@ -466,6 +529,13 @@ describe('the database itself refuses', () => {
       gas_transactions_no_truncate: /^table gas_transactions is a record and cannot be emptied$/,
       gas_transactions_no_delete: /^nonce [012] of 0x06 cannot change so$/,
       grants_revoked: /^grant grt_dead is revoked for good$/,
+      log_checkpoints_no_rewrite: /^a row of log_checkpoints is part of the audit log/,
+      log_checkpoints_no_truncate: /^table log_checkpoints is a record and cannot be emptied$/,
+      log_tiles_no_rewrite: /^a row of log_tiles is part of the audit log/,
+      log_tiles_no_delete: /^a row of log_tiles is part of the audit log/,
+      log_tiles_no_truncate: /^table log_tiles is a record and cannot be emptied$/,
+      log_keys_no_rewrite: /^a row of log_keys is part of the audit log/,
+      log_keys_no_delete: /^a row of log_keys is part of the audit log/,
     };
     const error = await client.query(statement).then(
       () => undefined,
@@ -492,13 +562,20 @@ describe('the database itself refuses', () => {
     await client.query('BEGIN');
     for (const good of [
       `UPDATE grants SET reserved = 100 WHERE id = 'grt_1'`,
-      `UPDATE grants SET status = 'suspended' WHERE id = 'grt_1'`,
+      windows(TWO_WINDOWS, '[]'),
+      windows(TWO_WINDOWS, `[${USED},{"period":3,"amount":"7","payments":900}]`),
+      `UPDATE grants SET approval_above = 0, payments = 2, open_payments = 2 WHERE id = 'grt_1'`,
+      `UPDATE grants SET status = 'suspended', suspended_by = 'admin:me' WHERE id = 'grt_1'`,
+      `UPDATE grants SET funding = 'reserved', returned_at = now(), payments = 1 WHERE id = 'grt_child'`,
       `UPDATE grants SET reserved = 0, spent = 100 WHERE id = 'grt_dead'`,
       `UPDATE payments SET status = 'released', ended_at = now() WHERE id = 'pay_1'`,
-      `UPDATE events SET leaf_index = 1, chain_hash = 'hash' WHERE id = 'evt_1'`,
       `UPDATE wallets SET status = 'draining' WHERE id = 'wal_1'`,
       'UPDATE gas_transactions SET max_fee = 11, attempts = 3, is_void = true WHERE nonce = 0',
       `UPDATE gas_transactions SET status = 'mined' WHERE nonce = 0`,
+      `UPDATE events SET leaf_index = 1 WHERE id = 'evt_1'`,
+      `UPDATE log_tiles SET hashes = hashes || decode(repeat('cd', 32), 'hex')`,
+      `UPDATE log_keys SET sealed_private = 'sealed anew'`,
+      TALLY,
     ]) {
       expect((await client.query(good)).rowCount).toBe(1);
     }

@@ -52,6 +52,12 @@ export class AccessGuard implements CanActivate {
       [treasuryId, grantId],
     );
     if (rows[0]?.token_generation !== generation) throw invalidToken();
-    return { kind: 'holder', treasuryId, grantId, actor: `grant:${grantId}` };
+    return {
+      kind: 'holder',
+      treasuryId,
+      grantId,
+      tokenGeneration: generation,
+      actor: `grant:${grantId}`,
+    };
   }
 }

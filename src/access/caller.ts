@@ -20,6 +20,8 @@ export interface HolderCaller {
   readonly kind: 'holder';
   readonly treasuryId: string;
   readonly grantId: string;
+  /** Of the token that was presented. */
+  readonly tokenGeneration: number;
   readonly actor: string;
 }
 

@@ -12,6 +12,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { calculateJwkThumbprint, exportJWK, type JWK } from 'jose';
 import { CONFIG, type Config, ConfigError } from '../config.js';
 import { Database } from '../database/database.js';
+import { appendServiceEvent } from '../ledger/service-events.js';
 
 /** An ES256 key that tokens are signed with. */
 export interface TokenKey {
@@ -63,6 +64,11 @@ export class Keys {
         'INSERT INTO signing_keys (kid, algorithm, public_jwk, sealed_private) VALUES ($1, $2, $3, $4)',
         [kid, 'ES256', publicJwk, seal(pem, secret, kid)],
       );
+      await appendServiceEvent(tx, {
+        kind: 'key.created',
+        actor: 'system:access',
+        data: { use: 'tokens', algorithm: 'ES256', kid },
+      });
       return [toTokenKey(kid, publicJwk, pem)];
     });
   }
@@ -105,14 +111,15 @@ function toTokenKey(kid: string, publicJwk: JWK, privatePem: string): TokenKey {
 }
 
 /** AES-256-GCM; the key's id is authenticated with it, so that sealed keys cannot be swapped. */
-function seal(plain: string, secret: Buffer, kid: string): string {
+export function seal(plain: string, secret: Buffer, kid: string): string {
   const iv = randomBytes(12);
   const cipher = createCipheriv('aes-256-gcm', secret, iv).setAAD(Buffer.from(kid));
   const sealed = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()]);
   return Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64url');
 }
 
-function open(sealed: string, secret: Buffer, kid: string): string {
+/** The plain text of what {@link seal} made. @throws ConfigError when the secret is another one. */
+export function open(sealed: string, secret: Buffer, kid: string): string {
   const bytes = Buffer.from(sealed, 'base64url');
   const decipher = createDecipheriv('aes-256-gcm', secret, bytes.subarray(0, 12))
     .setAAD(Buffer.from(kid))

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { Controller, Get, Header, StreamableFile } from '@nestjs/common';
+import { Controller, Get, Header, Param, StreamableFile } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Allow } from '../access/allow.js';
@@ -7,15 +7,24 @@ import { type Caller, CurrentCaller } from '../access/caller.js';
 import { Answers, QueryInput } from '../http/contract.js';
 import { pageOf } from '../http/paging.js';
 import {
+  type ConsistencyQuery,
+  consistencyQuery,
+  consistencySchema,
   type EventsQuery,
   type ExportQuery,
   eventSchema,
   eventsQuery,
   exportQuery,
+  type LogQuery,
+  logQuery,
+  proofSchema,
 } from './audit.dto.js';
 import { AuditService } from './audit.service.js';
 
-/** `/v1/audit`: the log, as pages of events and as an export. */
+const TEXT = 'text/plain; charset=utf-8';
+const MEDIA_TYPES = { jsonl: 'application/jsonl', csv: 'text/csv; charset=utf-8' } as const;
+
+/** `/v1/audit`: the log, as pages of events, as proofs and as an export. */
 @ApiTags('audit')
 @Controller('v1/audit')
 export class AuditController {
@@ -28,12 +37,44 @@ export class AuditController {
     return this.audit.events(caller, query);
   }
 
+  @Get('events/:id/proof')
+  @Allow('admin', 'approver', 'auditor', 'holder')
+  @Answers(200, proofSchema, 'That an event is in the log: its record, its place, and the way up')
+  proof(@CurrentCaller() caller: Caller, @Param('id') id: string) {
+    return this.audit.proof(caller, id);
+  }
+
+  @Get('checkpoint')
+  @Allow('admin', 'approver', 'auditor', 'holder')
+  @Header('content-type', TEXT)
+  @Answers(200, z.string(), 'The newest signed checkpoint (C2SP tlog-checkpoint)')
+  checkpoint(@CurrentCaller() caller: Caller, @QueryInput(logQuery) query: LogQuery) {
+    return this.audit.checkpoint(caller, query.treasuryId);
+  }
+
+  @Get('consistency')
+  @Allow('admin', 'approver', 'auditor', 'holder')
+  @Answers(200, consistencySchema, 'That an earlier tree is the beginning of a later one')
+  consistency(
+    @CurrentCaller() caller: Caller,
+    @QueryInput(consistencyQuery) query: ConsistencyQuery,
+  ) {
+    return this.audit.consistency(caller, query);
+  }
+
+  @Get('key')
+  @Allow('admin', 'approver', 'auditor', 'holder')
+  @Header('content-type', TEXT)
+  @Answers(200, z.string(), "The log's public key, as a C2SP verifier key")
+  key(@CurrentCaller() caller: Caller, @QueryInput(logQuery) query: LogQuery) {
+    return this.audit.key(caller, query.treasuryId);
+  }
+
   @Get('export')
   @Allow('admin', 'auditor')
-  @Header('content-type', 'application/jsonl')
   @Answers(200, z.string(), 'The log as JSON Lines: line n is leaf n, byte for byte (RFC 8785)')
-  async export(@QueryInput(exportQuery) query: ExportQuery) {
-    const lines = await this.audit.lines(query.treasuryId, query.from, query.to);
-    return new StreamableFile(Readable.from(lines), { type: 'application/jsonl' });
+  async export(@CurrentCaller() caller: Caller, @QueryInput(exportQuery) query: ExportQuery) {
+    const lines = await this.audit.export(caller, query);
+    return new StreamableFile(Readable.from(lines), { type: MEDIA_TYPES[query.format] });
   }
 }

@@ -16,11 +16,16 @@ export const eventSchema = z.object({
   reason: z.string().nullable(),
   data: z.record(z.string(), z.unknown()),
   leafIndex: z.string().nullable().describe('place in the log; null until sealed'),
-  chainHash: z.string().nullable().describe("the log's hash up to and including this record"),
 });
 
 /** Postgres knows no year 0. */
 const time = z.iso.datetime().refine((at) => !at.startsWith('0000'), 'has no such year');
+
+const treasuryId = z
+  .string()
+  .regex(idPattern('trs'), 'must be a trs_ id')
+  .optional()
+  .describe("whose log; for admins, the main treasury's by default. A holder's is its own");
 
 /** Query of `GET /v1/audit/events`. */
 export const eventsQuery = pageQuery.extend({
@@ -38,12 +43,52 @@ export const eventsQuery = pageQuery.extend({
 /** See {@link eventsQuery}. */
 export type EventsQuery = z.infer<typeof eventsQuery>;
 
-const leafIndexText = z.string().regex(/^(0|[1-9][0-9]{0,17})$/, 'must be a leaf index');
+/** Query of what is asked of one log. */
+export const logQuery = z.strictObject({ treasuryId });
+/** See {@link logQuery}. */
+export type LogQuery = z.infer<typeof logQuery>;
+
+const number = (what: string) => z.string().regex(/^(0|[1-9][0-9]{0,14})$/, `must be a ${what}`);
+
 /** Query of `GET /v1/audit/export`. */
-export const exportQuery = z.strictObject({
-  treasuryId: z.string().regex(idPattern('trs'), 'must be a trs_ id').optional(),
-  from: leafIndexText.optional().describe('first leaf index, 0 by default'),
-  to: leafIndexText.optional().describe('last leaf index, the newest sealed by default'),
+export const exportQuery = logQuery.extend({
+  from: number('leaf index').optional().describe('first leaf index, 0 by default'),
+  to: number('leaf index').optional().describe('last leaf index, the newest sealed by default'),
+  format: z
+    .enum(['jsonl', 'csv'])
+    .default('jsonl')
+    .describe('jsonl is the log itself; csv is for spreadsheets and proves nothing'),
 });
 /** See {@link exportQuery}. */
 export type ExportQuery = z.infer<typeof exportQuery>;
+
+/** Query of `GET /v1/audit/consistency`. */
+export const consistencyQuery = logQuery.extend({
+  from: number('tree size').describe('the earlier tree size'),
+  to: number('tree size').optional().describe('the later tree size, the newest by default'),
+});
+/** See {@link consistencyQuery}. */
+export type ConsistencyQuery = z.infer<typeof consistencyQuery>;
+
+const hashes = z.array(z.string().describe('SHA-256, base64'));
+
+/** Answer of `GET /v1/audit/events/:id/proof`. */
+export const proofSchema = z.object({
+  id: z.string(),
+  treasuryId: z.string(),
+  record: z.string().describe('the leaf, byte for byte: canonical JSON (RFC 8785)'),
+  leafIndex: z.string(),
+  leafHash: z.string().describe('SHA-256(0x00, record), base64'),
+  treeSize: z.string(),
+  inclusionProof: hashes.describe('from the leaf up (RFC 9162, 2.1.3.1)'),
+  checkpoint: z.string().describe('the signed note whose root the proof leads to'),
+});
+
+/** Answer of `GET /v1/audit/consistency`. */
+export const consistencySchema = z.object({
+  from: z.string(),
+  to: z.string(),
+  fromRoot: z.string().describe('SHA-256, base64'),
+  toRoot: z.string().describe('SHA-256, base64'),
+  consistencyProof: hashes.describe('RFC 9162, 2.1.4.1'),
+});

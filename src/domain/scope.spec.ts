@@ -29,6 +29,7 @@ function contains(outer: string, inner: string): boolean {
 
 const ALICE = '0x70997970C51812dc3A010C7d01b50e0d17dc79C8';
 const BOB = '0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC';
+const CAROL = '0x90F79bf6EB2c4f870365E785982E1f101E93b906';
 
 describe('parseResource', () => {
   it.each([
@@ -377,6 +378,72 @@ function matching(text: string): string {
   return text.replace('*.', 'a.').replace(/\*$/, 'x');
 }
 
+/** A resource that a pattern admits, with a label and a suffix that occur in no other pattern. */
+function witness(text: string): Resource {
+  const { anyLabel, host, port, path, anySuffix } = parsePattern(text);
+  return resource(`https://${anyLabel ? 'q.' : ''}${host}:${port}${path}${anySuffix ? 'q' : ''}`);
+}
+
+/** A pattern within another: a longer path, a label for the star, or the star taken off. */
+function narrower(text: string): fc.Arbitrary<string> {
+  const { anyLabel, host, port, path, anySuffix } = parsePattern(text);
+  return fc
+    .record({
+      label: anyLabel ? fc.constantFrom('*.', 'a.', 'b.') : fc.constant(''),
+      more: anySuffix ? fc.constantFrom('', 'x', 'x/', '%78y') : fc.constant(''),
+      star: anySuffix ? fc.constantFrom('*', '') : fc.constant(''),
+    })
+    .map(({ label, more, star }) => `https://${label}${host}:${port}${path}${more}${star}`);
+}
+
+/** A URL with up to two pieces put in or over, such as make servers and parsers disagree. */
+function bent(text: string): fc.Arbitrary<string> {
+  const piece = fc.constantFrom(
+    ...[
+      '',
+      '/',
+      '//',
+      '.',
+      '..',
+      '/./',
+      '/../',
+      '/%2e%2e/',
+      '/..;/',
+      '\\',
+      '%2F',
+      '%5c',
+      '%00',
+      '%',
+    ],
+    ...[
+      'x',
+      'X',
+      '%78',
+      '%2578',
+      '?',
+      '#',
+      '@',
+      ':',
+      ':443',
+      ':8443',
+      'a.',
+      '*',
+      '\t',
+      ' ',
+      '\u00e9',
+    ],
+  );
+  const edit = fc.record({ at: fc.nat({ max: text.length }), piece, over: fc.nat({ max: 2 }) });
+  return fc
+    .array(edit, { maxLength: 2 })
+    .map((edits) =>
+      edits.reduce(
+        (url, { at, piece: put, over }) => url.slice(0, at) + put + url.slice(at + over),
+        text,
+      ),
+    );
+}
+
 /** A payment by the scope's own entries, so that it is often admitted. */
 function paymentNear(own: Required<Scope>) {
   const asked = fc.oneof(
@@ -412,6 +479,42 @@ describe('containment', () => {
     expect(seen.contained).toBeGreaterThan(100);
     expect(seen.strict).toBeGreaterThan(50);
     expect(seen.admitted).toBeGreaterThan(100);
+  });
+
+  it('holds however a URL near the patterns is bent and spelled', () => {
+    const seen = { contained: 0, admitted: 0, bent: 0, refused: 0 };
+    const pairs = pattern.chain((outer) =>
+      fc.oneof(narrower(outer), pattern).chain((inner) =>
+        fc.record({
+          outer: fc.constant(outer),
+          inner: fc.constant(inner),
+          urls: fc.array(bent(matching(inner)), { minLength: 8, maxLength: 8 }),
+        }),
+      ),
+    );
+    fc.assert(
+      fc.property(pairs, ({ outer: a, inner: b, urls }) => {
+        const outer = parsePattern(a);
+        const inner = parsePattern(b);
+        if (!patternContains(outer, inner)) return;
+        seen.contained += 1;
+        for (const text of urls) {
+          const each = parseResource(text);
+          if (!each || !patternAdmits(inner, each)) {
+            seen.refused += 1;
+            continue;
+          }
+          seen.admitted += 1;
+          if (text !== matching(b)) seen.bent += 1;
+          expect(patternAdmits(outer, each)).toBe(true);
+        }
+      }),
+      { numRuns: 3_000 },
+    );
+    expect(seen.contained).toBeGreaterThan(500);
+    expect(seen.admitted).toBeGreaterThan(500);
+    expect(seen.bent).toBeGreaterThan(100);
+    expect(seen.refused).toBeGreaterThan(500);
   });
 
   it('is exact: a pattern that is not contained admits something the other does not', () => {
@@ -455,6 +558,49 @@ describe('containment', () => {
     expect(seen.within).toBeGreaterThan(500);
     expect(seen.wider).toBeGreaterThan(100);
     expect(seen.admitted).toBeGreaterThan(50);
+  });
+});
+
+describe('containment of scopes', () => {
+  it('is exact: a scope that exceeds another admits a payment that the other refuses', () => {
+    const seen = { networks: 0, payTo: 0, resources: 0 };
+    fc.assert(
+      fc.property(scope, scope, (outer, inner) => {
+        const dimension = scopeExceeds(outer, inner);
+        // A scope with an empty list admits nothing that could tell.
+        if (!dimension || Object.values(inner).some((list) => list.length === 0)) return;
+        const outsider = (allowed: readonly string[] | undefined, own = ['eip155:10']) =>
+          own.find((each) => !allowed?.some((one) => one.toLowerCase() === each.toLowerCase())) ??
+          own[0] ??
+          '';
+        const payees = inner.payTo ?? [CAROL];
+        const payment = {
+          network: outsider(outer.networks, [...(inner.networks ?? ['eip155:10'])]),
+          payTo: outsider(outer.payTo, [...payees]),
+        };
+        const witnesses = (inner.resources ?? ['https://q.q.invalid/q']).map(witness);
+        const told = witnesses.filter((each) => {
+          const asked = { ...payment, resources: [each] };
+          expect(scopeRefuses(inner, asked)).toBeUndefined();
+          return scopeRefuses(outer, asked) !== undefined;
+        });
+        expect(told).not.toEqual([]);
+        seen[dimension] += 1;
+      }),
+      { numRuns: 2_000 },
+    );
+    for (const count of Object.values(seen)) expect(count).toBeGreaterThan(50);
+  });
+
+  it('is not fooled by a union: entries that together cover most of a wildcard do not hold it', () => {
+    const paths = ['x', 'y', '/', '-', '%3A'].map((next) => `https://a.example/${next}*`);
+    const outer = { resources: ['https://a.example/', ...paths] };
+    expect(scopeExceeds(outer, { resources: ['https://a.example/*'] })).toBe('resources');
+    expect(scopeExceeds(outer, { resources: paths })).toBeUndefined();
+    const hosts = ['a', 'b', 'c'].map((label) => `https://${label}.example/*`);
+    expect(scopeExceeds({ resources: hosts }, { resources: ['https://*.example/*'] })).toBe(
+      'resources',
+    );
   });
 });
 

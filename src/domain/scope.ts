@@ -153,7 +153,7 @@ export function scopeRefuses(
   if (scope.networks && !scope.networks.includes(payment.network)) return 'networks';
   if (scope.payTo && !includesAddress(scope.payTo, payment.payTo)) return 'payTo';
   if (scope.resources) {
-    const patterns = scope.resources.map(parsePattern);
+    const patterns = parsedPatterns(scope.resources);
     const admitted = payment.resources.every((resource) =>
       patterns.some((pattern) => patternAdmits(pattern, resource)),
     );
@@ -183,6 +183,17 @@ export function scopeExceeds(outer: Scope, inner: Scope): keyof Scope | undefine
     if (!within) return 'resources';
   }
   return undefined;
+}
+
+/** Patterns by the list that holds them: a grant's scope is fixed, and asked for every payment. */
+const PARSED = new WeakMap<readonly string[], readonly ResourcePattern[]>();
+
+function parsedPatterns(resources: readonly string[]): readonly ResourcePattern[] {
+  const known = PARSED.get(resources);
+  if (known) return known;
+  const patterns = resources.map(parsePattern);
+  PARSED.set(resources, patterns);
+  return patterns;
 }
 
 function includesAddress(addresses: readonly string[], wanted: string): boolean {

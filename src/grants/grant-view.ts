@@ -45,6 +45,12 @@ export function viewGrant(grant: GrantRecord, chain: readonly GrantRecord[], now
     budget: amount(grant.budget),
     maxPerPayment: grant.maxPerPayment === undefined ? null : amount(grant.maxPerPayment),
     maxPayments: grant.maxPayments ?? null,
+    windows: grant.windows.map((window) => ({
+      seconds: window.seconds,
+      ...(window.amount === undefined ? {} : { amount: amount(window.amount) }),
+      ...(window.payments === undefined ? {} : { payments: window.payments }),
+    })),
+    approvalAbove: grant.approvalAbove === undefined ? null : amount(grant.approvalAbove),
     scope: {
       ...(grant.scope.networks ? { networks: [...grant.scope.networks] } : {}),
       ...(grant.scope.payTo ? { payTo: [...grant.scope.payTo] } : {}),

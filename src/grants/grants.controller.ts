@@ -5,7 +5,7 @@ import { type Caller, CurrentCaller, RequestId } from '../access/caller.js';
 import { Problem } from '../domain/problem.js';
 import { Answers, BodyInput, QueryInput } from '../http/contract.js';
 import { parseIdempotencyKey } from '../http/idempotency-key.js';
-import { pageOf } from '../http/paging.js';
+import { pageOf, pageQuery } from '../http/paging.js';
 import {
   grantSchema,
   type ListQuery,
@@ -13,17 +13,28 @@ import {
   type MintBody,
   mintedSchema,
   mintSchema,
+  type ReasonBody,
   type RevokeBody,
+  reasonSchema,
   revokedSchema,
   revokeSchema,
+  shownSchema,
+  type TreeQuery,
+  treeSchema,
 } from './grants.dto.js';
 import { GrantsService } from './grants.service.js';
+import { LifeService } from './life.service.js';
+import { MintingService } from './minting.service.js';
 
 /** `/v1/grants`: minting, delegating, showing and ending grants. */
 @ApiTags('grants')
 @Controller('v1/grants')
 export class GrantsController {
-  constructor(private readonly grants: GrantsService) {}
+  constructor(
+    private readonly grants: GrantsService,
+    private readonly minting: MintingService,
+    private readonly life: LifeService,
+  ) {}
 
   @Post()
   @Allow('admin', 'holder')
@@ -36,7 +47,7 @@ export class GrantsController {
     @RequestId() requestId: string,
   ) {
     const mintKey = key === undefined ? undefined : parseIdempotencyKey(key);
-    return this.grants.mint(caller, body, mintKey, requestId);
+    return this.minting.mint(caller, body, mintKey, requestId);
   }
 
   @Get()
@@ -62,6 +73,43 @@ export class GrantsController {
     return this.grants.get(caller, id);
   }
 
+  @Get(':id/tree')
+  @Allow('admin', 'approver', 'auditor', 'holder')
+  @Answers(200, treeSchema, 'The grant and all below it, a parent before its children')
+  tree(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @QueryInput(pageQuery) query: TreeQuery,
+  ) {
+    return this.grants.tree(caller, id, query);
+  }
+
+  @Post(':id/suspend')
+  @HttpCode(200)
+  @Allow('admin', 'holder')
+  @Answers(200, shownSchema, 'The grant and all below it are paused, at once')
+  suspend(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @BodyInput(reasonSchema) body: ReasonBody,
+    @RequestId() requestId: string,
+  ) {
+    return this.life.suspend(caller, id, body, requestId);
+  }
+
+  @Post(':id/resume')
+  @HttpCode(200)
+  @Allow('admin', 'holder')
+  @Answers(200, shownSchema, 'The grant goes on, unless one above it is paused or ended')
+  resume(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @BodyInput(reasonSchema) body: ReasonBody,
+    @RequestId() requestId: string,
+  ) {
+    return this.life.resume(caller, id, body, requestId);
+  }
+
   @Post(':id/revoke')
   @HttpCode(200)
   @Allow('admin', 'holder')
@@ -72,7 +120,7 @@ export class GrantsController {
     @BodyInput(revokeSchema) body: RevokeBody,
     @RequestId() requestId: string,
   ) {
-    return this.grants.revoke(caller, id, body, requestId);
+    return this.life.revoke(caller, id, body, requestId);
   }
 
   @Post(':id/token')
@@ -84,6 +132,6 @@ export class GrantsController {
     @Param('id') id: string,
     @RequestId() requestId: string,
   ) {
-    return this.grants.reissueToken(caller, id, requestId);
+    return this.life.reissueToken(caller, id, requestId);
   }
 }

@@ -1,14 +1,12 @@
 import { getAddress, isAddress } from 'viem';
 import { z } from 'zod';
-import { MAX_DELEGATION_DEPTH } from '../domain/grant.js';
+import { MAX_DELEGATION_DEPTH, MAX_TTL_SECONDS } from '../domain/grant.js';
 import { Problem } from '../domain/problem.js';
 import { MAX_SCOPE_ENTRIES, parsePattern } from '../domain/scope.js';
+import { MAX_WINDOWS } from '../domain/window.js';
 import { text } from '../http/contract.js';
-import { pageQuery } from '../http/paging.js';
+import { pageOf, pageQuery } from '../http/paging.js';
 import { idPattern } from '../ids.js';
-
-/** The longest life a grant may have, in seconds: ten years. */
-export const MAX_TTL_SECONDS = 315_360_000;
 
 const notYet = z.undefined({ error: 'is not supported yet' }).optional();
 
@@ -51,19 +49,41 @@ const labelsSchema = z
 
 const amount = z.string().max(104).describe('currency units, such as "25.00"');
 
+const count = z.int().min(0).max(2_147_483_647);
+
+const windowSchema = z
+  .strictObject({
+    seconds: z.int().min(1).max(MAX_TTL_SECONDS),
+    amount: amount.optional(),
+    payments: count.optional(),
+  })
+  .refine((window) => window.amount !== undefined || window.payments !== undefined, {
+    error: 'needs an amount, a number of payments, or both',
+  });
+
+const windowsSchema = z
+  .array(windowSchema)
+  .max(MAX_WINDOWS)
+  .describe('limits by period; periods are counted from startsAt');
+
 /** Body of `POST /v1/grants`. */
 export const mintSchema = z.strictObject({
   holder: text(1, 200),
   budget: amount,
   currency: z.string().max(12).optional(),
   maxPerPayment: amount.optional(),
-  maxPayments: z.int().min(0).max(2_147_483_647).optional(),
+  maxPayments: count.optional(),
+  windows: windowsSchema.optional(),
+  approvalAbove: amount.optional().describe('payments of more wait for an approval'),
   scope: scopeSchema.optional(),
   startsAt: z.iso.datetime().optional(),
   ttlSeconds: z.int().min(1).max(MAX_TTL_SECONDS).optional(),
   expiresAt: z.iso.datetime().optional(),
   delegationDepth: z.int().min(0).max(MAX_DELEGATION_DEPTH).optional(),
-  funding: z.literal('shared', { error: 'only "shared" is supported yet' }).optional(),
+  funding: z
+    .enum(['shared', 'reserved'])
+    .default('shared')
+    .describe('shared: a ceiling; reserved: set aside from the parent at minting'),
   purpose: text(0, 1000).optional(),
   labels: labelsSchema.optional(),
   parentId: z
@@ -76,8 +96,6 @@ export const mintSchema = z.strictObject({
     .regex(idPattern('trs'), 'must be a trs_ id')
     .optional()
     .describe('admins only'),
-  windows: notYet,
-  approvalAbove: notYet,
   holderKey: notYet,
 });
 /** See {@link mintSchema}. */
@@ -94,6 +112,11 @@ export const revokeSchema = z.strictObject({
 /** See {@link revokeSchema}. */
 export type RevokeBody = z.infer<typeof revokeSchema>;
 
+/** Body of `POST /v1/grants/:id/suspend` and `/resume`. */
+export const reasonSchema = z.strictObject({ reason: text(1, 1000).optional() });
+/** See {@link reasonSchema}. */
+export type ReasonBody = z.infer<typeof reasonSchema>;
+
 /** Query of `GET /v1/grants`. */
 export const listSchema = pageQuery.extend({
   parentId: z.string().regex(idPattern('grt'), 'must be a grt_ id').optional(),
@@ -103,6 +126,8 @@ export const listSchema = pageQuery.extend({
     .regex(/^[^:]{1,63}:/, 'must be name:value')
     .optional(),
 });
+/** Query of `GET /v1/grants/:id/tree`. */
+export type TreeQuery = z.infer<typeof pageQuery>;
 /** See {@link listSchema}. */
 export type ListQuery = z.infer<typeof listSchema>;
 
@@ -119,6 +144,8 @@ export const grantSchema = z.object({
   budget: amount,
   maxPerPayment: amount.nullable(),
   maxPayments: z.int().nullable(),
+  windows: windowsSchema,
+  approvalAbove: amount.nullable(),
   scope: scopeSchema,
   startsAt: z.iso.datetime(),
   expiresAt: z.iso.datetime(),
@@ -138,6 +165,9 @@ export type GrantView = z.infer<typeof grantSchema>;
 
 /** Answer of `POST /v1/grants`. */
 export const mintedSchema = z.object({ grant: grantSchema, token: z.string() });
+
+/** Answer of `POST /v1/grants/:id/suspend` and `/resume`. */
+export const shownSchema = z.object({ grant: grantSchema });
 
 /** Answer of `POST /v1/grants/:id/revoke`. */
 export const revokedSchema = z.object({
@@ -160,3 +190,18 @@ function refusePattern(pattern: string, context: z.RefinementCtx<string>): void 
     context.addIssue({ code: 'custom', message: error.detail });
   }
 }
+
+/** Answer of `GET /v1/grants/:id/tree`: a page of the tree, and what all of it comes to. */
+export const treeSchema = pageOf(grantSchema).extend({
+  totals: z
+    .object({
+      grants: z.int().describe('grants that no revocation has ended'),
+      payments: z.int().describe('payments open or settled'),
+      openPayments: z.int().describe('payments signed and not settled'),
+      reserved: amount,
+      spent: amount,
+      allocated: amount,
+      remaining: amount,
+    })
+    .describe('of the whole tree, not of this page'),
+});

@@ -76,14 +76,34 @@ class ZodPipe implements PipeTransform {
 
   transform(value: unknown): unknown {
     // No body at all is an empty one: what is required is then missed by name.
-    const parsed = this.schema.safeParse(value ?? {});
-    if (parsed.success) return parsed.data;
-    const issue = parsed.error.issues[0];
-    const path = issue?.path.map(String).join('.') ?? '';
-    const field = path === '' ? this.where : path;
-    throw new Problem('invalid_request', `${field}: ${issue?.message ?? 'is not valid'}`, {
-      field,
-    });
+    return readInput(this.schema, value ?? {}, this.where);
+  }
+}
+
+/**
+ * What a schema makes of a stranger's input.
+ *
+ * @throws Problem `invalid_request` naming the first field at fault.
+ */
+export function readInput(schema: z.ZodType, value: unknown, where: 'body' | 'query'): unknown {
+  const parsed = safeParse(schema, value);
+  if (parsed?.success) return parsed.data;
+  const issue = parsed?.error.issues[0];
+  const path = issue?.path.map(String).join('.') ?? '';
+  const field = path === '' ? where : path;
+  throw new Problem('invalid_request', `${field}: ${issue?.message ?? 'is not valid'}`, { field });
+}
+
+/**
+ * zod measures whatever has a `length`, also where it wanted text; `{ "length": { "valueOf": 1 } }`
+ * cannot be compared with a number, and it throws. That is the input's fault.
+ */
+function safeParse(schema: z.ZodType, value: unknown) {
+  try {
+    return schema.safeParse(value);
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error;
   }
 }
 

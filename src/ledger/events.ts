@@ -11,16 +11,25 @@ export type EventKind =
   | 'wallet.retired'
   | 'grant.minted'
   | 'grant.delegated'
+  | 'grant.suspended'
+  | 'grant.resumed'
   | 'grant.revoked'
+  | 'grant.returned'
   | 'grant.token_reissued'
   | 'payment.authorized'
   | 'payment.refused'
   | 'payment.seen'
   | 'payment.sighting_withdrawn'
   | 'payment.cancel_requested'
+  | 'payment.pending'
+  | 'payment.approved'
+  | 'payment.rejected'
   | 'payment.settled'
   | 'payment.released'
-  | 'payment.cancelled';
+  | 'payment.cancelled'
+  | 'payment.refused_more'
+  | 'key.created'
+  | 'admin.token_minted';
 
 /** One state change, to be written in the transaction that makes it. */
 export interface NewEvent {

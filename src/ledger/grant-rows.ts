@@ -1,9 +1,24 @@
 import type { ClientBase, Pool } from 'pg';
-import type { GrantSnapshot } from '../domain/grant.js';
+import type { Charged, Counters } from '../domain/charge.js';
+import type { Funding, GrantSnapshot } from '../domain/grant.js';
 import type { Scope } from '../domain/scope.js';
+import type { Window, WindowUsage } from '../domain/window.js';
+
+/** What of a grant changes after minting: read under its lock for every decision. */
+export interface GrantState extends Counters {
+  readonly status: GrantSnapshot['status'];
+  /** Who suspended it; undefined unless it is suspended itself. */
+  readonly suspendedBy: string | undefined;
+  /** Tokens of an earlier generation no longer identify the grant. */
+  readonly tokenGeneration: number;
+  /** Grants of the subtree, itself included, that no revocation has ended. */
+  readonly alive: number;
+  /** When a carve-out's unused money went back to the grants above. */
+  readonly returnedAt: Date | undefined;
+}
 
 /** A grant as stored: its snapshot and everything that does not enter a decision. */
-export interface GrantRecord extends GrantSnapshot {
+export interface GrantRecord extends GrantSnapshot, GrantState {
   readonly treasuryId: string;
   readonly parentId: string | undefined;
   readonly rootId: string;
@@ -11,24 +26,38 @@ export interface GrantRecord extends GrantSnapshot {
   readonly path: readonly string[];
   readonly depth: number;
   readonly holder: string;
-  readonly funding: 'shared' | 'reserved';
   readonly purpose: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
-  /** Tokens of an earlier generation no longer identify the grant. */
-  readonly tokenGeneration: number;
   readonly mintHash: string | undefined;
   readonly createdAt: Date;
 }
 
+const STATE_COLUMNS = `g.status, g.suspended_by, g.token_generation, g.alive, g.returned_at, g.reserved,
+  g.spent, g.allocated, g.payments, g.open_payments, g.window_usage`;
+
 /** The columns {@link toGrantRecord} reads, of a table aliased `g`. NUMERIC comes as text. */
 export const GRANT_COLUMNS = `g.treasury_id, g.id, g.parent_id, g.root_id, g.path, g.depth, g.holder,
-  g.currency, g.budget, g.max_per_payment, g.max_payments, g.scope, g.starts_at, g.expires_at,
-  g.delegation_depth, g.funding, g.purpose, g.labels, g.status, g.token_generation, g.mint_hash,
-  g.created_at, g.reserved, g.spent, g.allocated, g.payments`;
+  g.currency, g.budget, g.max_per_payment, g.max_payments, g.windows, g.approval_above, g.scope,
+  g.starts_at, g.expires_at, g.delegation_depth, g.funding, g.purpose, g.labels, g.mint_hash,
+  g.created_at, ${STATE_COLUMNS}`;
 
-interface GrantRow {
-  treasury_id: string;
+interface StateRow {
   id: string;
+  status: GrantSnapshot['status'];
+  suspended_by: string | null;
+  token_generation: number;
+  alive: number;
+  returned_at: Date | null;
+  reserved: string;
+  spent: string;
+  allocated: string;
+  payments: number;
+  open_payments: number;
+  window_usage: UsageJson[];
+}
+
+interface GrantRow extends StateRow {
+  treasury_id: string;
   parent_id: string | null;
   root_id: string;
   path: string[];
@@ -38,20 +67,30 @@ interface GrantRow {
   budget: string;
   max_per_payment: string | null;
   max_payments: number | null;
+  windows: WindowJson[];
+  approval_above: string | null;
   scope: Scope;
   starts_at: Date;
   expires_at: Date;
   delegation_depth: number;
-  funding: 'shared' | 'reserved';
+  funding: Funding;
   purpose: string | null;
   labels: Record<string, string>;
-  status: GrantSnapshot['status'];
-  token_generation: number;
   mint_hash: string | null;
   created_at: Date;
-  reserved: string;
-  spent: string;
-  allocated: string;
+}
+
+/** A window as its column holds it: amounts as atomic decimal strings. */
+interface WindowJson {
+  seconds: number;
+  amount: string | null;
+  payments: number | null;
+}
+
+/** A window's usage as its column holds it. */
+interface UsageJson {
+  period: number;
+  amount: string;
   payments: number;
 }
 
@@ -69,6 +108,12 @@ export function toGrantRecord(row: GrantRow): GrantRecord {
     budget: BigInt(row.budget),
     maxPerPayment: row.max_per_payment === null ? undefined : BigInt(row.max_per_payment),
     maxPayments: row.max_payments ?? undefined,
+    windows: row.windows.map(({ seconds, amount, payments }) => ({
+      seconds,
+      amount: amount === null ? undefined : BigInt(amount),
+      payments: payments ?? undefined,
+    })),
+    approvalAbove: row.approval_above === null ? undefined : BigInt(row.approval_above),
     scope: row.scope,
     startsAt: row.starts_at,
     expiresAt: row.expires_at,
@@ -76,38 +121,137 @@ export function toGrantRecord(row: GrantRow): GrantRecord {
     funding: row.funding,
     purpose: row.purpose ?? undefined,
     labels: row.labels,
-    status: row.status,
-    tokenGeneration: row.token_generation,
     mintHash: row.mint_hash ?? undefined,
     createdAt: row.created_at,
+    ...toGrantState(row),
+  };
+}
+
+function toGrantState(row: StateRow): GrantState {
+  return {
+    status: row.status,
+    suspendedBy: row.suspended_by ?? undefined,
+    tokenGeneration: row.token_generation,
+    alive: row.alive,
+    returnedAt: row.returned_at ?? undefined,
     reserved: BigInt(row.reserved),
     spent: BigInt(row.spent),
     allocated: BigInt(row.allocated),
     payments: row.payments,
+    openPayments: row.open_payments,
+    windowUsage: row.window_usage.map(({ period, amount, payments }) => ({
+      period,
+      amount: BigInt(amount),
+      payments,
+    })),
   };
 }
 
+/** The JSON that the `windows` column holds, and that events show. */
+export function windowsJson(windows: readonly Window[]): WindowJson[] {
+  return windows.map(({ seconds, amount, payments }) => ({
+    seconds,
+    amount: amount?.toString() ?? null,
+    payments: payments ?? null,
+  }));
+}
+
+function usageJson(usage: readonly WindowUsage[]): UsageJson[] {
+  return usage.map(({ period, amount, payments }) => ({
+    period,
+    amount: amount.toString(),
+    payments,
+  }));
+}
+
 /**
- * Locks a grant and all its ancestors until the transaction ends, and reads them as they are then.
+ * Writes the counters of grants that are locked, each as it was computed under the lock.
+ */
+export async function writeCounters(
+  tx: ClientBase,
+  treasuryId: string,
+  grants: readonly (Charged & { readonly id: string })[],
+): Promise<void> {
+  if (grants.length === 0) return;
+  await tx.query(
+    `UPDATE grants g SET reserved = c.reserved, spent = c.spent, allocated = c.allocated,
+       payments = c.payments, open_payments = c.open, window_usage = c.usage
+     FROM unnest($2::text[], $3::numeric[], $4::numeric[], $5::numeric[], $6::int[], $7::int[], $8::jsonb[])
+       AS c (id, reserved, spent, allocated, payments, open, usage)
+     WHERE g.treasury_id = $1 AND g.id = c.id`,
+    [
+      treasuryId,
+      grants.map(({ id }) => id),
+      grants.map(({ reserved }) => reserved.toString()),
+      grants.map(({ spent }) => spent.toString()),
+      grants.map(({ allocated }) => allocated.toString()),
+      grants.map(({ payments }) => payments),
+      grants.map(({ openPayments }) => openPayments),
+      grants.map(({ windowUsage }) => JSON.stringify(usageJson(windowUsage))),
+    ],
+  );
+}
+
+/**
+ * Locks grants and all their ancestors until the transaction ends, and reads them as they are then.
  *
  * Every transaction that locks grants does so in id order, so that two chains that share ancestors
  * queue up instead of deadlocking. NO KEY: rows that merely refer to a grant need not wait.
  *
- * @returns the chain from the root down, the grant itself last; empty when there is no such grant.
+ * @returns the grants by id; without those that do not exist.
  */
+export async function lockChains(
+  tx: ClientBase,
+  treasuryId: string,
+  grantIds: readonly string[],
+): Promise<Map<string, GrantRecord>> {
+  const { rows } = await tx.query<GrantRow>(
+    `SELECT ${GRANT_COLUMNS} FROM grants g
+     WHERE g.treasury_id = $1
+       AND g.id IN (SELECT unnest(path) FROM grants WHERE treasury_id = $1 AND id = ANY ($2::text[]))
+     ORDER BY g.id FOR NO KEY UPDATE`,
+    [treasuryId, grantIds],
+  );
+  return new Map(rows.map((row) => [row.id, toGrantRecord(row)]));
+}
+
+/**
+ * The chain of one of the grants that {@link lockChains} read: from the root down, the grant itself
+ * last; empty when there is no such grant.
+ */
+export function chainOf(grants: ReadonlyMap<string, GrantRecord>, grantId: string): GrantRecord[] {
+  const path = grants.get(grantId)?.path ?? [];
+  return path.map((id) => {
+    const grant = grants.get(id);
+    if (!grant) throw new Error(`grant ${grantId} has an ancestor ${id} that was not read`);
+    return grant;
+  });
+}
+
+/** Locks one grant and all its ancestors, see {@link lockChains}. */
 export async function lockChain(
   tx: ClientBase,
   treasuryId: string,
   grantId: string,
 ): Promise<GrantRecord[]> {
-  const { rows } = await tx.query<GrantRow>(
-    `SELECT ${GRANT_COLUMNS} FROM grants g
-     WHERE g.treasury_id = $1
-       AND g.id = ANY (SELECT unnest(path) FROM grants WHERE treasury_id = $1 AND id = $2)
-     ORDER BY g.id FOR NO KEY UPDATE`,
-    [treasuryId, grantId],
+  return chainOf(await lockChains(tx, treasuryId, [grantId]), grantId);
+}
+
+/**
+ * Locks grants whose terms are known already, and reads what of them may have changed. In the order of
+ * every other lock on grants, see {@link lockChains}.
+ */
+export async function lockStates(
+  tx: ClientBase,
+  treasuryId: string,
+  ids: readonly string[],
+): Promise<Map<string, GrantState>> {
+  const { rows } = await tx.query<StateRow>(
+    `SELECT g.id, ${STATE_COLUMNS} FROM grants g
+     WHERE g.treasury_id = $1 AND g.id = ANY ($2::text[]) ORDER BY g.id FOR NO KEY UPDATE`,
+    [treasuryId, ids],
   );
-  return rows.map(toGrantRecord).sort((a, b) => a.depth - b.depth);
+  return new Map(rows.map((row) => [row.id, toGrantState(row)]));
 }
 
 /** Reads grants without locking them: for showing, never for deciding. */

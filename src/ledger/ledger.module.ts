@@ -1,5 +1,7 @@
 import { Module } from '@nestjs/common';
+import { CONFIG, type Config } from '../config.js';
 import { Database } from '../database/database.js';
+import { Approvals } from './approvals.js';
 import { Ledger } from './ledger.js';
 
 /** The ledger itself knows nothing of Nest; this is its one door into it. */
@@ -7,10 +9,15 @@ import { Ledger } from './ledger.js';
   providers: [
     {
       provide: Ledger,
+      inject: [Database, CONFIG],
+      useFactory: (database: Database, { batches }: Config) => new Ledger(database, batches),
+    },
+    {
+      provide: Approvals,
       inject: [Database],
-      useFactory: (database: Database) => new Ledger(database),
+      useFactory: (database: Database) => new Approvals(database),
     },
   ],
-  exports: [Ledger],
+  exports: [Ledger, Approvals],
 })
 export class LedgerModule {}

@@ -1,10 +1,36 @@
+import type { ClientBase } from 'pg';
 import type { PaymentStatus } from '../domain/payment.js';
+
+/** What a signature covers beside the terms: fixed when a payment is authorized. */
+export interface PaymentAuthorization {
+  readonly walletId: string;
+  /** The wallet's address. */
+  readonly payer: string;
+  readonly nonce: string;
+  /** Unix seconds. */
+  readonly validAfter: bigint;
+  readonly validBefore: bigint;
+  /** The canonical decision record; the nonce is its SHA-256. */
+  readonly decision: string;
+  /** When it was decided, by the database; it counts to the windows of this instant. */
+  readonly authorizedAt: Date;
+}
+
+/** What a payment waits for, or waited for. */
+export interface PaymentApproval {
+  /** Only who stands above this grant may approve. */
+  readonly fromAbove: string;
+  /** The request's canonical body, to decide again. */
+  readonly body: string;
+  readonly lapsesAt: Date;
+}
 
 /** A payment as stored. Everything its signature covers was fixed before it was signed. */
 export interface PaymentRecord {
   readonly treasuryId: string;
   readonly id: string;
   readonly grantId: string;
+  readonly idempotencyKey: string;
   readonly requestHash: string;
   readonly status: PaymentStatus;
   readonly currency: string;
@@ -15,34 +41,38 @@ export interface PaymentRecord {
   readonly x402Version: number;
   readonly asset: string;
   readonly payTo: string;
-  readonly walletId: string;
-  /** The wallet's address. */
-  readonly payer: string;
-  readonly nonce: string;
-  /** Unix seconds. */
-  readonly validAfter: bigint;
-  readonly validBefore: bigint;
   readonly requirement: string;
   readonly resourceEcho: string | undefined;
   readonly extensionsEcho: string | undefined;
   readonly resource: string;
+  readonly requestMethod: string;
+  readonly requestUrl: string;
   readonly memo: string | undefined;
+  /** Undefined while it waits for an approval, and when it was rejected. */
+  readonly authorization: PaymentAuthorization | undefined;
+  readonly approval: PaymentApproval | undefined;
+  /** Who approved or rejected it, and why. */
+  readonly decidedBy: string | undefined;
+  readonly decidedReason: string | undefined;
   readonly transaction: string | undefined;
   readonly createdAt: Date;
   readonly endedAt: Date | undefined;
 }
 
 /** The columns {@link toPaymentRecord} reads, of a table aliased `p`. */
-export const PAYMENT_COLUMNS = `p.treasury_id, p.id, p.grant_id, p.request_hash, p.status, p.currency,
-  p.amount, p.network, p.scheme, p.x402_version, p.asset, p.pay_to, p.wallet_id, p.payer, p.nonce,
-  p.valid_after, p.valid_before, p.requirement, p.resource_echo, p.extensions_echo, p.resource,
-  p.memo, p.transaction, p.created_at, p.ended_at`;
+export const PAYMENT_COLUMNS = `p.treasury_id, p.id, p.grant_id, p.idempotency_key, p.request_hash,
+  p.status, p.currency, p.amount, p.network, p.scheme, p.x402_version, p.asset, p.pay_to, p.wallet_id,
+  p.payer, p.nonce, p.valid_after, p.valid_before, p.decision, p.authorized_at, p.requirement,
+  p.resource_echo, p.extensions_echo, p.resource, p.request_method, p.request_url, p.memo,
+  p.approval_from_above, p.approval_body, p.approval_lapses_at, p.decided_by, p.decided_reason,
+  p.transaction, p.created_at, p.ended_at`;
 
 /** One row of {@link PAYMENT_COLUMNS}. NUMERIC and BIGINT come as text. */
 export interface PaymentRow {
   treasury_id: string;
   id: string;
   grant_id: string;
+  idempotency_key: string;
   request_hash: string;
   status: PaymentStatus;
   currency: string;
@@ -52,16 +82,25 @@ export interface PaymentRow {
   x402_version: number;
   asset: string;
   pay_to: string;
-  wallet_id: string;
-  payer: string;
-  nonce: string;
-  valid_after: string;
-  valid_before: string;
+  wallet_id: string | null;
+  payer: string | null;
+  nonce: string | null;
+  valid_after: string | null;
+  valid_before: string | null;
+  decision: string | null;
+  authorized_at: Date | null;
   requirement: string;
   resource_echo: string | null;
   extensions_echo: string | null;
   resource: string;
+  request_method: string;
+  request_url: string;
   memo: string | null;
+  approval_from_above: string | null;
+  approval_body: string | null;
+  approval_lapses_at: Date | null;
+  decided_by: string | null;
+  decided_reason: string | null;
   transaction: string | null;
   created_at: Date;
   ended_at: Date | null;
@@ -73,6 +112,7 @@ export function toPaymentRecord(row: PaymentRow): PaymentRecord {
     treasuryId: row.treasury_id,
     id: row.id,
     grantId: row.grant_id,
+    idempotencyKey: row.idempotency_key,
     requestHash: row.request_hash,
     status: row.status,
     currency: row.currency,
@@ -82,18 +122,125 @@ export function toPaymentRecord(row: PaymentRow): PaymentRecord {
     x402Version: row.x402_version,
     asset: row.asset,
     payTo: row.pay_to,
-    walletId: row.wallet_id,
-    payer: row.payer,
-    nonce: row.nonce,
-    validAfter: BigInt(row.valid_after),
-    validBefore: BigInt(row.valid_before),
     requirement: row.requirement,
     resourceEcho: row.resource_echo ?? undefined,
     extensionsEcho: row.extensions_echo ?? undefined,
     resource: row.resource,
+    requestMethod: row.request_method,
+    requestUrl: row.request_url,
     memo: row.memo ?? undefined,
+    authorization: toAuthorization(row),
+    approval: toApproval(row),
+    decidedBy: row.decided_by ?? undefined,
+    decidedReason: row.decided_reason ?? undefined,
     transaction: row.transaction ?? undefined,
     createdAt: row.created_at,
     endedAt: row.ended_at ?? undefined,
   };
+}
+
+/** All of it is there, or none: the CHECK `payments_signable`. */
+function toAuthorization(row: PaymentRow): PaymentAuthorization | undefined {
+  const { wallet_id, payer, nonce, valid_after, valid_before, decision, authorized_at } = row;
+  if (
+    wallet_id === null ||
+    payer === null ||
+    nonce === null ||
+    valid_after === null ||
+    valid_before === null ||
+    decision === null ||
+    authorized_at === null
+  ) {
+    return undefined;
+  }
+  return {
+    walletId: wallet_id,
+    payer,
+    nonce,
+    validAfter: BigInt(valid_after),
+    validBefore: BigInt(valid_before),
+    decision,
+    authorizedAt: authorized_at,
+  };
+}
+
+function toApproval(row: PaymentRow): PaymentApproval | undefined {
+  const { approval_from_above, approval_body, approval_lapses_at } = row;
+  if (approval_from_above === null || approval_body === null || approval_lapses_at === null) {
+    return undefined;
+  }
+  return { fromAbove: approval_from_above, body: approval_body, lapsesAt: approval_lapses_at };
+}
+
+/** How one column of a new payment is filled: its SQL type, and its value as the driver sends it. */
+type Filled = readonly [column: string, type: string, value: (payment: PaymentRecord) => unknown];
+
+const TERMS: readonly Filled[] = [
+  ['status', 'text', (payment) => payment.status],
+  ['currency', 'text', (payment) => payment.currency],
+  ['amount', 'numeric', (payment) => payment.amount.toString()],
+  ['network', 'text', (payment) => payment.network],
+  ['scheme', 'text', (payment) => payment.scheme],
+  ['x402_version', 'int', (payment) => payment.x402Version],
+  ['asset', 'text', (payment) => payment.asset],
+  ['pay_to', 'text', (payment) => payment.payTo],
+  ['requirement', 'text', (payment) => payment.requirement],
+  ['resource_echo', 'text', (payment) => payment.resourceEcho ?? null],
+  ['extensions_echo', 'text', (payment) => payment.extensionsEcho ?? null],
+  ['resource', 'text', (payment) => payment.resource],
+  ['wallet_id', 'text', ({ authorization }) => authorization?.walletId ?? null],
+  ['payer', 'text', ({ authorization }) => authorization?.payer ?? null],
+  ['nonce', 'text', ({ authorization }) => authorization?.nonce ?? null],
+  ['valid_after', 'bigint', ({ authorization }) => authorization?.validAfter.toString() ?? null],
+  ['valid_before', 'bigint', ({ authorization }) => authorization?.validBefore.toString() ?? null],
+  ['decision', 'text', ({ authorization }) => authorization?.decision ?? null],
+  ['authorized_at', 'timestamptz', ({ authorization }) => authorization?.authorizedAt ?? null],
+  ['decided_by', 'text', (payment) => payment.decidedBy ?? null],
+  ['decided_reason', 'text', (payment) => payment.decidedReason ?? null],
+];
+
+const IDENTITY: readonly Filled[] = [
+  ['treasury_id', 'text', (payment) => payment.treasuryId],
+  ['id', 'text', (payment) => payment.id],
+  ['grant_id', 'text', (payment) => payment.grantId],
+  ['idempotency_key', 'text', (payment) => payment.idempotencyKey],
+  ['request_hash', 'text', (payment) => payment.requestHash],
+  ['request_method', 'text', (payment) => payment.requestMethod],
+  ['request_url', 'text', (payment) => payment.requestUrl],
+  ['memo', 'text', (payment) => payment.memo ?? null],
+  ['approval_from_above', 'text', ({ approval }) => approval?.fromAbove ?? null],
+  ['approval_body', 'text', ({ approval }) => approval?.body ?? null],
+  ['approval_lapses_at', 'timestamptz', ({ approval }) => approval?.lapsesAt ?? null],
+  ['created_at', 'timestamptz', (payment) => payment.createdAt],
+];
+
+const ALL = [...IDENTITY, ...TERMS];
+
+const INSERT = `INSERT INTO payments (${ALL.map(([column]) => column).join(', ')})
+  SELECT * FROM unnest(${ALL.map(([, type], index) => `$${index + 1}::${type}[]`).join(', ')})`;
+
+const AUTHORIZE = `UPDATE payments SET
+  ${TERMS.map(([column, type], index) => `${column} = $${index + 3}::${type}`).join(', ')}
+  WHERE treasury_id = $1 AND id = $2`;
+
+/** Writes new payments in one statement. */
+export async function insertPayments(
+  tx: ClientBase,
+  payments: readonly PaymentRecord[],
+): Promise<void> {
+  if (payments.length === 0) return;
+  await tx.query({
+    name: 'insert-payments',
+    text: INSERT,
+    values: ALL.map(([, , value]) => payments.map(value)),
+  });
+}
+
+/** Writes what an approval made of a payment that waited. */
+export async function authorizePending(tx: ClientBase, payment: PaymentRecord): Promise<void> {
+  await tx.query(AUTHORIZE, [
+    payment.treasuryId,
+    payment.id,
+    ...TERMS.map(([, , value]) => value(payment)),
+  ]);
 }

@@ -1,9 +1,10 @@
 import type { ClientBase } from 'pg';
 import type { Database } from '../database/database.js';
+import { releaseOn, settleOn } from '../domain/charge.js';
 import type { BlockMark } from '../domain/network.js';
 import type { PaymentEnd } from '../domain/payment.js';
 import { appendEvents } from './events.js';
-import { databaseNow } from './grant-rows.js';
+import { chainOf, databaseNow, lockChains, writeCounters } from './grant-rows.js';
 import { dropSightings } from './sightings.js';
 
 /** The end of one payment, as the finalized chain tells it. */
@@ -53,6 +54,7 @@ interface ClosedRow {
   asset: string;
   transaction: string | null;
   block_number: string;
+  authorized_at: Date;
 }
 
 /**
@@ -167,7 +169,7 @@ async function closePayments(tx: ClientBase, reading: ChainReading): Promise<Clo
        AS c (treasury_id, id, status, transaction, block_number)
      WHERE p.treasury_id = c.treasury_id AND p.id = c.id AND p.status = 'authorized'
      RETURNING p.treasury_id, p.id, p.grant_id, p.status, p.currency, p.amount, p.wallet_id, p.asset,
-       p.transaction, p.block_number`,
+       p.transaction, p.block_number, p.authorized_at`,
     [
       closings.map(({ treasuryId }) => treasuryId),
       closings.map(({ paymentId }) => paymentId),
@@ -179,41 +181,30 @@ async function closePayments(tx: ClientBase, reading: ChainReading): Promise<Clo
   return rows;
 }
 
-/** Turns what was reserved into spent, or gives it back, on the paying grants and all above them. */
+/**
+ * Turns what was reserved into spent, or gives it back, on the paying grants and all above them: to
+ * their budgets, to what was set aside for a carve-out, and to the windows that are still open.
+ */
 async function creditGrants(tx: ClientBase, closed: readonly ClosedRow[]): Promise<void> {
-  if (closed.length === 0) return;
-  const payments = [
-    closed.map(({ treasury_id }) => treasury_id),
-    closed.map(({ grant_id }) => grant_id),
-    closed.map(({ amount }) => amount),
-    closed.map(({ status }) => status === 'settled'),
-  ];
-  // The same order as every other lock on grants (see lockChain): by treasury, then id.
-  await tx.query(
-    `SELECT 1 FROM grants g
-     WHERE (g.treasury_id, g.id) IN (
-       SELECT p.treasury_id, unnest(o.path)
-       FROM unnest($1::text[], $2::text[]) AS p (treasury_id, grant_id)
-       JOIN grants o ON o.treasury_id = p.treasury_id AND o.id = p.grant_id)
-     ORDER BY g.treasury_id, g.id FOR NO KEY UPDATE`,
-    payments.slice(0, 2),
-  );
-  await tx.query(
-    `UPDATE grants g SET reserved = g.reserved - d.held, spent = g.spent + d.spent,
-       payments = g.payments - d.returned
-     FROM (
-       SELECT e.treasury_id, e.id, sum(e.amount) AS held,
-         coalesce(sum(e.amount) FILTER (WHERE e.settled), 0) AS spent,
-         count(*) FILTER (WHERE NOT e.settled) AS returned
-       FROM (
-         SELECT p.treasury_id, unnest(o.path) AS id, p.amount, p.settled
-         FROM unnest($1::text[], $2::text[], $3::numeric[], $4::boolean[])
-           AS p (treasury_id, grant_id, amount, settled)
-         JOIN grants o ON o.treasury_id = p.treasury_id AND o.id = p.grant_id) e
-       GROUP BY e.treasury_id, e.id) d
-     WHERE g.treasury_id = d.treasury_id AND g.id = d.id`,
-    payments,
-  );
+  const treasuries = new Set(closed.map(({ treasury_id }) => treasury_id));
+  // The same order as every other lock on grants (see lockChains): by treasury, then id.
+  for (const treasuryId of [...treasuries].sort()) {
+    const payments = closed.filter(({ treasury_id }) => treasury_id === treasuryId);
+    const grants = await lockChains(
+      tx,
+      treasuryId,
+      payments.map(({ grant_id }) => grant_id),
+    );
+    for (const { grant_id, status, amount, authorized_at } of payments) {
+      const chain = chainOf(grants, grant_id);
+      const credited =
+        status === 'settled'
+          ? settleOn(chain, BigInt(amount))
+          : releaseOn(chain, BigInt(amount), authorized_at);
+      for (const grant of credited) grants.set(grant.id, grant);
+    }
+    await writeCounters(tx, treasuryId, [...grants.values()]);
+  }
 }
 
 /** Frees what the ended payments held on their wallets, and sets the balances that were read. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** The queues. One concern a queue, so that a slow chain never holds up the audit log. */
-export const QUEUES = ['audit', 'settlement', 'cancel'] as const;
+export const QUEUES = ['audit', 'grants', 'payments', 'settlement', 'cancel'] as const;
 /** See {@link QUEUES}. */
 export type QueueName = (typeof QUEUES)[number];
 
@@ -14,6 +14,10 @@ export const JOBS = {
   'audit.seal': { queue: 'audit', payload: z.strictObject({ treasuryId: z.string() }) },
   /** Seal whatever a lost `audit.seal` left behind. Scheduled. */
   'audit.sweep': { queue: 'audit', payload: z.strictObject({}) },
+  /** Give back what is left of carve-outs that have ended. Scheduled, and rung by revocations. */
+  'grants.return': { queue: 'grants', payload: z.strictObject({}) },
+  /** End payments that waited too long for an approval. Scheduled. */
+  'payments.lapse': { queue: 'payments', payload: z.strictObject({}) },
   /** Read a network's new final blocks. Scheduled. */
   'settlement.read': { queue: 'settlement', payload: z.strictObject({ network: z.string() }) },
   /** Send a network's cancellations, and see after those that were sent. Scheduled. */

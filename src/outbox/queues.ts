@@ -104,14 +104,19 @@ export class Queues {
     this.#replan = setTimeout(() => void this.planAgain(), REPLAN_MS).unref();
   }
 
-  /** Rings a job's bell. With an id, a bell that already rings is not rung twice. */
+  /**
+   * Rings a job's bell. With an id, a bell that already rings is not rung twice; with a delay, all that
+   * ring within it are one.
+   */
   async add<Name extends JobName>(
     job: Name,
     payload: JobPayload<Name>,
     deduplicationId?: string,
+    delayMs = 0,
   ): Promise<void> {
     await this.queue(queueOf(job)).add(job, payload, {
       ...RETENTION,
+      delay: delayMs,
       ...(deduplicationId === undefined ? {} : { deduplication: { id: deduplicationId } }),
     });
   }

@@ -1,32 +1,48 @@
-import { Controller, Get, Headers, Param, Post, Res } from '@nestjs/common';
-import { ApiHeader, ApiTags } from '@nestjs/swagger';
+import { Controller, Get, Headers, HttpCode, Param, Post, Res } from '@nestjs/common';
+import { ApiHeader, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Allow } from '../access/allow.js';
-import { type Caller, CurrentCaller, RequestId } from '../access/caller.js';
+import { type Caller, CurrentCaller, type HolderCaller, RequestId } from '../access/caller.js';
 import { Problem } from '../domain/problem.js';
 import { Answers, BodyInput, QueryInput } from '../http/contract.js';
 import { parseIdempotencyKey } from '../http/idempotency-key.js';
 import { pageOf } from '../http/paging.js';
+import { ApprovalsService } from './approvals.service.js';
 import {
+  decidedSchema,
   type ListQuery,
   listSchema,
   type PayBody,
   paidSchema,
   paymentSchema,
   paySchema,
+  quoteSchema,
+  type ReceiptBody,
+  receiptSchema,
+  type VerdictBody,
+  verdictSchema,
 } from './payments.dto.js';
 import { PaymentsService } from './payments.service.js';
+import { QuoteService } from './quote.service.js';
 
 /** `/v1/payments`: paying, and what became of payments. */
 @ApiTags('payments')
 @Controller('v1/payments')
 export class PaymentsController {
-  constructor(private readonly payments: PaymentsService) {}
+  constructor(
+    private readonly payments: PaymentsService,
+    private readonly approvals: ApprovalsService,
+    private readonly quotes: QuoteService,
+  ) {}
 
   @Post()
   @Allow('holder')
   @ApiHeader({ name: 'Idempotency-Key', required: true, description: '1 to 255 characters' })
   @Answers(201, paidSchema, 'Reserved and signed: retry the request with this header')
+  @ApiResponse({
+    status: 202,
+    description: 'It waits for an approval; ask again with the same key',
+  })
   async pay(
     @CurrentCaller() caller: Caller,
     @BodyInput(paySchema) body: PayBody,
@@ -34,15 +50,23 @@ export class PaymentsController {
     @RequestId() requestId: string,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    if (caller.kind !== 'holder') throw new Problem('forbidden', 'only a grant holder pays');
-    const { replayed, answer } = await this.payments.pay(
-      caller,
+    const { status, replayed, answer } = await this.payments.pay(
+      holder(caller),
       body,
       parseIdempotencyKey(key),
       requestId,
     );
+    void reply.status(status);
     if (replayed) void reply.header('idempotent-replayed', 'true');
     return answer;
+  }
+
+  @Post('quote')
+  @HttpCode(200)
+  @Allow('holder')
+  @Answers(200, quoteSchema, 'What a payment would cost and meet now; changes nothing')
+  quote(@CurrentCaller() caller: Caller, @BodyInput(paySchema) body: PayBody) {
+    return this.quotes.quote(holder(caller), body);
   }
 
   @Get()
@@ -58,4 +82,47 @@ export class PaymentsController {
   get(@CurrentCaller() caller: Caller, @Param('id') id: string) {
     return this.payments.get(caller, id);
   }
+
+  @Post(':id/approve')
+  @HttpCode(200)
+  @Allow('admin', 'approver', 'holder')
+  @Answers(200, decidedSchema, 'Decided again and authorized; the agent asks again for its header')
+  approve(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @BodyInput(verdictSchema) body: VerdictBody,
+    @RequestId() requestId: string,
+  ) {
+    return this.approvals.approve(caller, id, body, requestId);
+  }
+
+  @Post(':id/reject')
+  @HttpCode(200)
+  @Allow('admin', 'approver', 'holder')
+  @Answers(200, decidedSchema, 'Rejected for good')
+  reject(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @BodyInput(verdictSchema) body: VerdictBody,
+    @RequestId() requestId: string,
+  ) {
+    return this.approvals.reject(caller, id, body, requestId);
+  }
+
+  @Post(':id/receipt')
+  @HttpCode(202)
+  @Allow('admin', 'holder')
+  @Answers(202, decidedSchema, 'The chain is asked at once; the payment as it is known until then')
+  async receipt(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @BodyInput(receiptSchema) body: ReceiptBody,
+  ) {
+    return { payment: await this.payments.receipt(caller, id, body) };
+  }
+}
+
+function holder(caller: Caller): HolderCaller {
+  if (caller.kind !== 'holder') throw new Problem('forbidden', 'only a grant holder pays');
+  return caller;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PAYMENT_STATUSES } from '../domain/payment.js';
 import { text } from '../http/contract.js';
 import { pageQuery } from '../http/paging.js';
 import { idPattern } from '../ids.js';
@@ -24,6 +25,15 @@ export const paySchema = z.strictObject({
 /** See {@link paySchema}. */
 export type PayBody = z.infer<typeof paySchema>;
 
+/** Body of `POST /v1/payments/:id/receipt`. */
+export const receiptSchema = z.strictObject({
+  paymentResponse: z
+    .string()
+    .describe('the value of the PAYMENT-RESPONSE (v2) or X-PAYMENT-RESPONSE (v1) header'),
+});
+/** See {@link receiptSchema}. */
+export type ReceiptBody = z.infer<typeof receiptSchema>;
+
 /** Query of `GET /v1/payments`. */
 export const listSchema = pageQuery.extend({
   grantId: z
@@ -31,7 +41,7 @@ export const listSchema = pageQuery.extend({
     .regex(idPattern('grt'), 'must be a grt_ id')
     .optional()
     .describe('includes the tree below it'),
-  status: z.enum(['authorized', 'settled', 'released', 'cancelled']).optional(),
+  status: z.enum(PAYMENT_STATUSES).optional(),
 });
 /** See {@link listSchema}. */
 export type ListQuery = z.infer<typeof listSchema>;
@@ -40,16 +50,16 @@ export type ListQuery = z.infer<typeof listSchema>;
 export const paymentSchema = z.object({
   id: z.string(),
   grantId: z.string(),
-  status: z.enum(['authorized', 'settled', 'released', 'cancelled']),
+  status: z.enum(PAYMENT_STATUSES),
   amount: z.string().describe('currency units'),
   currency: z.string(),
   network: z.string(),
   scheme: z.string(),
   payTo: z.string(),
   asset: z.string(),
-  wallet: z.string().describe("the paying wallet's address"),
-  nonce: z.string().describe('the EIP-3009 nonce: SHA-256 of the decision record'),
-  validBefore: z.iso.datetime(),
+  wallet: z.string().nullable().describe("the paying wallet's address"),
+  nonce: z.string().nullable().describe('the EIP-3009 nonce: SHA-256 of the decision record'),
+  validBefore: z.iso.datetime().nullable(),
   resource: z.string(),
   memo: z.string().nullable(),
   transaction: z.string().nullable(),
@@ -64,9 +74,31 @@ export const paymentSchema = z.object({
   cancelRequestedAt: z.iso.datetime().nullable(),
   createdAt: z.iso.datetime(),
   settledAt: z.iso.datetime().nullable(),
+  approval: z
+    .object({
+      lapsesAt: z.iso.datetime(),
+      decidedBy: z.string().nullable(),
+      reason: z.string().nullable(),
+    })
+    .optional()
+    .describe('of a payment that waits or waited for an approval'),
 });
 /** See {@link paymentSchema}. */
 export type PaymentView = z.infer<typeof paymentSchema>;
+
+/** Body of `POST /v1/payments/:id/approve` and `/reject`. */
+export const verdictSchema = z.strictObject({ reason: text(1, 1000).optional() });
+/** See {@link verdictSchema}. */
+export type VerdictBody = z.infer<typeof verdictSchema>;
+
+/** Answer of `POST /v1/payments/:id/approve` and `/reject`. */
+export const decidedSchema = z.object({ payment: paymentSchema });
+
+/** Answer 202 of `POST /v1/payments`. */
+export const pendingSchema = z.object({
+  payment: paymentSchema,
+  grant: z.object({ remaining: z.string() }),
+});
 
 /** Answer of `POST /v1/payments`. */
 export const paidSchema = z.object({
@@ -76,3 +108,39 @@ export const paidSchema = z.object({
     .describe('the header to retry the request with'),
   grant: z.object({ remaining: z.string() }),
 });
+
+const reasonSchema = z.object({
+  code: z.string(),
+  detail: z.string(),
+  grantId: z.string().optional().describe('which grant of the chain says no, or asks for approval'),
+  limit: z.string().optional(),
+  remaining: z.string().optional(),
+});
+
+/** Answer of `POST /v1/payments/quote`. */
+export const quoteSchema = z.object({
+  decision: z.enum(['allow', 'require_approval', 'deny']).describe('what a payment would meet now'),
+  selected: z.int().nullable().describe('the index of the option that would be paid'),
+  options: z
+    .array(
+      z.object({
+        index: z.int().describe('position in accepts'),
+        decision: z.enum(['allow', 'require_approval', 'deny']),
+        reasons: z.array(reasonSchema).describe('why not, or not without approval; else empty'),
+        scheme: z.string().nullable(),
+        network: z.string().nullable(),
+        asset: z.string().nullable(),
+        payTo: z.string().nullable(),
+        amount: z.string().nullable().describe('currency units; null where it cannot be read'),
+        currency: z.string().nullable(),
+      }),
+    )
+    .describe('every entry of accepts, in its order'),
+  grant: z.object({
+    remaining: z.string().describe('what could still be spent after that payment'),
+  }),
+});
+/** See {@link quoteSchema}. */
+export type QuoteView = z.infer<typeof quoteSchema>;
+/** One option of a quote. */
+export type QuotedOption = QuoteView['options'][number];

@@ -5,9 +5,9 @@ import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
 import { canonicalJson, sha256Hex } from '../domain/canonical.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
-import { MIN_VALIDITY_SECONDS, type PaymentOption } from '../domain/policy.js';
+import type { Denial, PaymentOption } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
-import { parseResource, type Resource, sameOrigin } from '../domain/scope.js';
+import type { Resource } from '../domain/scope.js';
 import { type Page, page } from '../http/paging.js';
 import { idPattern } from '../ids.js';
 import { Ledger } from '../ledger/ledger.js';
@@ -17,13 +17,17 @@ import {
   type PaymentRow,
   toPaymentRecord,
 } from '../ledger/payment-rows.js';
+import type { ReservationOrder } from '../ledger/reservations.js';
 import { CHAIN_VIEW_COLUMNS, type ChainViewRow } from '../ledger/sightings.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Networks } from '../treasury/networks.js';
 import { Wallets } from '../treasury/wallets.js';
-import { exactHeader, exactTypedData, type PaymentHeader } from '../x402/exact.js';
-import { type Offer, type PaymentTerms, parsePaymentRequired } from '../x402/parse.js';
-import type { ListQuery, PayBody, PaymentView } from './payments.dto.js';
+import { type PaymentHeader, paymentHeader } from '../x402/header.js';
+import { type PaymentTerms, parsePaymentRequired } from '../x402/parse.js';
+import { parseReceipt } from '../x402/receipt.js';
+import { schemeOf } from '../x402/schemes.js';
+import { requestedResource, sortOptions } from './options.js';
+import type { ListQuery, PayBody, PaymentView, ReceiptBody } from './payments.dto.js';
 
 /** Makes payments, from a seller's requirements to the header to retry with; shows them. */
 @Injectable()
@@ -31,10 +35,10 @@ export class PaymentsService {
   constructor(
     private readonly ledger: Ledger,
     private readonly networks: Networks,
+    private readonly wallets: Wallets,
     @Inject(CONFIG) private readonly config: Config,
     private readonly outbox: Outbox,
     private readonly database: Database,
-    private readonly wallets: Wallets,
   ) {}
 
   /**
@@ -45,186 +49,145 @@ export class PaymentsService {
    *   `idempotency_mismatch`, `treasury_insufficient` or `unavailable`.
    */
   async pay(caller: HolderCaller, body: PayBody, idempotencyKey: string, requestId: string) {
+    const reservation = await this.ledger.reserve(
+      await this.order(caller, body, idempotencyKey, requestId),
+    );
+    if (reservation.outcome !== 'replayed') this.outbox.eventsWritten(caller.treasuryId);
+    if (reservation.outcome === 'refused') {
+      const { denial } = reservation;
+      if (denial.code === 'treasury_insufficient')
+        this.wallets.foundInsufficient(caller.treasuryId);
+      throw refusal(denial);
+    }
+
+    const { payment, remaining } = reservation;
+    const shown = {
+      payment: viewPayment(payment),
+      grant: { remaining: formatAmount(remaining, currencyOf(payment.currency)) },
+    };
+    if (reservation.outcome === 'pending') return { status: 202, replayed: false, answer: shown };
+    const header = await this.sign(payment);
+    const replayed = reservation.outcome === 'replayed';
+    return { status: 201, replayed, answer: { ...shown, header } };
+  }
+
+  /**
+   * What the ledger decides of a payment's request.
+   *
+   * @throws Problem `requirements_invalid` or `invalid_request`.
+   */
+  async order(
+    holder: Pick<HolderCaller, 'treasuryId' | 'grantId' | 'tokenGeneration'>,
+    body: PayBody,
+    idempotencyKey: string,
+    requestId: string,
+  ): Promise<ReservationOrder> {
     const terms = parsePaymentRequired(body.paymentRequired);
     const requested = requestedResource(body.request.url);
-
-    const reservation = await this.ledger.reserve({
-      treasuryId: caller.treasuryId,
-      grantId: caller.grantId,
+    const canonicalBody = canonicalJson(body);
+    return {
+      treasuryId: holder.treasuryId,
+      grantId: holder.grantId,
+      tokenGeneration: holder.tokenGeneration,
       idempotencyKey,
-      requestHash: sha256Hex(canonicalJson(body)),
+      requestHash: sha256Hex(canonicalBody),
       options: () => this.payable(terms, requested),
-      signable: await this.wallets.signable(caller.treasuryId),
+      signable: await this.wallets.signable(holder.treasuryId),
       x402Version: terms.x402Version,
       offers: new Map(terms.offers.map((offer) => [offer.index, offer])),
       resourceJson: terms.resourceJson,
       extensionsJson: terms.extensionsJson,
       request: body.request,
       memo: body.memo,
+      body: () => canonicalBody,
       requestId,
       maxValiditySeconds: this.config.maxValiditySeconds,
-    });
-    if (reservation.outcome !== 'replayed') this.outbox.eventsWritten(caller.treasuryId);
-    if (reservation.outcome === 'refused') {
-      const { code, detail, ...fields } = reservation.denial;
-      if (code === 'treasury_insufficient') this.wallets.foundInsufficient(caller.treasuryId);
-      throw new Problem(code, detail, fields);
-    }
-
-    const { payment, remaining } = reservation;
-    return {
-      replayed: reservation.outcome === 'replayed',
-      answer: {
-        payment: viewPayment(payment),
-        header: await this.sign(payment),
-        grant: { remaining: formatAmount(remaining, currencyOf(payment.currency)) },
-      },
+      approvalSeconds: this.config.approvalSeconds,
     };
   }
 
   /** One payment. @throws Problem `not_found` for what the caller may not see. */
   async get(caller: Caller, id: string): Promise<PaymentView> {
+    return viewPayment(await this.visible(caller, id));
+  }
+
+  /** A payment the caller may see. @throws Problem `not_found`, alike for all others. */
+  async visible(caller: Caller, id: string): Promise<PaymentRecord> {
     const conditions = visibleTo(caller).add(id, (n) => `p.id = ${n}`);
     const [payment] = idPattern('pay').test(id) ? await this.find(conditions, 1) : [];
     if (!payment) throw new Problem('not_found', `no payment ${id.slice(0, 64)}`);
     return payment;
   }
 
+  /**
+   * Takes a seller's receipt for a hint that there may be something to see: the payment's network is
+   * read at once. Nothing in it is believed, not even which network it names.
+   *
+   * @throws Problem `invalid_request` for what is no receipt, `not_found` for what the caller may not
+   *   see.
+   */
+  async receipt(caller: Caller, id: string, body: ReceiptBody): Promise<PaymentView> {
+    parseReceipt(body.paymentResponse);
+    const payment = await this.get(caller, id);
+    if (payment.status === 'authorized') this.outbox.chainHinted(payment.network);
+    return payment;
+  }
+
   /** A page of the payments the caller may see, oldest first; `grantId` includes the tree below it. */
   async list(caller: Caller, query: ListQuery): Promise<Page<PaymentView>> {
     const conditions = visibleTo(caller)
-      .add(query.grantId, (n) => `g.path @> ARRAY[${n}::text]`)
+      .add(query.grantId, (n) => `${n} = ANY (g.path)`)
       .add(query.status, (n) => `p.status = ${n}`)
       .add(query.cursor, (n) => `p.id > ${n}`);
     const rows = await this.find(conditions, query.limit + 1);
-    return page(
-      rows,
-      query.limit,
-      ({ id }) => id,
-      (view) => view,
-    );
+    return page(rows, query.limit, ({ id }) => id, viewPayment);
   }
 
-  private async find(conditions: Conditions, limit: number): Promise<PaymentView[]> {
+  private async find(conditions: Conditions, limit: number) {
     const { rows } = await this.database.pool.query<PaymentRow & ChainViewRow>(
       `SELECT ${PAYMENT_COLUMNS}, ${CHAIN_VIEW_COLUMNS} FROM payments p
        JOIN grants g ON g.treasury_id = p.treasury_id AND g.id = p.grant_id
        ${conditions.where} ORDER BY p.id LIMIT ${limit}`,
       conditions.values,
     );
-    return rows.map((row) => viewPayment(toPaymentRecord(row), row));
+    return rows.map((row) => ({ ...toPaymentRecord(row), chain: row }));
   }
 
-  /**
-   * The options that could be paid at all: of a registered token, on a network that is ready, and for
-   * the origin that was really asked.
-   *
-   * @throws Problem why none can, by the first that cannot.
-   */
-  private payable(terms: PaymentTerms, requested: Resource): PaymentOption[] {
-    const problems = terms.unusable.map(({ index, code, detail }) => ({
-      index,
-      problem: new Problem(code, detail),
-    }));
-    const options: PaymentOption[] = [];
-    for (const offer of terms.offers) {
-      try {
-        options.push(this.option(offer, requested));
-      } catch (error) {
-        if (!(error instanceof Problem)) throw error;
-        problems.push({ index: offer.index, problem: error });
-      }
-    }
-    if (options.length === 0) {
-      problems.sort((a, b) => a.index - b.index);
-      throw problems[0]?.problem ?? new Problem('requirements_invalid', 'accepts is empty');
-    }
-    return options;
-  }
-
-  private option(offer: Offer, requested: Resource): PaymentOption {
-    const declared = declaredResource(offer, requested);
-    if (offer.maxTimeoutSeconds <= MIN_VALIDITY_SECONDS) {
-      throw new Problem(
-        'requirements_invalid',
-        `accepts[${offer.index}].maxTimeoutSeconds is ${offer.maxTimeoutSeconds}: no signature could settle in that time`,
-      );
-    }
-    const { index, scheme, network, asset: address, amount, payTo, maxTimeoutSeconds } = offer;
-    if (!this.networks.find(network)) {
-      throw new Problem('network_not_supported', `network ${network} is not configured here`);
-    }
-    const asset = this.networks.asset(network, address);
-    if (!asset) {
-      throw new Problem('asset_not_supported', `token ${address} is not registered on ${network}`);
-    }
-    const health = this.networks.health(network);
-    if (!health.ready) {
-      throw new Problem('unavailable', `network ${network} is not ready: ${health.reason}`);
-    }
-    const { currency } = asset;
-    return {
-      index,
-      scheme,
-      network,
-      asset: address,
-      currency,
-      amount,
-      payTo,
-      maxTimeoutSeconds,
-      resources: declared ? [requested, declared] : [requested],
-    };
+  /** @throws Problem why none of the options can be paid, by the first that cannot. */
+  private payable(terms: PaymentTerms, requested: Resource): readonly PaymentOption[] {
+    const { payable, unusable } = sortOptions(terms, requested, this.networks);
+    if (payable.length > 0) return payable;
+    throw unusable[0]?.problem ?? new Problem('requirements_invalid', 'accepts is empty');
   }
 
   /** Signs what the ledger wrote, and nothing else. Deterministic: a replay gives the same bytes. */
   private async sign(payment: PaymentRecord): Promise<PaymentHeader> {
     const network = this.networks.find(payment.network);
     const asset = this.networks.asset(payment.network, payment.asset);
-    if (!network || !asset) {
-      throw new Problem('unavailable', `network ${payment.network} is no longer configured here`);
+    const scheme = schemeOf(payment.scheme);
+    if (!network || !asset || !scheme) {
+      const what = scheme ? `network ${payment.network}` : `scheme ${payment.scheme}`;
+      throw new Problem('unavailable', `${what} is no longer configured here`);
     }
-    const exact = {
+    const { authorization } = payment;
+    if (!authorization) throw new Error(`payment ${payment.id} is not authorized`);
+    const fixed = {
+      id: payment.id,
       x402Version: payment.x402Version,
       chainId: network.chainId,
-      from: payment.payer,
+      from: authorization.payer,
       to: payment.payTo,
       value: payment.amount,
-      validAfter: payment.validAfter,
-      validBefore: payment.validBefore,
-      nonce: payment.nonce,
+      validAfter: authorization.validAfter,
+      validBefore: authorization.validBefore,
+      nonce: authorization.nonce,
       requirementJson: payment.requirement,
       resourceJson: payment.resourceEcho,
       extensionsJson: payment.extensionsEcho,
     };
-    const signature = await this.wallets.sign(payment.payer, exactTypedData(exact, asset));
-    return exactHeader(exact, signature);
+    const signature = await this.wallets.sign(authorization.payer, scheme.typedData(fixed, asset));
+    return paymentHeader(fixed, scheme.payload(fixed, signature));
   }
-}
-
-function requestedResource(url: string): Resource {
-  const resource = parseResource(url);
-  if (!resource) {
-    throw new Problem(
-      'invalid_request',
-      'request.url must be the absolute http(s) URL that was asked for, without userinfo',
-      { field: 'request.url' },
-    );
-  }
-  return resource;
-}
-
-/** What the seller says the payment is for. It must be of the origin that was asked. */
-function declaredResource(offer: Offer, requested: Resource): Resource | undefined {
-  if (offer.resource === undefined) return undefined;
-  const declared = parseResource(offer.resource);
-  if (!declared || !sameOrigin(declared, requested)) {
-    throw new Problem(
-      'requirements_invalid',
-      `the seller asks payment for "${offer.resource.slice(0, 200)}", which is not of the origin that was asked`,
-      { field: 'paymentRequired' },
-    );
-  }
-  return declared;
 }
 
 /** A holder sees the payments of its own grant and the tree below it, an admin all. */
@@ -232,11 +195,18 @@ function visibleTo(caller: Caller): Conditions {
   const holder = caller.kind === 'holder' ? caller : undefined;
   return new Conditions()
     .add(holder?.treasuryId, (n) => `p.treasury_id = ${n}`)
-    .add(holder?.grantId, (n) => `g.path @> ARRAY[${n}::text]`);
+    .add(holder?.grantId, (n) => `${n} = ANY (g.path)`);
 }
 
-/** Shows a payment; what the chain shows of it provisionally is left out where it was not asked for. */
-function viewPayment(payment: PaymentRecord, chain?: ChainViewRow): PaymentView {
+/** A refusal as the error it is to the caller. */
+export function refusal({ code, detail, ...fields }: Denial): Problem {
+  return new Problem(code, detail, fields);
+}
+
+/** Shows a payment as the contract does. */
+export function viewPayment(payment: PaymentRecord & { chain?: ChainViewRow }): PaymentView {
+  const { chain } = payment;
+  const { authorization, approval } = payment;
   return {
     id: payment.id,
     grantId: payment.grantId,
@@ -247,9 +217,11 @@ function viewPayment(payment: PaymentRecord, chain?: ChainViewRow): PaymentView 
     scheme: payment.scheme,
     payTo: payment.payTo,
     asset: payment.asset,
-    wallet: payment.payer,
-    nonce: payment.nonce,
-    validBefore: new Date(Number(payment.validBefore) * 1000).toISOString(),
+    wallet: authorization?.payer ?? null,
+    nonce: authorization?.nonce ?? null,
+    validBefore: authorization
+      ? new Date(Number(authorization.validBefore) * 1000).toISOString()
+      : null,
     resource: payment.resource,
     memo: payment.memo ?? null,
     transaction: payment.transaction ?? null,
@@ -257,5 +229,14 @@ function viewPayment(payment: PaymentRecord, chain?: ChainViewRow): PaymentView 
     cancelRequestedAt: chain?.cancel_requested_at?.toISOString() ?? null,
     createdAt: payment.createdAt.toISOString(),
     settledAt: payment.status === 'settled' ? (payment.endedAt?.toISOString() ?? null) : null,
+    ...(approval
+      ? {
+          approval: {
+            lapsesAt: approval.lapsesAt.toISOString(),
+            decidedBy: payment.decidedBy ?? null,
+            reason: payment.decidedReason ?? null,
+          },
+        }
+      : {}),
   };
 }

@@ -44,6 +44,7 @@ const soon = () => BigInt(Math.floor(Date.now() / 1000) + 60);
 function payment(changes: Partial<Parameters<typeof exactTypedData>[0]> = {}): SignableTypedData {
   return exactTypedData(
     {
+      id: 'pay_1',
       x402Version: 2,
       chainId,
       from: wallet,

@@ -9,11 +9,9 @@ import { type Page, page } from '../http/paging.js';
 import { newId } from '../ids.js';
 import { appendEvents, type NewEvent } from '../ledger/events.js';
 import { databaseNow } from '../ledger/grant-rows.js';
+import { MAIN_TREASURY, mainTreasury } from '../ledger/service-events.js';
 import { Networks } from './networks.js';
 import { SIGNER, type SignableTypedData, type Signer } from './signer.js';
-
-/** The treasury that exists from the first boot. */
-const MAIN_TREASURY = 'main';
 
 /** A treasury as stored. */
 export interface TreasuryRecord {
@@ -67,11 +65,7 @@ export class Wallets {
    *   else's treasury is never a good start. Error when the signer cannot be asked.
    */
   async enrol(): Promise<void> {
-    await this.database.transaction(async (tx) => {
-      const now = await databaseNow(tx);
-      const { rows } = await tx.query('SELECT 1 FROM treasuries WHERE name = $1', [MAIN_TREASURY]);
-      if (rows.length === 0) await insertTreasury(tx, now, MAIN_TREASURY, SYSTEM, undefined, 0);
-    });
+    await this.database.transaction(mainTreasury);
     const treasuries = await this.database.prisma.treasury.findMany({ orderBy: { id: 'asc' } });
     for (const treasury of treasuries) await this.enrolWallets(treasury);
   }
@@ -291,23 +285,19 @@ export class Wallets {
   }
 }
 
-const SYSTEM = 'system:treasury';
-
-/** Writes a treasury, unless the name is taken. Without a position it gets the next one. */
+/** Writes a treasury, unless the name is taken. */
 async function insertTreasury(
   tx: ClientBase,
   now: Date,
   name: string,
   actor: string,
-  requestId?: string,
-  position?: number,
+  requestId: string,
 ): Promise<TreasuryRecord | undefined> {
   const id = newId('trs');
   const { rows } = await tx.query<{ position: number }>(
-    `INSERT INTO treasuries (id, name, created_at, position)
-     VALUES ($1, $2, $3, coalesce($4::int, nextval('treasuries_position_seq')::int))
+    `INSERT INTO treasuries (id, name, created_at) VALUES ($1, $2, $3)
      ON CONFLICT (name) DO NOTHING RETURNING position`,
-    [id, name, now, position],
+    [id, name, now],
   );
   if (!rows[0]) return undefined;
   await appendEvents(tx, now, [
@@ -328,17 +318,19 @@ async function insertWallet(
   events: NewEvent[],
   { treasuryId, address, position }: EnrolledWallet,
 ): Promise<void> {
+  const id = newId('wal');
   const made = await tx.query(
     `INSERT INTO wallets (treasury_id, id, address, position, created_at)
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (address) DO NOTHING`,
-    [treasuryId, newId('wal'), address, position, now],
+    [treasuryId, id, address, position, now],
   );
   if (made.rowCount === 0) {
     throw new ConfigError([
       `BURSAR_KEYSTORE: wallet ${address} belongs to another treasury already; a wallet has one treasury`,
     ]);
   }
-  events.push({ treasuryId, kind: 'wallet.added', actor: SYSTEM, data: { address } });
+  const data = { walletId: id, address, position };
+  events.push({ treasuryId, kind: 'wallet.added', actor: 'system:treasury', data });
 }
 
 async function insertFunds(

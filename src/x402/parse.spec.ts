@@ -97,7 +97,7 @@ const OFFER = {
 
 describe('parsePaymentRequired', () => {
   it('reads a v2 object', () => {
-    const body = bodyV2({ extensions: { 'payment-identifier': { required: false } } });
+    const body = bodyV2({ extensions: { 'payment-identifier': { info: { required: false } } } });
     expect(parsePaymentRequired(body)).toEqual({
       x402Version: 2,
       offers: [{ ...OFFER, json: JSON.stringify(entryV2()) }],
@@ -213,11 +213,25 @@ describe('parsePaymentRequired', () => {
         bodyV2({ accepts: [entryV2({ extra: { deep: nested(levels - 4) } })] });
       expect(parsePaymentRequired(inExtra(8)).offers).toHaveLength(1);
       expect(refusalOf(inExtra(9)).detail).toContain('deeper than 8');
-      const inExtensions = (levels: number) => bodyV2({ extensions: { deep: nested(levels - 2) } });
-      expect(parsePaymentRequired(header(inExtensions(8))).offers).toHaveLength(1);
-      expect(refusalOf(header(inExtensions(9))).detail).toContain('deeper than 8');
-      const inLists = bodyV2({ extensions: { deep: [[[[[[['x']]]]]]] } });
+      const inResource = (levels: number) =>
+        bodyV2({ resource: { url: 'https://api.example.com/', deep: nested(levels - 2) } });
+      expect(parsePaymentRequired(header(inResource(8))).offers).toHaveLength(1);
+      expect(refusalOf(header(inResource(9))).detail).toContain('deeper than 8');
+      const inLists = bodyV2({ accepts: [entryV2({ extra: { deep: [[[[['x']]]]] } })] });
       expect(refusalOf(inLists).detail).toContain('deeper than 8');
+    });
+
+    it('reads 16 levels of the JSON Schemas that sellers publish, and refuses 17', () => {
+      const inExtensions = (levels: number) => bodyV2({ extensions: { deep: nested(levels - 2) } });
+      expect(parsePaymentRequired(header(inExtensions(16))).offers).toHaveLength(1);
+      expect(refusalOf(header(inExtensions(17))).detail).toContain('deeper than 16');
+      // The body is the first level, accepts the second, its entry the third.
+      const inOutputSchema = (levels: number) =>
+        bodyV1({ accepts: [entryV1({ outputSchema: nested(levels - 3) })] });
+      expect(parsePaymentRequired(inOutputSchema(16)).offers).toHaveLength(1);
+      expect(refusalOf(inOutputSchema(17)).detail).toContain('deeper than 16');
+      const both = bodyV2({ extensions: { outputSchema: nested(15) } });
+      expect(refusalOf(both).detail).toContain('deeper than 16');
     });
 
     it('refuses a nesting deep enough to overflow a stack, and a circle', () => {
@@ -228,7 +242,50 @@ describe('parsePaymentRequired', () => {
       expect(refusalOf(header(deep)).detail).toContain('deeper than 8');
       const circle: Json = bodyV2();
       circle.extensions = circle;
-      expect(refusalOf(circle).detail).toContain('deeper than 8');
+      expect(refusalOf(circle).detail).toContain('deeper than 16');
+    });
+
+    it.each([
+      ['the body', (json: string) => `{"error":"a",${json.slice(1)}`],
+      ['an entry', (json: string) => json.replace('"payTo"', '"payTo":"x","payTo"')],
+      ['extra', (json: string) => json.replace('"extra":{', '"extra":{"name":1,')],
+      ['another spelling', (json: string) => json.replace('"extra":{', '"extra":{"n\\u0061me":1,')],
+    ])('refuses a header that names a member of %s twice', (_where, twice) => {
+      const refused = refusalOf(header(twice(JSON.stringify(bodyV2()))));
+      expect(refused.detail).toContain('names a member twice');
+    });
+
+    it('refuses a header that is not UTF-8, and reads none as something that resembles it', () => {
+      const bytes = Buffer.from(JSON.stringify(bodyV2({ error: '~' })), 'utf8');
+      bytes[bytes.indexOf('~')] = 0xff;
+      expect(refusalOf(bytes.toString('base64')).detail).toContain('UTF-8');
+      const marked = Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), bytes.subarray(0, 0)]);
+      const bom = Buffer.concat([marked, Buffer.from(JSON.stringify(bodyV2()))]);
+      expect(refusalOf(bom.toString('base64')).code).toBe('requirements_invalid');
+    });
+
+    it.each<[string, unknown]>([
+      ['null', null],
+      ['text', 'x'],
+      ['a list', []],
+      ['no info', { schema: {} }],
+      ['info that is text', { info: 'x' }],
+      ['info that is a list', { info: [] }],
+      ['no word on whether it is required', { info: {} }],
+      ['another kind of required', { info: { required: 'true' } }],
+      ['an id of the seller\u2019s', { info: { required: true, id: 'x'.repeat(16) } }],
+    ])('refuses a payment-identifier that is %s, saying so', (_what, declared) => {
+      const body = bodyV2({ extensions: { 'payment-identifier': declared } });
+      for (const input of [body, header(body)]) {
+        expect(refusalOf(input)).toMatchObject({
+          code: 'requirements_invalid',
+          detail: expect.stringContaining('extensions.payment-identifier'),
+        });
+      }
+      // v1 has no extensions: what a v1 body calls so is nobody's.
+      expect(
+        parsePaymentRequired({ ...bodyV1(), extensions: body.extensions }).offers,
+      ).toHaveLength(1);
     });
 
     it.each(['1e400', '-1e400'])('refuses the number %s, which no echo could repeat', (number) => {

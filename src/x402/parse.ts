@@ -3,12 +3,19 @@ import { EVM_NETWORK_CHAIN_ID_MAP } from '@x402/evm/v1';
 import { getAddress, isAddress, zeroAddress } from 'viem';
 import { parseAtomic } from '../domain/money.js';
 import { Problem, type ProblemCode } from '../domain/problem.js';
+import { jsonParts } from './json-text.js';
+import { checkPaymentIdentifier } from './payment-identifier.js';
+import { SCHEME_NAMES, type SchemeName, schemeOf } from './schemes.js';
+import { shown } from './shown.js';
+import { readHeader, refuseUnsafe } from './untrusted.js';
 
 /** Bounds on what a seller may send. All inclusive. */
 export const LIMITS = Object.freeze({
   /** Characters of the decoded JSON. */
   jsonCharacters: 49_152,
   depth: 8,
+  /** Depth inside `extensions` (v2) and `outputSchema` (v1), which hold JSON Schemas: ADR 0040. */
+  schemaDepth: 16,
   accepts: 16,
   timeoutSeconds: 300,
   urlCharacters: 2_048,
@@ -18,7 +25,7 @@ export const LIMITS = Object.freeze({
 export interface Offer {
   /** Position in `accepts`. */
   readonly index: number;
-  readonly scheme: 'exact';
+  readonly scheme: SchemeName;
   /** CAIP-2; for v1 translated from the network's name. */
   readonly network: string;
   /** Token contract, EIP-55 checksummed. */
@@ -30,7 +37,7 @@ export interface Offer {
   readonly maxTimeoutSeconds: number;
   /** The URL the seller says it is for; undefined where a v2 seller names none. */
   readonly resource: string | undefined;
-  /** The entry as it came, as JSON text: what v2 echoes in `accepted`. */
+  /** The entry as JSON text: what v2 echoes in `accepted`. See {@link parsePaymentRequired}. */
   readonly json: string;
 }
 
@@ -58,16 +65,23 @@ export interface PaymentTerms {
  * bound), so every entry is then held to Bursar's own bounds. An entry of a kind Bursar cannot pay
  * does not spoil its neighbours.
  *
+ * What is echoed is kept as text. Of a header value it is the seller's own text, byte for byte. Of an
+ * object it is that object written again: equal to every reader whose numbers are doubles, though 1.0
+ * has become 1.
+ *
  * @throws Problem `requirements_invalid` when the whole is malformed, oversized or too deep.
  */
 export function parsePaymentRequired(input: unknown): PaymentTerms {
-  const body = typeof input === 'string' ? decodeHeader(input) : input;
+  const given = typeof input === 'string' ? readHeader(input, LIMITS, invalid) : undefined;
+  const body = given ? given.json : input;
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw invalid('must be an object, or the base64 value of a PAYMENT-REQUIRED header');
   }
-  refuseUnsafe(body, 1);
-  if (typeof input !== 'string' && JSON.stringify(body).length > LIMITS.jsonCharacters) {
-    throw invalid(`is longer than ${LIMITS.jsonCharacters} characters`);
+  if (!given) {
+    refuseUnsafe(body, LIMITS, invalid);
+    if (JSON.stringify(body).length > LIMITS.jsonCharacters) {
+      throw invalid(`is longer than ${LIMITS.jsonCharacters} characters`);
+    }
   }
   const version = (body as { x402Version?: unknown }).x402Version;
   if (version !== 1 && version !== 2) {
@@ -83,16 +97,19 @@ export function parsePaymentRequired(input: unknown): PaymentTerms {
   const raw = body as {
     accepts: Record<string, unknown>[];
     resource?: { url: string };
-    extensions?: Record<string, unknown>;
+    extensions?: Record<string, unknown> | null;
   };
   if (raw.accepts.length > LIMITS.accepts) {
     throw invalid(`accepts has ${raw.accepts.length} entries; at most ${LIMITS.accepts} are read`);
   }
+  if (version === 2 && raw.extensions) checkPaymentIdentifier(raw.extensions);
+  const echo = given ? asWritten(given.text) : rewritten(raw);
   const offers: Offer[] = [];
   const unusable: UnusableOffer[] = [];
   raw.accepts.forEach((entry, index) => {
     try {
-      offers.push(Object.freeze(parseOffer(entry, index, version, raw.resource?.url)));
+      const json = echo.accepts[index] ?? '';
+      offers.push(Object.freeze(parseOffer(entry, json, index, version, raw.resource?.url)));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       unusable.push(Object.freeze({ index, code: error.code, detail: error.detail }));
@@ -102,33 +119,54 @@ export function parsePaymentRequired(input: unknown): PaymentTerms {
     x402Version: version,
     offers: Object.freeze(offers),
     unusable: Object.freeze(unusable),
-    resourceJson: version === 2 && raw.resource ? JSON.stringify(raw.resource) : undefined,
-    extensionsJson: version === 2 && raw.extensions ? JSON.stringify(raw.extensions) : undefined,
+    resourceJson: version === 2 && raw.resource ? echo.resource : undefined,
+    extensionsJson: version === 2 && raw.extensions ? echo.extensions : undefined,
   });
+}
+
+/** The texts that are echoed. */
+interface Echo {
+  readonly accepts: readonly string[];
+  readonly resource: string | undefined;
+  readonly extensions: string | undefined;
+}
+
+function asWritten(text: string): Echo {
+  const members = jsonParts(text, text.indexOf('{'));
+  const find = (name: string) => members.find(({ key }) => key === name);
+  const cut = (part?: { start: number; end: number }) => part && text.slice(part.start, part.end);
+  return {
+    accepts: jsonParts(text, find('accepts')?.start).map((part) => cut(part) ?? ''),
+    resource: cut(find('resource')),
+    extensions: cut(find('extensions')),
+  };
+}
+
+function rewritten(body: { accepts: unknown[]; resource?: unknown; extensions?: unknown }): Echo {
+  return {
+    accepts: body.accepts.map((entry) => JSON.stringify(entry)),
+    resource: JSON.stringify(body.resource),
+    extensions: JSON.stringify(body.extensions),
+  };
 }
 
 function parseOffer(
   entry: Record<string, unknown>,
+  json: string,
   index: number,
   version: 1 | 2,
   sharedResource: string | undefined,
 ): Offer {
   const at = `accepts[${index}]`;
-  const { scheme, network, asset, payTo, maxTimeoutSeconds } = entry;
-  if (scheme !== 'exact') {
+  const { network, asset, payTo, maxTimeoutSeconds } = entry;
+  const scheme = schemeOf(entry.scheme);
+  if (!scheme) {
     throw new Problem(
       'scheme_not_supported',
-      `${at}: scheme ${shown(scheme)} is not supported, exact is`,
+      `${at}: scheme ${shown(entry.scheme)} is not supported, ${SCHEME_NAMES.join(' and ')} is`,
     );
   }
-  const method = (entry.extra as { assetTransferMethod?: unknown } | null | undefined)
-    ?.assetTransferMethod;
-  if (method !== undefined && method !== 'eip3009') {
-    throw new Problem(
-      'scheme_not_supported',
-      `${at}: exact by ${shown(method)} is not supported, by eip3009 is`,
-    );
-  }
+  scheme.check(entry, at);
   const amountField = version === 2 ? 'amount' : 'maxAmountRequired';
   const amount = parseAtomic(entry[amountField]);
   if (amount === undefined) {
@@ -149,14 +187,14 @@ function parseOffer(
   }
   return {
     index,
-    scheme,
+    scheme: scheme.name,
     network: caip2(network as string, version, at),
     asset: address(asset, `${at}.asset`),
     amount,
     payTo: address(payTo, `${at}.payTo`),
     maxTimeoutSeconds: maxTimeoutSeconds as number,
     resource,
-    json: JSON.stringify(entry),
+    json,
   };
 }
 
@@ -179,49 +217,6 @@ function address(text: unknown, at: string): string {
     throw invalid(`${at} must be an EVM address with a valid checksum`);
   }
   return getAddress(text);
-}
-
-function decodeHeader(value: string): unknown {
-  if (value.length > Math.ceil(LIMITS.jsonCharacters / 3) * 4) {
-    throw invalid(`is longer than ${LIMITS.jsonCharacters} characters`);
-  }
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(value)) {
-    throw invalid('is neither an object nor base64, as a PAYMENT-REQUIRED header is');
-  }
-  try {
-    return JSON.parse(Buffer.from(value, 'base64').toString('utf8'));
-  } catch {
-    throw invalid('is base64, but not of JSON');
-  }
-}
-
-/**
- * Bounds the depth, and refuses keys that mean something to JavaScript rather than to the protocol,
- * and text that cannot be stored or hashed: NUL (Postgres has none), lone surrogates (UTF-8 has none).
- */
-function refuseUnsafe(value: unknown, depth: number): void {
-  if (typeof value === 'string' && (value.includes('\u0000') || !value.isWellFormed())) {
-    throw invalid('holds text that is not well-formed Unicode without NUL');
-  }
-  // JSON.parse reads 1e400 as Infinity, which no JSON can hold again.
-  if (typeof value === 'number' && !Number.isFinite(value))
-    throw invalid('holds a number too large');
-  if (typeof value !== 'object' || value === null) return;
-  if (depth > LIMITS.depth) throw invalid(`is nested deeper than ${LIMITS.depth} levels`);
-  for (const key of Object.keys(value)) {
-    if (key === '__proto__' || key === 'constructor' || key === 'prototype') {
-      throw invalid(`has a member named "${key}"`);
-    }
-    refuseUnsafe(key, depth);
-    refuseUnsafe((value as Record<string, unknown>)[key], depth + 1);
-  }
-}
-
-/** A seller's text as an error shows it: short, and only ever text. */
-function shown(value: unknown): string {
-  return typeof value === 'string'
-    ? `"${value.slice(0, 64).toWellFormed()}"`
-    : `of type ${typeof value}`;
 }
 
 function invalid(what: string): Problem {

@@ -30,7 +30,7 @@ export interface Minted {
 }
 
 export interface Paid {
-  readonly payment: PaymentView;
+  readonly payment: PaymentView & { wallet: string; nonce: string; validBefore: string };
   readonly header: { readonly name: string; readonly value: string };
   readonly grant: { readonly remaining: string };
 }
@@ -56,7 +56,6 @@ export interface EventAnswer {
   readonly reason: string | null;
   readonly data: Record<string, unknown>;
   readonly leafIndex: string | null;
-  readonly chainHash: string | null;
 }
 
 /** One end for all, so that a child's is not later than its parent's. */

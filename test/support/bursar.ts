@@ -31,7 +31,7 @@ export interface TestStack extends Stack {
 
 /** Starts a stack on a fresh clone of the template database; stopping it drops the database. */
 export async function startTestStack(
-  options: Pick<StackOptions, 'environment' | 'redisUrl' | 'network'> = {},
+  options: Pick<StackOptions, 'environment' | 'network' | 'pollMs' | 'redisUrl'> = {},
 ): Promise<TestStack> {
   const database = await createTestDatabase();
   const stack = await startStack({

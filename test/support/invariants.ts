@@ -9,21 +9,72 @@ const CHECKS: Readonly<Record<string, string>> = {
   'I1: a grant is within its budget and its count': `
     SELECT id, budget, reserved, spent, allocated, payments, max_payments FROM grants
     WHERE reserved < 0 OR spent < 0 OR allocated < 0 OR reserved + spent + allocated > budget
-      OR payments < 0 OR payments > max_payments`,
+      OR payments < 0 OR payments > max_payments OR open_payments < 0 OR open_payments > payments`,
+  'I1: a window has taken exactly what the payments of its last period come to': `
+    SELECT g.id, w.terms, u.taken, due.amount, due.payments FROM grants g
+    CROSS JOIN LATERAL jsonb_array_elements(g.windows) WITH ORDINALITY AS w (terms, place)
+    CROSS JOIN LATERAL (SELECT coalesce(g.window_usage -> (w.place - 1)::int,
+      '{"period": 0, "amount": "0", "payments": 0}') AS taken) u
+    CROSS JOIN LATERAL (
+      SELECT coalesce(sum(p.amount), 0) AS amount, count(p.id) AS payments
+      FROM payments p JOIN grants o ON o.treasury_id = p.treasury_id AND o.id = p.grant_id
+      WHERE o.treasury_id = g.treasury_id AND g.id = ANY (o.path)
+        AND p.status IN ('authorized', 'settled')
+        AND floor(extract(epoch FROM p.created_at - g.starts_at) / (w.terms ->> 'seconds')::numeric)
+          >= (u.taken ->> 'period')::numeric) due
+    WHERE (u.taken ->> 'amount')::numeric <> due.amount
+      OR (u.taken ->> 'payments')::numeric <> due.payments
+      OR due.amount > (w.terms ->> 'amount')::numeric
+      OR due.payments > (w.terms ->> 'payments')::numeric`,
   'I2: a grant counts exactly the payments of its subtree': `
-    SELECT g.id, g.reserved, s.reserved AS due, g.spent, s.spent AS due_spent, g.payments, s.payments AS due_payments
-    FROM grants g CROSS JOIN LATERAL (
-      SELECT coalesce(sum(p.amount) FILTER (WHERE p.status = 'authorized'), 0) AS reserved,
+    WITH due AS (
+      SELECT p.treasury_id, a.id,
+        coalesce(sum(p.amount) FILTER (WHERE p.status = 'authorized'), 0) AS reserved,
         coalesce(sum(p.amount) FILTER (WHERE p.status = 'settled'), 0) AS spent,
+        count(*) FILTER (WHERE p.status = 'authorized') AS open,
         count(*) FILTER (WHERE p.status IN ('authorized', 'settled')) AS payments
       FROM payments p JOIN grants o ON o.treasury_id = p.treasury_id AND o.id = p.grant_id
-      WHERE o.treasury_id = g.treasury_id AND g.id = ANY (o.path)) s
-    WHERE g.reserved <> s.reserved OR g.spent <> s.spent OR g.payments <> s.payments`,
+      CROSS JOIN LATERAL unnest(o.path) AS a (id) GROUP BY 1, 2)
+    SELECT g.id, g.reserved, due.reserved AS due_reserved, g.spent, due.spent AS due_spent,
+      g.payments, due.payments AS due_payments, g.open_payments, due.open AS due_open
+    FROM grants g LEFT JOIN due ON due.treasury_id = g.treasury_id AND due.id = g.id
+    WHERE g.reserved <> coalesce(due.reserved, 0) OR g.spent <> coalesce(due.spent, 0)
+      OR g.payments <> coalesce(due.payments, 0) OR g.open_payments <> coalesce(due.open, 0)`,
+  'I2: a grant has set aside exactly what the carve-outs next below it may still take': `
+    WITH due AS (
+      SELECT c.treasury_id, a.id, sum(c.budget - c.reserved - c.spent) AS allocated
+      FROM grants c CROSS JOIN LATERAL unnest(c.path) WITH ORDINALITY AS a (id, place)
+      WHERE c.funding = 'reserved' AND c.parent_id IS NOT NULL AND c.returned_at IS NULL
+        AND a.place <= c.depth AND NOT EXISTS (
+          SELECT FROM unnest(c.path) WITH ORDINALITY AS b (id, place)
+          JOIN grants m ON m.treasury_id = c.treasury_id AND m.id = b.id
+          WHERE b.place > a.place AND b.place <= c.depth AND m.funding = 'reserved')
+      GROUP BY 1, 2)
+    SELECT g.id, g.allocated, due.allocated AS due
+    FROM grants g LEFT JOIN due ON due.treasury_id = g.treasury_id AND due.id = g.id
+    WHERE g.allocated <> coalesce(due.allocated, 0)`,
+  'I2: a carve-out was given back only after it had ended': `
+    SELECT g.id, g.returned_at, g.expires_at, g.payments, g.max_payments FROM grants g
+    WHERE g.returned_at < g.expires_at AND g.payments IS DISTINCT FROM g.max_payments
+      AND g.spent < g.budget AND NOT EXISTS (
+        SELECT FROM unnest(g.path) AS b (id)
+        JOIN grants a ON a.treasury_id = g.treasury_id AND a.id = b.id WHERE a.status = 'revoked')`,
+  'I2: a grant that no revocation has ended counts those below it that are as alive': `
+    WITH living AS (
+      SELECT o.treasury_id, o.id, o.path, o.alive FROM grants o WHERE NOT EXISTS (
+        SELECT FROM unnest(o.path) AS b (id)
+        JOIN grants a ON a.treasury_id = o.treasury_id AND a.id = b.id WHERE a.status = 'revoked')),
+    due AS (
+      SELECT l.treasury_id, a.id, count(*) AS alive
+      FROM living l CROSS JOIN LATERAL unnest(l.path) AS a (id) GROUP BY 1, 2)
+    SELECT l.id, l.alive, due.alive AS due
+    FROM living l JOIN due ON due.treasury_id = l.treasury_id AND due.id = l.id
+    WHERE l.alive <> due.alive`,
   'I3: a key, a nonce and a decision belong to one payment': `
     SELECT 'key' AS what, grant_id || ' ' || idempotency_key AS value FROM payments
       GROUP BY 2 HAVING count(*) > 1
     UNION ALL
-    SELECT 'nonce', nonce FROM payments GROUP BY nonce HAVING count(*) > 1
+    SELECT 'nonce', nonce FROM payments WHERE nonce IS NOT NULL GROUP BY nonce HAVING count(*) > 1
     UNION ALL
     SELECT 'decision', id FROM payments
       WHERE nonce <> '0x' || encode(sha256(convert_to(decision, 'UTF8')), 'hex')`,
@@ -45,11 +96,13 @@ const CHECKS: Readonly<Record<string, string>> = {
   'I8: every state of a payment was told in exactly one event': `
     SELECT p.id, p.status, told.kinds FROM payments p CROSS JOIN LATERAL (
       SELECT array_agg(e.kind ORDER BY e.seq) AS kinds FROM events e
-      WHERE e.treasury_id = p.treasury_id AND e.payment_id = p.id
-        AND e.kind NOT IN ('payment.seen', 'payment.sighting_withdrawn', 'payment.cancel_requested')) told
-    WHERE told.kinds IS DISTINCT FROM CASE p.status
-      WHEN 'authorized' THEN ARRAY['payment.authorized']
-      ELSE ARRAY['payment.authorized', 'payment.' || p.status] END`,
+      WHERE e.treasury_id = p.treasury_id AND e.payment_id = p.id AND e.kind NOT IN
+        ('payment.refused', 'payment.seen', 'payment.sighting_withdrawn', 'payment.cancel_requested')) told
+    WHERE told.kinds IS DISTINCT FROM
+      CASE WHEN p.approval_body IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.pending'] END
+      || CASE WHEN p.approval_body IS NULL OR p.nonce IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.approved'] END
+      || CASE WHEN p.nonce IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.authorized'] END
+      || CASE WHEN p.status IN ('pending_approval', 'authorized') THEN ARRAY[]::text[] ELSE ARRAY['payment.' || p.status] END`,
   'I9: nothing stays open longer than 60 s after a final block past its validBefore': `
     SELECT p.id, p.valid_before, c.block_time FROM payments p
     JOIN chain_cursors c ON c.network = p.network
@@ -87,7 +140,7 @@ export async function brokenOnChain(db: Pool, rpcUrl: string): Promise<string[]>
     amount: string;
     nonce: string;
     valid_before: string;
-  }>(`SELECT * FROM payments WHERE status <> 'authorized'`);
+  }>(`SELECT * FROM payments WHERE status IN ('settled', 'released', 'cancelled')`);
   const word = (hex: string) => hex.slice(2).toLowerCase().padStart(64, '0');
   const broken: string[] = [];
   const head = await rpc<{ timestamp: string }>(rpcUrl, 'eth_getBlockByNumber', ['latest', false]);

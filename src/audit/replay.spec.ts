@@ -1,0 +1,411 @@
+import { describe, expect, it } from '@jest/globals';
+import { id, ROOT, SyntheticLog } from '../../test/support/synthetic-log.js';
+import { Contradiction, Replay } from './replay.js';
+
+const CHILD = id('grt', 2);
+const CARVED = id('grt', 3);
+
+type Tell = (log: SyntheticLog) => string[];
+
+/** What a log comes to that begins as every log, with a root grant of these terms. */
+function replay(terms: Record<string, unknown>, tell: Tell): Replay {
+  const log = new SyntheticLog();
+  const taken = new Replay();
+  for (const line of [...log.beginning(terms), ...tell(log)]) taken.apply(JSON.parse(line));
+  return taken;
+}
+
+const pays = (log: SyntheticLog, number: number, value?: string) => [
+  log.authorized(number, [ROOT], value),
+];
+const settles = (log: SyntheticLog, number: number, value?: string) => [
+  ...pays(log, number, value),
+  log.ended(number, ROOT, 'settled', value),
+];
+const at = (seconds: number) =>
+  new Date(Date.parse('2026-11-21T10:00:00.000Z') + seconds * 1000).toISOString();
+const decidedAt = (seconds: number) => ({
+  decision: { decidedAt: at(seconds), validBefore: String(Date.parse(at(seconds)) / 1000 + 60) },
+});
+
+describe('Replay', () => {
+  it('comes to the counters of every grant of a chain', () => {
+    const taken = replay({}, (log) => [
+      log.grant(CHILD, ROOT),
+      log.authorized(1, [ROOT, CHILD]),
+      log.ended(1, CHILD),
+      log.authorized(2, [ROOT, CHILD]),
+      log.ended(2, CHILD, 'released'),
+      log.authorized(3, [ROOT, CHILD]),
+      log.ended(3, CHILD, 'cancelled'),
+      log.authorized(4, [ROOT], '7'),
+    ]);
+    expect(taken.grant(CHILD)).toMatchObject({ reserved: 0n, spent: 10000n, payments: 1 });
+    expect(taken.grant(ROOT)).toMatchObject({ reserved: 7n, spent: 10000n, payments: 2 });
+  });
+
+  it('moves money set aside for a carve-out as it is held, spent and given back', () => {
+    const carved = (log: SyntheticLog) => [
+      log.grant(CARVED, ROOT, { funding: 'reserved', budget: '50000' }),
+      log.authorized(1, [ROOT, CARVED]),
+      log.authorized(2, [ROOT, CARVED]),
+      log.ended(1, CARVED),
+      log.ended(2, CARVED, 'released'),
+    ];
+    expect(replay({}, carved).grant(ROOT)).toMatchObject({
+      allocated: 40000n,
+      spent: 10000n,
+      reserved: 0n,
+    });
+    const ended = replay({}, (log) => [
+      ...carved(log),
+      log.line('grant.revoked', { grantId: CARVED }),
+      log.line('grant.returned', { grantId: CARVED, data: { amount: '40000', to: [ROOT] } }),
+    ]);
+    expect(ended.grant(ROOT)).toMatchObject({ allocated: 0n, spent: 10000n });
+  });
+
+  it('lets a carve-out spend what its parent has no room for otherwise', () => {
+    const taken = replay({ budget: '50000' }, (log) => [
+      log.grant(CARVED, ROOT, { funding: 'reserved', budget: '50000' }),
+      log.authorized(1, [ROOT, CARVED], '50000'),
+    ]);
+    expect(taken.grant(ROOT)).toMatchObject({ allocated: 0n, reserved: 50000n });
+  });
+
+  it('counts a window anew in each period, and takes back what is released in it', () => {
+    const windows = [{ seconds: 60, amount: '20000', payments: null }];
+    replay({ windows }, (log) => [
+      log.authorized(1, [ROOT], '20000', decidedAt(59)),
+      log.authorized(2, [ROOT], '20000', decidedAt(60)),
+      log.ended(2, ROOT, 'released', '20000'),
+      log.authorized(3, [ROOT], '20000', decidedAt(119)),
+    ]);
+  });
+
+  it('takes a payment above approvalAbove once it was approved', () => {
+    replay({ approvalAbove: '9999' }, (log) => [
+      log.line('payment.pending', { grantId: ROOT, paymentId: id('pay', 1) }),
+      log.line('payment.approved', { grantId: ROOT, paymentId: id('pay', 1) }),
+      ...pays(log, 1),
+    ]);
+  });
+
+  it('accepts what a record says the chain was, when it was so', () => {
+    const claim = (reserved: string) => ({
+      data: {
+        chain: [
+          { id: ROOT, budget: '50000', reserved, spent: '10000', allocated: '0', payments: 1 },
+        ],
+      },
+    });
+    const told = (reserved: string) =>
+      replay({ budget: '50000' }, (log) => [
+        ...settles(log, 1),
+        log.authorized(2, [ROOT], '10000', claim(reserved)),
+      ]);
+    told('0');
+    expect(() => told('1')).toThrow('its record says reserved 1 of grant');
+  });
+
+  const contradictions: [string, RegExp, Record<string, unknown>, Tell][] = [
+    [
+      'more than a budget',
+      /overspends grant/,
+      { budget: '29999' },
+      (log) => [...settles(log, 1), ...pays(log, 2), ...pays(log, 3)],
+    ],
+    [
+      'more than an ancestor’s budget',
+      /overspends grant grt_010/,
+      { budget: '9999' },
+      (log) => [log.grant(CHILD, ROOT), log.authorized(1, [ROOT, CHILD])],
+    ],
+    [
+      'more set aside than there is',
+      /is set aside overspends/,
+      { budget: '50000' },
+      (log) => [log.grant(CARVED, ROOT, { funding: 'reserved', budget: '50001' })],
+    ],
+    [
+      'a sibling’s money that is set aside',
+      /overspends grant/,
+      { budget: '50000' },
+      (log) => [log.grant(CARVED, ROOT, { funding: 'reserved', budget: '45000' }), ...pays(log, 1)],
+    ],
+    [
+      'more than a carve-out has',
+      /overspends grant|set aside/,
+      {},
+      (log) => [
+        log.grant(CARVED, ROOT, { funding: 'reserved', budget: '9999' }),
+        log.authorized(1, [ROOT, CARVED]),
+      ],
+    ],
+    [
+      'more payments than allowed',
+      /is number 3 of grant/,
+      { maxPayments: 2 },
+      (log) => [...settles(log, 1), ...settles(log, 2), ...pays(log, 3)],
+    ],
+    [
+      'more at once than allowed',
+      /more than the 9999/,
+      { maxPerPayment: '9999' },
+      (log) => pays(log, 1),
+    ],
+    [
+      'more than a window',
+      /overruns a window/,
+      { windows: [{ seconds: 60, amount: '19999', payments: null }] },
+      (log) => [...settles(log, 1), ...pays(log, 2)],
+    ],
+    [
+      'more payments than a window',
+      /overruns a window/,
+      { windows: [{ seconds: 60, amount: null, payments: 1 }] },
+      (log) => [...settles(log, 1), ...pays(log, 2)],
+    ],
+    [
+      'a window opened by a clock set back',
+      /overruns a window/,
+      { windows: [{ seconds: 60, amount: '10000', payments: null }] },
+      (log) => [
+        log.authorized(1, [ROOT], '10000', decidedAt(61)),
+        log.authorized(2, [ROOT], '10000', decidedAt(59)),
+      ],
+    ],
+    [
+      'a payment no one approved',
+      /without the approval/,
+      { approvalAbove: '9999' },
+      (log) => pays(log, 1),
+    ],
+    [
+      'a payment that was rejected',
+      /without the approval/,
+      {},
+      (log) => [
+        log.line('payment.pending', { paymentId: id('pay', 1) }),
+        log.line('payment.rejected', { paymentId: id('pay', 1) }),
+        ...pays(log, 1),
+      ],
+    ],
+    [
+      'an approval of nothing',
+      /payment.approved after nothing/,
+      {},
+      (log) => [log.line('payment.approved', { paymentId: id('pay', 1) })],
+    ],
+    [
+      'a nonce that is not its decision’s',
+      /nonce is not the hash/,
+      {},
+      (log) => [log.authorized(1, [ROOT], '1', { data: { nonce: `0x${'00'.repeat(32)}` } })],
+    ],
+    [
+      'a decision about another payment',
+      /another payment or chain/,
+      {},
+      (log) => [log.authorized(1, [ROOT], '1', { decision: { paymentId: id('pay', 2) } })],
+    ],
+    [
+      'a decision about another treasury',
+      /another payment or chain/,
+      {},
+      (log) => [log.authorized(1, [ROOT], '1', { decision: { treasuryId: 'trs_2' } })],
+    ],
+    [
+      'a chain that leaves an ancestor out',
+      /another payment or chain/,
+      {},
+      (log) => [log.grant(CHILD, ROOT), log.authorized(1, [CHILD])],
+    ],
+    [
+      'another currency',
+      /in another currency/,
+      {},
+      (log) => [log.authorized(1, [ROOT], '1', { data: { currency: 'EURC' } })],
+    ],
+    [
+      'a child in another currency',
+      /in another currency/,
+      {},
+      (log) => [log.grant(CHILD, ROOT, { currency: 'EURC' })],
+    ],
+    ['a grant nobody minted', /was never minted/, {}, (log) => [log.authorized(1, [CHILD])]],
+    ['a child of nobody', /was never minted/, {}, (log) => [log.grant(CHILD, CARVED)]],
+    ['a grant minted twice', /minted a second time/, {}, (log) => [log.grant(ROOT, undefined)]],
+    [
+      'a delegation without a parent',
+      /delegated without a parent/,
+      {},
+      (log) => [log.grant(CHILD, ROOT, { parentId: null })],
+    ],
+    [
+      'a revoked grant',
+      /but is revoked/,
+      {},
+      (log) => [log.line('grant.revoked', { grantId: ROOT }), ...pays(log, 1)],
+    ],
+    [
+      'a revoked ancestor',
+      /but is revoked/,
+      {},
+      (log) => [
+        log.grant(CHILD, ROOT),
+        log.line('grant.revoked', { grantId: ROOT }),
+        log.authorized(1, [ROOT, CHILD]),
+      ],
+    ],
+    [
+      'a suspended grant',
+      /but is suspended/,
+      {},
+      (log) => [log.line('grant.suspended', { grantId: ROOT }), ...pays(log, 1)],
+    ],
+    [
+      'a delegation by a revoked grant',
+      /but is revoked/,
+      {},
+      (log) => [log.line('grant.revoked', { grantId: ROOT }), log.grant(CHILD, ROOT)],
+    ],
+    [
+      'a grant come back to life',
+      /after its revocation/,
+      {},
+      (log) => [
+        log.line('grant.revoked', { grantId: ROOT }),
+        log.line('grant.resumed', { grantId: ROOT }),
+      ],
+    ],
+    [
+      'a second revocation',
+      /revoked twice/,
+      {},
+      (log) => [
+        log.line('grant.revoked', { grantId: ROOT }),
+        log.line('grant.revoked', { grantId: ROOT }),
+      ],
+    ],
+    ['a grant before its start', /outside the life/, { startsAt: at(3600) }, (log) => pays(log, 1)],
+    ['a grant after its end', /outside the life/, { expiresAt: at(0) }, (log) => pays(log, 1)],
+    [
+      'a signature that outlives its grant',
+      /stays valid longer/,
+      { expiresAt: at(30) },
+      (log) => pays(log, 1),
+    ],
+    [
+      'another payee',
+      /outside the scope \(payTo\)/,
+      { scope: { payTo: ['0x2222222222222222222222222222222222222222'] } },
+      (log) => pays(log, 1),
+    ],
+    [
+      'another network',
+      /outside the scope \(networks\)/,
+      { scope: { networks: ['eip155:1'] } },
+      (log) => pays(log, 1),
+    ],
+    [
+      'another resource',
+      /outside the scope \(resources\)/,
+      { scope: { resources: ['https://other.example.com/*'] } },
+      (log) => pays(log, 1),
+    ],
+    [
+      'a wallet nobody added',
+      /no wallet here/,
+      {},
+      (log) => [log.authorized(1, [ROOT], '1', { decision: { from: '0x00' } })],
+    ],
+    [
+      'a payment authorized twice',
+      /authorized a second time/,
+      {},
+      (log) => [...pays(log, 1), ...pays(log, 1)],
+    ],
+    [
+      'a payment authorized after its end',
+      /authorized a second time/,
+      {},
+      (log) => [...settles(log, 1), ...pays(log, 1)],
+    ],
+    ['an end without a beginning', /was never authorized/, {}, (log) => [log.ended(1, ROOT)]],
+    [
+      'two ends',
+      /ends a second time/,
+      {},
+      (log) => [...settles(log, 1), log.ended(1, ROOT, 'released')],
+    ],
+    [
+      'another amount at the end',
+      /another grant or amount/,
+      {},
+      (log) => [...pays(log, 1), log.ended(1, ROOT, 'settled', '1')],
+    ],
+    [
+      'another grant at the end',
+      /another grant or amount/,
+      {},
+      (log) => [...pays(log, 1), log.ended(1, CHILD)],
+    ],
+    [
+      'a settlement by no transaction',
+      /settled by no transaction/,
+      {},
+      (log) => [...pays(log, 1), log.ended(1, ROOT, 'settled', '10000', { transaction: null })],
+    ],
+    [
+      'money returned that was not set aside',
+      /not set aside for it/,
+      {},
+      (log) => [
+        log.grant(CHILD, ROOT),
+        log.line('grant.returned', { grantId: CHILD, data: { amount: '1', to: [ROOT] } }),
+      ],
+    ],
+    [
+      'more returned than is left',
+      /more than is left/,
+      {},
+      (log) => [
+        log.grant(CARVED, ROOT, { funding: 'reserved', budget: '5' }),
+        log.line('grant.returned', { grantId: CARVED, data: { amount: '6', to: [ROOT] } }),
+      ],
+    ],
+    [
+      'money returned to others',
+      /to others than/,
+      {},
+      (log) => [
+        log.grant(CARVED, ROOT, { funding: 'reserved', budget: '5' }),
+        log.line('grant.returned', { grantId: CARVED, data: { amount: '5', to: [CARVED] } }),
+      ],
+    ],
+    [
+      'a payment out of what was returned',
+      /but is returned/,
+      {},
+      (log) => [
+        log.grant(CARVED, ROOT, { funding: 'reserved', budget: '50000' }),
+        log.line('grant.returned', { grantId: CARVED, data: { amount: '50000', to: [ROOT] } }),
+        log.authorized(1, [ROOT, CARVED]),
+      ],
+    ],
+    ['an amount that is none', /is not an amount/, { budget: '1e9' }, () => []],
+    ['a negative amount', /is not an amount/, {}, (log) => pays(log, 1, '-1')],
+  ];
+
+  it.each(contradictions)('finds %s', (_what, reason, terms, tell) => {
+    let found: unknown;
+    try {
+      replay(terms, tell);
+    } catch (error) {
+      found = error;
+    }
+    expect(found).toBeInstanceOf(Contradiction);
+    expect((found as Error).message).toMatch(reason);
+  });
+});

@@ -1,0 +1,104 @@
+import { type GrantSnapshot, payingGrants } from './grant.js';
+import { returnToWindows, takeFromWindows, type WindowUsage } from './window.js';
+
+/** What of a grant changes when money moves. Amounts are atomic units. */
+export interface Counters {
+  readonly reserved: bigint;
+  readonly spent: bigint;
+  readonly allocated: bigint;
+  readonly payments: number;
+  readonly openPayments: number;
+  readonly windowUsage: readonly WindowUsage[];
+}
+
+/** What of a grant the movements read. */
+export type Charged = Counters & Pick<GrantSnapshot, 'funding' | 'startsAt' | 'windows'>;
+
+/**
+ * A chain after a payment of its last grant was reserved: held on every grant, and taken from what the
+ * grants above a carve-out have set aside for it.
+ *
+ * @param chain - from the root down, the paying grant last.
+ * @param at - when the payment is decided; it counts to the windows of that instant.
+ */
+export function reserveOn<T extends Charged>(chain: readonly T[], amount: bigint, at: Date): T[] {
+  const setAside = grantsSettingAside(chain);
+  return chain.map((grant, place) => ({
+    ...grant,
+    reserved: grant.reserved + amount,
+    allocated: place < setAside ? grant.allocated - amount : grant.allocated,
+    payments: grant.payments + 1,
+    openPayments: grant.openPayments + 1,
+    windowUsage: takeFromWindows(grant, amount, at),
+  }));
+}
+
+/** A chain after a payment of its last grant was settled: what was held is spent. */
+export function settleOn<T extends Charged>(chain: readonly T[], amount: bigint): T[] {
+  return chain.map((grant) => ({
+    ...grant,
+    reserved: grant.reserved - amount,
+    spent: grant.spent + amount,
+    openPayments: grant.openPayments - 1,
+  }));
+}
+
+/**
+ * A chain after a payment of its last grant was released or cancelled: what was held returns to every
+ * grant, to what was set aside for a carve-out, and to the windows that still count its period.
+ *
+ * @param paidAt - when the payment was decided.
+ */
+export function releaseOn<T extends Charged>(
+  chain: readonly T[],
+  amount: bigint,
+  paidAt: Date,
+): T[] {
+  const setAside = grantsSettingAside(chain);
+  return chain.map((grant, place) => ({
+    ...grant,
+    reserved: grant.reserved - amount,
+    allocated: place < setAside ? grant.allocated + amount : grant.allocated,
+    payments: grant.payments - 1,
+    openPayments: grant.openPayments - 1,
+    windowUsage: returnToWindows(grant, amount, paidAt),
+  }));
+}
+
+/**
+ * The grants above a carve-out that set its budget aside: its ancestors up to the nearest that is a
+ * carve-out itself, whose own budget holds it already.
+ *
+ * @param ancestors - from the root down, the carve-out's parent last.
+ */
+export function setAsideBy<T extends Pick<GrantSnapshot, 'funding'>>(
+  ancestors: readonly T[],
+): readonly T[] {
+  return payingGrants(ancestors);
+}
+
+/**
+ * How many grants from the root down have set aside what the last one pays with: all above the deepest
+ * carve-out. Each of them has the carve-out next below it among its `allocated`.
+ */
+function grantsSettingAside(chain: readonly Pick<GrantSnapshot, 'funding'>[]): number {
+  return chain.length - payingGrants(chain).length;
+}
+
+/**
+ * What a carve-out gives back to the grants that set it aside, or undefined while it may still be
+ * spent: it returns once, when the grant was revoked (or one above it), expired or has made all of its
+ * payments, and nothing of it is open.
+ *
+ * @param chain - from the root down, the carve-out last.
+ */
+export function returnable(chain: readonly GrantSnapshot[], now: Date): bigint | undefined {
+  const grant = chain.at(-1);
+  if (!grant || chain.length < 2 || grant.funding !== 'reserved' || grant.openPayments > 0) {
+    return undefined;
+  }
+  // Spent to the end is not used up: nothing is left to return, and a payment of nothing is still allowed.
+  const isUsedUp = grant.maxPayments !== undefined && grant.payments >= grant.maxPayments;
+  const hasEnded = chain.some(({ status, expiresAt }) => status === 'revoked' || now >= expiresAt);
+  return hasEnded || isUsedUp ? grant.budget - grant.spent : undefined;
+}

@@ -1,0 +1,251 @@
+import { Injectable } from '@nestjs/common';
+import type { ClientBase } from 'pg';
+import type { Caller } from '../access/caller.js';
+import { Database } from '../database/database.js';
+import { currencyOf, formatAmount } from '../domain/money.js';
+import { Problem } from '../domain/problem.js';
+import { requestCancellations } from '../ledger/cancellations.js';
+import { returnCarveOut } from '../ledger/carve-outs.js';
+import { appendEvents, type EventKind } from '../ledger/events.js';
+import { databaseNow, type GrantRecord, lockChain } from '../ledger/grant-rows.js';
+import { Outbox } from '../outbox/outbox.js';
+import { CarveOuts } from './carve-outs.js';
+import { GrantTokens } from './grant-tokens.js';
+import { viewGrant } from './grant-view.js';
+import type { GrantView, ReasonBody, RevokeBody } from './grants.dto.js';
+import { GrantsService, grantNotFound } from './grants.service.js';
+
+/** A grant as locked for a change, with its chain and the time. */
+interface Locked {
+  readonly tx: ClientBase;
+  readonly grant: GrantRecord;
+  /** From the root down, the grant itself last. */
+  readonly chain: readonly GrantRecord[];
+  readonly now: Date;
+}
+
+/** Pauses, resumes and ends grants, and replaces their tokens. */
+@Injectable()
+export class LifeService {
+  constructor(
+    private readonly database: Database,
+    private readonly grants: GrantsService,
+    private readonly tokens: GrantTokens,
+    private readonly carveOuts: CarveOuts,
+    private readonly outbox: Outbox,
+  ) {}
+
+  /**
+   * Ends a grant and everything below it, at once and for good: a reservation that is decided after
+   * this returns sees it. It changes the grant's own row and its ancestors' counters, however large
+   * the tree below is. Revoking again changes nothing and answers the same.
+   */
+  async revoke(caller: Caller, id: string, body: RevokeBody, requestId: string) {
+    const { treasuryId } = await this.grants.visible(caller, id);
+    const result = await this.locked(treasuryId, id, async ({ tx, grant, chain, now }) => {
+      const isEnded = chain.some(({ status }) => status === 'revoked');
+      const revokedGrants = isEnded ? 0 : grant.alive;
+      let after = chain;
+      if (grant.status !== 'revoked') {
+        await tx.query(
+          `UPDATE grants SET alive = alive - $3 WHERE treasury_id = $1 AND id = ANY ($2::text[])`,
+          [treasuryId, grant.path, revokedGrants],
+        );
+        await tx.query(
+          `UPDATE grants SET status = 'revoked', suspended_by = NULL, revoked_at = $3, status_reason = $4
+           WHERE treasury_id = $1 AND id = $2`,
+          [treasuryId, id, now, body.reason ?? null],
+        );
+        await appendEvents(tx, now, [
+          {
+            ...lifeEvent(grant, 'grant.revoked', caller, body.reason, requestId),
+            data: { from: grant.status, to: 'revoked', revokedGrants },
+          },
+        ]);
+        const revoked: GrantRecord = { ...grant, status: 'revoked', suspendedBy: undefined };
+        after = await returnCarveOut(tx, [...chain.slice(0, -1), revoked], now);
+      }
+      if (body.cancelOutstanding) {
+        const { actor } = caller;
+        const of = { grantId: id };
+        await requestCancellations(tx, now, {
+          treasuryId,
+          of,
+          actor,
+          requestId,
+          reason: body.reason,
+        });
+      }
+      return { ...view(after, now), revokedGrants, exposure: await exposure(tx, grant) };
+    });
+    this.carveOuts.revoked();
+    return result;
+  }
+
+  /**
+   * Pauses a grant and everything below it, until somebody of the same standing or above resumes it.
+   * A grant that is suspended already stays so; suspended by somebody higher, it takes as much to
+   * resume it.
+   *
+   * @throws Problem `invalid_transition` for a grant that is revoked, itself or above.
+   */
+  async suspend(caller: Caller, id: string, body: ReasonBody, requestId: string) {
+    const { treasuryId } = await this.grants.visible(caller, id);
+    return this.locked(treasuryId, id, async (locked) => {
+      const { grant, chain, now } = locked;
+      refuseRevoked(chain, 'suspended');
+      const isPaused = grant.status === 'suspended';
+      if (isPaused && !outranks(caller, grant)) return view(chain, now);
+      const changed: GrantRecord = { ...grant, status: 'suspended', suspendedBy: caller.actor };
+      await setStatus(locked, changed, body.reason);
+      await appendEvents(locked.tx, now, [
+        {
+          ...lifeEvent(grant, 'grant.suspended', caller, body.reason, requestId),
+          data: { from: grant.status, to: 'suspended' },
+        },
+      ]);
+      return view([...chain.slice(0, -1), changed], now);
+    });
+  }
+
+  /**
+   * Lets a suspended grant go on. One that is not suspended itself is left as it is.
+   *
+   * @throws Problem `invalid_transition` for a grant that is revoked, itself or above, `forbidden` when
+   *   it was suspended by an admin or by a grant above the caller's.
+   */
+  async resume(caller: Caller, id: string, body: ReasonBody, requestId: string) {
+    const { treasuryId } = await this.grants.visible(caller, id);
+    return this.locked(treasuryId, id, async (locked) => {
+      const { grant, chain, now } = locked;
+      refuseRevoked(chain, 'resumed');
+      if (grant.status !== 'suspended') return view(chain, now);
+      const isOwn = caller.kind === 'admin' || grant.suspendedBy === caller.actor;
+      if (!isOwn && !outranks(caller, grant)) {
+        throw new Problem(
+          'forbidden',
+          `grant ${id} was suspended by somebody above this caller; only they, or an admin, resume it`,
+          { grantId: id },
+        );
+      }
+      const changed: GrantRecord = { ...grant, status: 'active', suspendedBy: undefined };
+      await setStatus(locked, changed, body.reason);
+      await appendEvents(locked.tx, now, [
+        {
+          ...lifeEvent(grant, 'grant.resumed', caller, body.reason, requestId),
+          data: { from: 'suspended', to: 'active' },
+        },
+      ]);
+      return view([...chain.slice(0, -1), changed], now);
+    });
+  }
+
+  /** Issues a fresh token for a grant; every earlier one stops working at once. */
+  async reissueToken(caller: Caller, id: string, requestId: string) {
+    const { treasuryId } = await this.grants.visible(caller, id);
+    const { changed, answer } = await this.locked(
+      treasuryId,
+      id,
+      async ({ tx, grant, chain, now }) => {
+        const changed = { ...grant, tokenGeneration: grant.tokenGeneration + 1 };
+        await tx.query(
+          'UPDATE grants SET token_generation = $3 WHERE treasury_id = $1 AND id = $2',
+          [treasuryId, id, changed.tokenGeneration],
+        );
+        await appendEvents(tx, now, [
+          {
+            ...lifeEvent(grant, 'grant.token_reissued', caller, undefined, requestId),
+            data: { generation: changed.tokenGeneration },
+          },
+        ]);
+        return { changed, answer: view([...chain.slice(0, -1), changed], now) };
+      },
+    );
+    return { ...answer, token: await this.tokens.mint(changed) };
+  }
+
+  /** Runs a change of one grant under the locks of its chain, and tells of the events it wrote. */
+  private async locked<T>(
+    treasuryId: string,
+    id: string,
+    change: (locked: Locked) => Promise<T>,
+  ): Promise<T> {
+    const result = await this.database.transaction(async (tx) => {
+      const chain = await lockChain(tx, treasuryId, id);
+      const grant = chain.at(-1);
+      if (!grant) throw grantNotFound(id);
+      return change({ tx, grant, chain, now: await databaseNow(tx) });
+    });
+    this.outbox.eventsWritten(treasuryId);
+    return result;
+  }
+}
+
+/** Whether a caller stands above whoever suspended a grant: admins above holders, holders by the tree. */
+function outranks(caller: Caller, { path, suspendedBy }: GrantRecord): boolean {
+  const suspender = suspendedBy?.startsWith('grant:')
+    ? suspendedBy.slice('grant:'.length)
+    : undefined;
+  if (suspender === undefined) return false;
+  if (caller.kind === 'admin') return true;
+  return path.indexOf(caller.grantId) < path.indexOf(suspender);
+}
+
+function refuseRevoked(chain: readonly GrantRecord[], wanted: string): void {
+  const revoked = chain.find(({ status }) => status === 'revoked');
+  if (!revoked) return;
+  throw new Problem(
+    'invalid_transition',
+    `grant ${revoked.id} is revoked, which is final for it and all below it; nothing of that can be ${wanted}`,
+    { grantId: revoked.id },
+  );
+}
+
+async function setStatus(
+  { tx }: Locked,
+  { treasuryId, id, status, suspendedBy }: GrantRecord,
+  reason: string | undefined,
+): Promise<void> {
+  await tx.query(
+    `UPDATE grants SET status = $3, suspended_by = $4, status_reason = $5
+     WHERE treasury_id = $1 AND id = $2`,
+    [treasuryId, id, status, suspendedBy ?? null, reason ?? null],
+  );
+}
+
+function lifeEvent(
+  grant: GrantRecord,
+  kind: EventKind,
+  caller: Caller,
+  reason: string | undefined,
+  requestId: string,
+) {
+  const { treasuryId, id } = grant;
+  return { treasuryId, kind, actor: caller.actor, grantId: id, requestId, reason };
+}
+
+function view(chain: readonly GrantRecord[], now: Date): { grant: GrantView } {
+  const grant = chain.at(-1);
+  if (!grant) throw new Error('a chain has at least the grant itself');
+  return { grant: viewGrant(grant, chain, now) };
+}
+
+/** What of a subtree is signed and unsettled. Its sum and count stand in the grant's own row. */
+async function exposure(tx: ClientBase, grant: GrantRecord) {
+  return {
+    payments: grant.openPayments,
+    amount: formatAmount(grant.reserved, currencyOf(grant.currency)),
+    lastValidBefore: grant.openPayments === 0 ? null : await lastValidBefore(tx, grant),
+  };
+}
+
+async function lastValidBefore(tx: ClientBase, grant: GrantRecord): Promise<string | null> {
+  const { rows } = await tx.query<{ last: string | null }>(
+    `SELECT max(p.valid_before)::text AS last
+     FROM payments p JOIN grants g ON g.treasury_id = p.treasury_id AND g.id = p.grant_id
+     WHERE p.treasury_id = $1 AND p.status = 'authorized' AND $2 = ANY (g.path)`,
+    [grant.treasuryId, grant.id],
+  );
+  const last = rows[0]?.last;
+  return last == null ? null : new Date(Number(last) * 1000).toISOString();
+}

@@ -1,0 +1,213 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { ClientBase } from 'pg';
+import type { Caller } from '../access/caller.js';
+import { CONFIG, type Config } from '../config.js';
+import { Database } from '../database/database.js';
+import { canonicalJson, sha256Hex } from '../domain/canonical.js';
+import type { GrantTerms } from '../domain/grant.js';
+import { Problem } from '../domain/problem.js';
+import { newId } from '../ids.js';
+import { setAside } from '../ledger/carve-outs.js';
+import { appendEvents, type NewEvent } from '../ledger/events.js';
+import {
+  databaseNow,
+  GRANT_COLUMNS,
+  type GrantRecord,
+  lockChain,
+  toGrantRecord,
+  windowsJson,
+} from '../ledger/grant-rows.js';
+import { Outbox } from '../outbox/outbox.js';
+import { Wallets } from '../treasury/wallets.js';
+import { GrantTokens } from './grant-tokens.js';
+import { viewGrant } from './grant-view.js';
+import type { GrantView, MintBody } from './grants.dto.js';
+import { grantNotFound } from './grants.service.js';
+import { termsOf } from './terms.js';
+
+/** Mints root grants and delegates children. */
+@Injectable()
+export class MintingService {
+  constructor(
+    private readonly database: Database,
+    private readonly tokens: GrantTokens,
+    private readonly wallets: Wallets,
+    private readonly outbox: Outbox,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /**
+   * Mints a root grant for an admin, or a child of the caller's own grant for a holder. With a key
+   * that the caller used before, returns the grant minted then, with a token that works.
+   *
+   * @throws Problem `attenuation_violation`, `delegation_not_allowed`, `invalid_request`,
+   *   `idempotency_mismatch`, `not_found`, `budget_exceeded` for a carve-out that does not fit, or the
+   *   code of a chain that is not alive.
+   */
+  async mint(
+    caller: Caller,
+    body: MintBody,
+    mintKey: string | undefined,
+    requestId: string,
+  ): Promise<{ grant: GrantView; token: string }> {
+    const { treasuryId, parentId } = await this.place(caller, body);
+    const mintHash = sha256Hex(canonicalJson(body));
+    const { chain, now } = await this.database.transaction(async (tx) => {
+      if (mintKey !== undefined) {
+        const earlier = await findByMintKey(tx, treasuryId, caller.actor, mintKey);
+        if (earlier) return replay(tx, earlier, mintHash);
+      }
+      const parents = parentId === undefined ? [] : await lockChain(tx, treasuryId, parentId);
+      const parent = parents.at(-1);
+      if (parentId !== undefined && !parent) throw grantNotFound(parentId);
+      const now = await databaseNow(tx);
+      const terms = termsOf(body, parents, now, this.config.maxGrantSeconds);
+      const ancestors =
+        parent && body.funding === 'reserved' ? await setAside(tx, parents, terms.budget) : parents;
+      const order = { body, terms, treasuryId, parent, mintedBy: caller.actor, mintKey, mintHash };
+      const grant = await insertGrant(tx, order, now);
+      await tx.query(
+        'UPDATE grants SET alive = alive + 1 WHERE treasury_id = $1 AND id = ANY ($2::text[])',
+        [treasuryId, parents.map(({ id }) => id)],
+      );
+      await appendEvents(tx, now, [mintedEvent(grant, caller, requestId)]);
+      return { chain: [...ancestors, grant], now };
+    });
+    this.outbox.eventsWritten(treasuryId);
+    const grant = chain.at(-1);
+    if (!grant) throw new Error('nothing was minted');
+    return { grant: viewGrant(grant, chain, now), token: await this.tokens.mint(grant) };
+  }
+
+  /** Where a minting belongs: below the caller's own grant, or where an admin says. */
+  private async place(caller: Caller, body: MintBody) {
+    if (caller.kind === 'holder') {
+      if ((body.parentId ?? body.treasuryId) !== undefined) {
+        throw new Problem(
+          'invalid_request',
+          'parentId and treasuryId are for admins; a holder always mints under its own grant',
+          { field: body.parentId === undefined ? 'treasuryId' : 'parentId' },
+        );
+      }
+      return { treasuryId: caller.treasuryId, parentId: caller.grantId };
+    }
+    if (body.treasuryId !== undefined || body.parentId === undefined) {
+      const treasuryId = body.treasuryId ?? (await this.wallets.mainTreasuryId());
+      return { treasuryId, parentId: body.parentId };
+    }
+    const { rows } = await this.database.pool.query<{ treasury_id: string }>(
+      'SELECT treasury_id FROM grants WHERE id = $1',
+      [body.parentId],
+    );
+    if (!rows[0]) throw grantNotFound(body.parentId);
+    return { treasuryId: rows[0].treasury_id, parentId: body.parentId };
+  }
+}
+
+async function findByMintKey(
+  tx: ClientBase,
+  treasuryId: string,
+  mintedBy: string,
+  mintKey: string,
+): Promise<GrantRecord | undefined> {
+  // A lock on the key itself: of two mints with one key, the second waits and sees the first's grant.
+  await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
+    canonicalJson(['mint', treasuryId, mintedBy, mintKey]),
+  ]);
+  const { rows } = await tx.query(
+    `SELECT ${GRANT_COLUMNS} FROM grants g
+     WHERE g.treasury_id = $1 AND g.minted_by = $2 AND g.mint_key = $3`,
+    [treasuryId, mintedBy, mintKey],
+  );
+  return rows[0] && toGrantRecord(rows[0]);
+}
+
+async function replay(tx: ClientBase, earlier: GrantRecord, mintHash: string) {
+  if (earlier.mintHash !== mintHash) {
+    throw new Problem(
+      'idempotency_mismatch',
+      'this Idempotency-Key was used for a grant with another body; use a new key for a new grant',
+    );
+  }
+  // As it is under the lock: its token's generation may have moved on since it was found.
+  const chain = await lockChain(tx, earlier.treasuryId, earlier.id);
+  return { chain, now: await databaseNow(tx) };
+}
+
+interface MintOrder {
+  readonly body: MintBody;
+  readonly terms: GrantTerms;
+  readonly treasuryId: string;
+  readonly parent: GrantRecord | undefined;
+  readonly mintedBy: string;
+  readonly mintKey: string | undefined;
+  readonly mintHash: string;
+}
+
+async function insertGrant(tx: ClientBase, order: MintOrder, now: Date): Promise<GrantRecord> {
+  const { body, terms, treasuryId, parent } = order;
+  const id = newId('grt');
+  const { rows } = await tx.query(
+    `INSERT INTO grants AS g (treasury_id, id, parent_id, root_id, path, depth, holder, currency,
+       budget, max_per_payment, max_payments, windows, approval_above, scope, starts_at, expires_at,
+       delegation_depth, funding, purpose, labels, minted_by, mint_key, mint_hash, created_at)
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+       $21, $22, $23, $24 FROM treasuries t WHERE t.id = $1
+     RETURNING ${GRANT_COLUMNS}`,
+    [
+      treasuryId,
+      id,
+      parent?.id ?? null,
+      parent?.rootId ?? id,
+      [...(parent?.path ?? []), id],
+      parent ? parent.depth + 1 : 0,
+      body.holder,
+      terms.currency,
+      terms.budget.toString(),
+      terms.maxPerPayment?.toString() ?? null,
+      terms.maxPayments ?? null,
+      JSON.stringify(windowsJson(terms.windows)),
+      terms.approvalAbove?.toString() ?? null,
+      JSON.stringify(terms.scope),
+      terms.startsAt,
+      terms.expiresAt,
+      terms.delegationDepth,
+      body.funding,
+      body.purpose ?? null,
+      JSON.stringify(body.labels ?? {}),
+      order.mintedBy,
+      order.mintKey ?? null,
+      order.mintHash,
+      now,
+    ],
+  );
+  if (!rows[0]) throw new Problem('not_found', `no treasury ${treasuryId}`);
+  return toGrantRecord(rows[0]);
+}
+
+function mintedEvent(grant: GrantRecord, caller: Caller, requestId: string): NewEvent {
+  return {
+    treasuryId: grant.treasuryId,
+    kind: grant.parentId === undefined ? 'grant.minted' : 'grant.delegated',
+    actor: caller.actor,
+    grantId: grant.id,
+    requestId,
+    data: {
+      parentId: grant.parentId ?? null,
+      holder: grant.holder,
+      currency: grant.currency,
+      budget: grant.budget.toString(),
+      maxPerPayment: grant.maxPerPayment?.toString() ?? null,
+      maxPayments: grant.maxPayments ?? null,
+      windows: windowsJson(grant.windows),
+      approvalAbove: grant.approvalAbove?.toString() ?? null,
+      scope: grant.scope,
+      startsAt: grant.startsAt.toISOString(),
+      expiresAt: grant.expiresAt.toISOString(),
+      delegationDepth: grant.delegationDepth,
+      funding: grant.funding,
+      purpose: grant.purpose ?? null,
+      labels: grant.labels,
+    },
+  };
+}

@@ -1,0 +1,92 @@
+import { attenuate, type GrantRequest, type GrantTerms, rootTerms } from '../domain/grant.js';
+import { type Currency, currencyOf, parseAmount } from '../domain/money.js';
+import { lifeDenial } from '../domain/policy.js';
+import { Problem } from '../domain/problem.js';
+import type { Scope } from '../domain/scope.js';
+import type { Window } from '../domain/window.js';
+import type { GrantRecord } from '../ledger/grant-rows.js';
+import type { MintBody } from './grants.dto.js';
+
+/**
+ * The terms a minting asks for, resolved against the parent's.
+ *
+ * @param parents - from the root down, the parent last; empty for a root grant.
+ * @param maxSeconds - the longest life this service mints.
+ * @throws Problem `attenuation_violation`, `delegation_not_allowed`, `invalid_request`, or the code of
+ *   a chain that is not alive.
+ */
+export function termsOf(
+  body: MintBody,
+  parents: readonly GrantRecord[],
+  now: Date,
+  maxSeconds: number,
+): GrantTerms {
+  const parent = parents.at(-1);
+  const currency = currencyOf(body.currency ?? parent?.currency ?? 'USDC');
+  if (parent && currency.code !== parent.currency) {
+    throw new Problem(
+      'attenuation_violation',
+      `currency differs from the parent's (${parent.currency})`,
+      { field: 'currency', grantId: parent.id, limit: parent.currency, remaining: '0' },
+    );
+  }
+  const amount = (text: string | undefined, field: string) =>
+    text === undefined ? undefined : parseAmount(text, currency, field);
+  const request: GrantRequest = {
+    budget: parseAmount(body.budget, currency, 'budget'),
+    maxPerPayment: amount(body.maxPerPayment, 'maxPerPayment'),
+    maxPayments: body.maxPayments,
+    windows: body.windows && windowsOf(body.windows, currency),
+    approvalAbove: amount(body.approvalAbove, 'approvalAbove'),
+    scope: body.scope && scopeOf(body.scope),
+    startsAt: body.startsAt === undefined ? undefined : new Date(body.startsAt),
+    expiry: expiryOf(body, now, maxSeconds),
+    delegationDepth: body.delegationDepth,
+  };
+  if (!parent) return rootTerms(request, currency, now);
+  const denial = lifeDenial(parents, now);
+  if (denial) {
+    const { code, detail, ...fields } = denial;
+    throw new Problem(code, `${detail}; it cannot delegate`, fields);
+  }
+  return attenuate(parent, request, currency, now);
+}
+
+function windowsOf(windows: NonNullable<MintBody['windows']>, currency: Currency): Window[] {
+  return windows.map(({ seconds, amount, payments }, index) => ({
+    seconds,
+    amount:
+      amount === undefined ? undefined : parseAmount(amount, currency, `windows.${index}.amount`),
+    payments,
+  }));
+}
+
+function expiryOf(body: MintBody, now: Date, maxSeconds: number): GrantRequest['expiry'] {
+  if ((body.ttlSeconds === undefined) === (body.expiresAt === undefined)) {
+    throw new Problem('invalid_request', 'give one of ttlSeconds and expiresAt, and only one', {
+      field: 'ttlSeconds',
+    });
+  }
+  const field = body.expiresAt === undefined ? 'ttlSeconds' : 'expiresAt';
+  const at =
+    body.expiresAt === undefined
+      ? new Date(now.getTime() + (body.ttlSeconds ?? 0) * 1000)
+      : new Date(body.expiresAt);
+  if (at.getTime() > now.getTime() + maxSeconds * 1000) {
+    throw new Problem(
+      'invalid_request',
+      `${field} gives the grant a longer life than the ${maxSeconds} s this service allows`,
+      { field, limit: String(maxSeconds) },
+    );
+  }
+  return { field, at };
+}
+
+/** Drops lists that are undefined: an absent list and an undefined one are the same thing. */
+function scopeOf({ networks, payTo, resources }: NonNullable<MintBody['scope']>): Scope {
+  return {
+    ...(networks ? { networks } : {}),
+    ...(payTo ? { payTo } : {}),
+    ...(resources ? { resources } : {}),
+  };
+}

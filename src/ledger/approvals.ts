@@ -1,0 +1,188 @@
+import type { ClientBase, Pool } from 'pg';
+import type { Database } from '../database/database.js';
+import { Problem } from '../domain/problem.js';
+import { appendEvents } from './events.js';
+import { chainOf, databaseNow, lockChain, readGrants } from './grant-rows.js';
+import { openBooks, write } from './ledger.js';
+import {
+  authorizePending,
+  PAYMENT_COLUMNS,
+  type PaymentRecord,
+  type PaymentRow,
+  toPaymentRecord,
+} from './payment-rows.js';
+import {
+  decideApproved,
+  type Reservation,
+  type ReservationOrder,
+  type Writings,
+} from './reservations.js';
+
+/** Who decides about a waiting payment, and why. */
+export interface Verdict {
+  readonly actor: string;
+  readonly reason: string | undefined;
+  readonly requestId: string;
+}
+
+/** Lets waiting payments go on, or ends them. */
+export class Approvals {
+  constructor(private readonly database: Database) {}
+
+  /**
+   * Approves a waiting payment: the whole decision is made again at this moment, under the locks. When
+   * it is refused, that is recorded and the payment waits on.
+   *
+   * @param order - the order made again of the request that waits.
+   * @throws Problem `invalid_transition` when it no longer waits.
+   */
+  approve(paymentId: string, order: ReservationOrder, verdict: Verdict): Promise<Reservation> {
+    return this.database.transaction(async (tx) => {
+      const pending = await lockPending(tx, order.treasuryId, paymentId);
+      const { path = [] } =
+        (await readGrants(tx, order.treasuryId, [pending.grantId])).get(pending.grantId) ?? {};
+      const terms = await readGrants(tx, order.treasuryId, path);
+      const options = order.options();
+      const books = await openBooks(
+        tx,
+        order.treasuryId,
+        new Map([[pending.grantId, chainOf(terms, pending.grantId)]]),
+        [],
+        new Map([[order, () => options]]),
+      );
+      if (pending.approval && books.now >= pending.approval.lapsesAt) throw lapsed(pending);
+      const chain = chainOf(books.grants, pending.grantId);
+      const writings: Writings = { payments: [], events: [], charged: new Set() };
+      const made = decideApproved(pending, order, chain, books, writings);
+      if (made.outcome === 'refused') {
+        await write(tx, order.treasuryId, books, writings);
+        return made;
+      }
+      const payment: PaymentRecord = {
+        ...made.payment,
+        decidedBy: verdict.actor,
+        decidedReason: verdict.reason,
+      };
+      await authorizePending(tx, payment);
+      const approved = verdictEvent(payment, 'payment.approved', verdict);
+      writings.events.unshift(approved);
+      await write(tx, order.treasuryId, books, writings);
+      return { ...made, payment };
+    });
+  }
+
+  /**
+   * Rejects a waiting payment for good.
+   *
+   * @throws Problem `invalid_transition` when it no longer waits.
+   */
+  reject(treasuryId: string, paymentId: string, verdict: Verdict): Promise<PaymentRecord> {
+    return this.database.transaction(async (tx) => {
+      const pending = await lockPending(tx, treasuryId, paymentId);
+      return end(tx, pending, verdict);
+    });
+  }
+
+  /** Ends every payment that waited too long. @returns the treasuries it wrote events of. */
+  async lapse(): Promise<string[]> {
+    const found = await lapsing(this.database.pool);
+    for (const { treasuryId, id } of found) {
+      await this.database.transaction(async (tx) => {
+        const pending = await findLocked(tx, treasuryId, id);
+        if (pending?.status !== 'pending_approval') return;
+        await end(tx, pending, {
+          actor: 'system:payments',
+          reason: 'nobody approved it in time',
+          requestId: 'lapse',
+        });
+      });
+    }
+    return [...new Set(found.map(({ treasuryId }) => treasuryId))];
+  }
+}
+
+async function end(
+  tx: ClientBase,
+  pending: PaymentRecord,
+  verdict: Verdict,
+): Promise<PaymentRecord> {
+  // In the order of all locks, so that the events of a grant stand in the order of its changes.
+  await lockChain(tx, pending.treasuryId, pending.grantId);
+  const now = await databaseNow(tx);
+  const rejected: PaymentRecord = {
+    ...pending,
+    status: 'rejected',
+    endedAt: now,
+    decidedBy: verdict.actor,
+    decidedReason: verdict.reason,
+  };
+  await tx.query(
+    `UPDATE payments SET status = 'rejected', ended_at = $3, decided_by = $4, decided_reason = $5
+     WHERE treasury_id = $1 AND id = $2`,
+    [pending.treasuryId, pending.id, now, verdict.actor, verdict.reason ?? null],
+  );
+  await appendEvents(tx, now, [verdictEvent(rejected, 'payment.rejected', verdict)]);
+  return rejected;
+}
+
+async function findLocked(
+  tx: ClientBase,
+  treasuryId: string,
+  paymentId: string,
+): Promise<PaymentRecord | undefined> {
+  const { rows } = await tx.query<PaymentRow>(
+    `SELECT ${PAYMENT_COLUMNS} FROM payments p
+     WHERE p.treasury_id = $1 AND p.id = $2 FOR NO KEY UPDATE`,
+    [treasuryId, paymentId],
+  );
+  return rows[0] && toPaymentRecord(rows[0]);
+}
+
+async function lockPending(
+  tx: ClientBase,
+  treasuryId: string,
+  paymentId: string,
+): Promise<PaymentRecord> {
+  const payment = await findLocked(tx, treasuryId, paymentId);
+  if (!payment) throw new Problem('not_found', `no payment ${paymentId}`);
+  if (payment.status !== 'pending_approval') {
+    throw new Problem(
+      'invalid_transition',
+      `payment ${paymentId} does not wait for an approval: it is ${payment.status}`,
+    );
+  }
+  return payment;
+}
+
+function lapsed({ id }: PaymentRecord): Problem {
+  return new Problem(
+    'invalid_transition',
+    `payment ${id} waited too long for its approval; the agent must ask anew, with another Idempotency-Key`,
+  );
+}
+
+function verdictEvent(
+  payment: PaymentRecord,
+  kind: 'payment.approved' | 'payment.rejected',
+  verdict: Verdict,
+) {
+  return {
+    treasuryId: payment.treasuryId,
+    kind,
+    actor: verdict.actor,
+    grantId: payment.grantId,
+    paymentId: payment.id,
+    requestId: verdict.requestId,
+    reason: verdict.reason,
+    data: { value: payment.amount.toString(), currency: payment.currency },
+  };
+}
+
+async function lapsing(pool: Pool): Promise<{ treasuryId: string; id: string }[]> {
+  const { rows } = await pool.query<{ treasury_id: string; id: string }>(
+    `SELECT treasury_id, id FROM payments
+     WHERE status = 'pending_approval' AND approval_lapses_at <= now()
+     ORDER BY approval_lapses_at LIMIT 200`,
+  );
+  return rows.map(({ treasury_id, id }) => ({ treasuryId: treasury_id, id }));
+}

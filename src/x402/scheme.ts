@@ -1,0 +1,52 @@
+import type { TypedDataDomain } from 'viem';
+import type { Asset } from '../domain/network.js';
+
+/**
+ * A payment as the ledger fixed it, before anything is signed: what the signature covers and what the
+ * header echoes. The same row therefore always gives the same header.
+ */
+export interface FixedPayment {
+  /** The payment's own id (`pay_...`). */
+  readonly id: string;
+  readonly x402Version: number;
+  readonly chainId: number;
+  /** The treasury wallet that pays, EIP-55 checksummed. */
+  readonly from: string;
+  readonly to: string;
+  /** Atomic units. */
+  readonly value: bigint;
+  /** Unix seconds. */
+  readonly validAfter: bigint;
+  readonly validBefore: bigint;
+  /** 32 bytes, hex. */
+  readonly nonce: string;
+  /** JSON texts as the seller sent them. */
+  readonly requirementJson: string;
+  readonly resourceJson: string | undefined;
+  readonly extensionsJson: string | undefined;
+}
+
+/** EIP-712 typed data, ready to sign. */
+export interface TypedData {
+  readonly domain: TypedDataDomain;
+  readonly types: Readonly<Record<string, readonly { name: string; type: string }[]>>;
+  readonly primaryType: string;
+  readonly message: Readonly<Record<string, unknown>>;
+}
+
+/** A way to pay, as x402 calls it. One file each; {@link SCHEMES} in `schemes.ts` lists them. */
+export interface Scheme<Data extends TypedData = TypedData> {
+  /** As `accepts` names it. */
+  readonly name: string;
+  /**
+   * Looks at what is the scheme's own in an entry of `accepts`; the rest is checked by the parser.
+   *
+   * @param at - where the entry stands, for the error.
+   * @throws Problem `scheme_not_supported` for a variant of it that is not signed here.
+   */
+  check(entry: Readonly<Record<string, unknown>>, at: string): void;
+  /** What is signed. The domain is the registered asset's and never the seller's. */
+  typedData(payment: FixedPayment, asset: Asset): Data;
+  /** The header's `payload` member. */
+  payload(payment: FixedPayment, signature: string): object;
+}

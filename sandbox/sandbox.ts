@@ -68,6 +68,7 @@ The sandbox is ready. In another terminal:
   export SELLER=${seller.url}
   export PAY_TO=${seller.payTo}
   export ADMIN_TOKEN=${adminToken}
+  export RPC=${chain.rpcUrl}
 
   API         ${service.url}/docs
   paid API    ${seller.url}/data/7 ($0.01), ${seller.url}/report ($2.50)

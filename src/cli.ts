@@ -41,7 +41,10 @@ const MAX_TTL_SECONDS = 31_536_000;
 
 async function main(): Promise<void> {
   const [room, ...rest] = process.argv.slice(2);
-  if (room === 'audit') return auditCommand(rest);
+  if (room === 'audit') {
+    process.stdout.write(`${await auditCommand(rest)}\n`);
+    return;
+  }
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {

@@ -74,6 +74,8 @@ describe('loadConfig', () => {
       maxGrantSeconds: 315_360_000,
       issuer: 'urn:bursar',
       masterSecret: undefined,
+      witnessFile: undefined,
+      witnessUrl: undefined,
       bodyLimitBytes: 65_536,
       logLevel: 'info',
     });
@@ -99,6 +101,8 @@ describe('loadConfig', () => {
         BURSAR_MAX_GRANT_SECONDS: '86400',
         BURSAR_ISSUER: 'https://bursar.example.com',
         BURSAR_MASTER_SECRET: 's'.repeat(32),
+        BURSAR_WITNESS_FILE: '/mnt/witness/log.txt',
+        BURSAR_WITNESS_URL: 'https://witness.example.com/bursar',
         BURSAR_BODY_LIMIT_BYTES: '1024',
         BURSAR_LOG_LEVEL: 'silent',
       }),
@@ -120,6 +124,8 @@ describe('loadConfig', () => {
       maxGrantSeconds: 86_400,
       issuer: 'https://bursar.example.com',
       masterSecret: 's'.repeat(32),
+      witnessFile: '/mnt/witness/log.txt',
+      witnessUrl: 'https://witness.example.com/bursar',
       bodyLimitBytes: 1_024,
       logLevel: 'silent',
     });
@@ -170,6 +176,16 @@ describe('loadConfig', () => {
       'BURSAR_MASTER_SECRET',
       ['short'],
       'at least 32 characters; make one with: openssl rand -base64 32',
+    ],
+    [
+      'BURSAR_WITNESS_URL',
+      [
+        'witness',
+        'ftp://witness.example.com',
+        'https://me:secret@witness.example.com/',
+        'https://w.example.com/?a=b',
+      ],
+      'must be',
     ],
     ['BURSAR_BODY_LIMIT_BYTES', ['1023', '1048577', '64k'], 'a whole number from 1024 to 1048576'],
     [

@@ -49,6 +49,10 @@ export interface Config {
   readonly issuer: string;
   /** Seals private keys at rest; undefined makes one under `dataDir`. */
   readonly masterSecret: string | undefined;
+  /** Where checkpoints are appended; undefined for nowhere. */
+  readonly witnessFile: string | undefined;
+  /** Prefix of a witness's URL (C2SP tlog-witness); undefined for none. */
+  readonly witnessUrl: string | undefined;
   readonly bodyLimitBytes: number;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 }
@@ -178,6 +182,14 @@ const environmentSchema = z.object({
     .string()
     .min(32, 'must have at least 32 characters; make one with: openssl rand -base64 32')
     .optional(),
+  BURSAR_WITNESS_FILE: z.string().min(1).optional(),
+  BURSAR_WITNESS_URL: z
+    .url({ protocol: /^https?$/, error: 'must be an http(s) URL' })
+    .refine(
+      (text) => !/[@?#]/.test(text),
+      'must be a plain prefix, without credentials, query and fragment',
+    )
+    .optional(),
   BURSAR_BODY_LIMIT_BYTES: integer(65_536, 1_024, 1_048_576),
   BURSAR_LOG_LEVEL: z
     .enum(
@@ -248,6 +260,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     maxGrantSeconds: env.BURSAR_MAX_GRANT_SECONDS,
     issuer: env.BURSAR_ISSUER ?? DEFAULT_ISSUER,
     masterSecret: env.BURSAR_MASTER_SECRET,
+    witnessFile: env.BURSAR_WITNESS_FILE && resolve(env.BURSAR_WITNESS_FILE),
+    witnessUrl: env.BURSAR_WITNESS_URL,
     bodyLimitBytes: env.BURSAR_BODY_LIMIT_BYTES,
     logLevel: env.BURSAR_LOG_LEVEL,
   };

@@ -351,10 +351,8 @@ describe('a tree of 10,000 grants', () => {
   const tokenOf = async (id: string): Promise<Minted> =>
     (await admin.post<Minted>(`/v1/grants/${id}/token`)).body;
 
-  beforeAll(async () => {
-    top = await admin.mint({ budget: '50.00', delegationDepth: 2 });
-    // Beside it, so that the table is larger than the tree.
-    await admin.mint({ budget: '1.00', labels: { batch: 'b-7' } });
+  /** Grows a tree of two levels below a root, its ids beginning with these two digits. */
+  async function grow({ grant }: Minted, kinds: readonly [number, number], middles: number) {
     const columns = `treasury_id, id, parent_id, root_id, path, depth, holder, labels, delegation_depth,
       alive, budget, currency, scope, starts_at, expires_at, funding, minted_by, created_at`;
     const terms =
@@ -367,24 +365,34 @@ describe('a tree of 10,000 grants', () => {
         `INSERT INTO grants (${columns})
          SELECT g.treasury_id, m.id, g.id, g.id, g.path || m.id, 1, 'middle-' || n, '{}', 1, $2, ${terms}
          FROM grants g, generate_series(1, $3::int) n,
-           LATERAL (SELECT 'grt_0' || lpad(n::text, 25, '0') AS id) m
+           LATERAL (SELECT 'grt_${kinds[0]}' || lpad(n::text, 25, '0') AS id) m
          WHERE g.id = $1`,
-        [top.grant.id, LEAVES + 1, MIDDLES],
+        [grant.id, LEAVES + 1, middles],
       );
       await client.query(
         `INSERT INTO grants (${columns})
          SELECT g.treasury_id, l.id, g.id, g.root_id, g.path || l.id, 2, 'leaf-' || n % 20,
            jsonb_build_object('batch', 'b-' || n), 0, 1, ${terms}
          FROM grants g, generate_series(1, $2::int) n, LATERAL (
-           SELECT 'grt_1' || lpad(right(g.id, 6) || lpad(n::text, 4, '0'), 25, '0') AS id) l
+           SELECT 'grt_${kinds[1]}' || lpad(right(g.id, 6) || lpad(n::text, 4, '0'), 25, '0') AS id) l
          WHERE g.parent_id = $1`,
-        [top.grant.id, LEAVES],
+        [grant.id, LEAVES],
       );
-      await client.query('UPDATE grants SET alive = $2 WHERE id = $1', [top.grant.id, TOTAL]);
-      await client.query('SET session_replication_role = origin');
+      await client.query('UPDATE grants SET alive = $2 WHERE id = $1', [
+        grant.id,
+        1 + middles * (1 + LEAVES),
+      ]);
     } finally {
       client.release(true);
     }
+  }
+
+  beforeAll(async () => {
+    // One before it and one behind it in the order of the trees, which are none of its business.
+    await grow(await admin.mint({ budget: '1.00' }), [2, 3], 20);
+    top = await admin.mint({ budget: '50.00', delegationDepth: 2 });
+    await grow(top, [0, 1], MIDDLES);
+    await grow(await admin.mint({ budget: '1.00' }), [4, 5], 20);
     await stack.db.query('ANALYZE grants');
     middle = await tokenOf(idOf(0, 50));
     leaf = await tokenOf(idOf(1, 50 * 10_000 + 7));

@@ -239,14 +239,33 @@ describe('hostile terms', () => {
   });
 
   it('are checked on the option that is signed, not on the first: the cheapest wins', async () => {
-    const { api } = await holder({ maxPerPayment: '0.05' });
+    const { grantId, api } = await holder({ maxPerPayment: '0.05' });
     const options = [
       requirement(stack.chain, { amount: '50000' }),
       requirement(stack.chain, { amount: '20000' }),
       requirement(stack.chain, { amount: '9000000' }),
+      requirement(stack.chain, { amount: '1', scheme: 'upto' }),
+      requirement(stack.chain, { amount: '1', asset: PAYEE }),
     ];
-    const { payment, header } = await api.paid(order(stack.chain, {}, { options }));
+    const body = order(stack.chain, {}, { options });
+    const { payment, header, selection } = await api.paid(body, 'three-options');
     expect(payment.amount).toBe('0.02');
+    const left = [
+      { index: 0, code: 'not_preferred' },
+      { index: 2, code: 'per_payment_exceeded', grantId },
+      { index: 3, code: 'scheme_not_supported' },
+      { index: 4, code: 'asset_not_supported' },
+    ];
+    expect(selection).toEqual({ index: 1, left });
+    // The replay says the same, and the log what the nonce commits to.
+    expect((await api.paid(body, 'three-options')).selection).toEqual(selection);
+    const [event] = await admin.all<EventAnswer>(
+      `/v1/audit/events?paymentId=${payment.id}&kind=payment.authorized`,
+    );
+    expect(event?.data.decision).toMatchObject({
+      option: '1',
+      left: left.map(({ index, ...reason }) => ({ option: String(index), ...reason })),
+    });
     const { accepted, payload } = decodeHeader(header.value);
     expect(accepted).toEqual(options[1]);
     expect(payload.authorization.value).toBe('20000');

@@ -5,11 +5,12 @@ import { AuditController } from './audit.controller.js';
 import { AuditService } from './audit.service.js';
 import { LogKeys } from './log-keys.js';
 import { Sealer } from './sealer.js';
+import { Witnesses } from './witnesses.js';
 
 /** The audit log: sealing events, reading and exporting them. */
 @Module({
   imports: [OutboxModule, TreasuryModule],
   controllers: [AuditController],
-  providers: [AuditService, LogKeys, Sealer],
+  providers: [AuditService, LogKeys, Sealer, Witnesses],
 })
 export class AuditModule {}

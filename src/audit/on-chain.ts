@@ -29,7 +29,7 @@ const TOKEN_ABI = parseAbi([
 const USED = TOKEN_ABI[1];
 
 /** What a chain says otherwise than the log. One line. */
-export class ChainContradiction extends Error {
+class ChainContradiction extends Error {
   override readonly name = 'ChainContradiction';
 }
 

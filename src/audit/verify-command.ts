@@ -18,9 +18,10 @@ const USAGE = 'npx bursar audit verify FILE [--checkpoint FILE]... [--key KEY] [
  * `bursar audit verify`: reads nothing but the files it is given, and asks nobody but the RPCs.
  *
  * @param args - what follows `audit` on the command line.
+ * @returns what was found to hold, in lines.
  * @throws Error with one line that says what does not hold, and where.
  */
-export async function auditCommand(args: readonly string[]): Promise<void> {
+export async function auditCommand(args: readonly string[]): Promise<string> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
@@ -39,7 +40,7 @@ export async function auditCommand(args: readonly string[]): Promise<void> {
   const key = values.key === undefined ? undefined : await readKey(values.key);
   const chains = values.rpc.length > 0 ? await ChainComparison.open(values.rpc) : undefined;
   const verified = await verifyLog({ file, checkpoints, key, chains });
-  process.stdout.write(`${report(verified, key, chains).join('\n')}\n`);
+  return report(verified, key, chains).join('\n');
 }
 
 async function readCheckpoints(file: string): Promise<VerifyOptions['checkpoints']> {

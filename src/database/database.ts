@@ -129,12 +129,21 @@ export function isDatabaseUnavailable(error: unknown): boolean {
 }
 
 /**
- * In turn: sockets; Postgres's classes 08 (connection) and 53 (resources), the idle transaction
+ * Whether a transaction failed only for what others did at the same time: a deadlock, or a snapshot that
+ * could not be serialised. It changed nothing, and may be tried again at once.
+ */
+export function isConflict(error: unknown): boolean {
+  const { code } = (error ?? {}) as { code?: unknown };
+  return code === '40P01' || code === '40001';
+}
+
+/**
+ * In turn: conflicts with others; sockets; Postgres's classes 08 (connection) and 53 (resources), the idle transaction
  * ended (25P03), lock and statement timeouts (55P03, 57014), shutting down and starting up (57P);
  * Prisma's words for the same.
  */
 const UNAVAILABLE_CODES =
-  /^(E(CONNREFUSED|CONNRESET|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|NOTFOUND|AI_AGAIN)|08...|53...|25P03|55P03|57014|57P0.|P1001|P1002|P1008|P1017|P2024|P2037)$/;
+  /^(40P01|40001|E(CONNREFUSED|CONNRESET|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|NOTFOUND|AI_AGAIN)|08...|53...|25P03|55P03|57014|57P0.|P1001|P1002|P1008|P1017|P2024|P2037)$/;
 
 /** Of errors that pg and its pool make themselves, which have no code. */
 const UNAVAILABLE_MESSAGES =

@@ -176,7 +176,8 @@ export function attenuate(
     );
   }
   const startsAt = request.startsAt ?? new Date(Math.max(now.getTime(), parent.startsAt.getTime()));
-  refuseEmptyLife(request, startsAt, now);
+  const expiresAt = withinLife(parent, request.expiry, now);
+  refuseEmptyLife({ ...request, expiry: { ...request.expiry, at: expiresAt } }, startsAt, now);
   const amount = (atomic: bigint) => formatAmount(atomic, currency);
   const terms: GrantTerms = {
     currency: parent.currency,
@@ -187,7 +188,7 @@ export function attenuate(
     approvalAbove: request.approvalAbove ?? parent.approvalAbove,
     scope: { ...parent.scope, ...request.scope },
     startsAt,
-    expiresAt: withinLife(parent, request.expiry, now),
+    expiresAt,
     delegationDepth: request.delegationDepth ?? parent.delegationDepth - 1,
   };
   const wider = (field: string, limit: string): never => {
@@ -227,7 +228,9 @@ export function attenuate(
 export function describeWindow(window: Window, amount: (atomic: bigint) => string): string {
   const bounds = [
     window.amount === undefined ? undefined : amount(window.amount),
-    window.payments === undefined ? undefined : `${window.payments} payments`,
+    window.payments === undefined
+      ? undefined
+      : `${window.payments} ${window.payments === 1 ? 'payment' : 'payments'}`,
   ];
   return `${bounds.filter((bound) => bound !== undefined).join(' and ')} every ${window.seconds} s`;
 }

@@ -12,6 +12,8 @@ describe('nonceOf', () => {
     request: { method: 'GET', url: 'https://api.example.com/data/7' },
     resource: 'https://api.example.com/data/7',
     x402Version: 2,
+    option: '0',
+    left: [{ option: '1', code: 'not_preferred' }],
     requirementHash: 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
     network: 'eip155:84532',
     asset: '0x036CbD53842c5426634e7929541eC2318f3dCF7e',
@@ -25,7 +27,8 @@ describe('nonceOf', () => {
   const json =
     '{"asset":"0x036CbD53842c5426634e7929541eC2318f3dCF7e","decidedAt":"2026-11-21T10:00:00.000Z",' +
     '"from":"0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266","grants":["grt_01h2xcejqtf2nbrexx3vqjhp41",' +
-    '"grt_01h2xcejqtf2nbrexx3vqjhp42"],"network":"eip155:84532","paymentId":"pay_01h2xcejqtf2nbrexx3vqjhp41",' +
+    '"grt_01h2xcejqtf2nbrexx3vqjhp42"],"left":[{"code":"not_preferred","option":"1"}],' +
+    '"network":"eip155:84532","option":"0","paymentId":"pay_01h2xcejqtf2nbrexx3vqjhp41",' +
     '"request":{"method":"GET","url":"https://api.example.com/data/7"},"requirementHash":' +
     '"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","resource":"https://api.example.com/data/7",' +
     '"to":"0x70997970C51812dc3A010C7d01b50e0d17dc79C8","treasuryId":"trs_01h2xcejqtf2nbrexx3vqjhp41",' +
@@ -40,7 +43,7 @@ describe('nonceOf', () => {
 
   it('never changes between versions, or logs of old payments could not be checked', () => {
     expect(nonceOf(record).nonce).toBe(
-      '0x7219087f2b35d49a3c34c730552f4824add18c8d498d62693160abf7705d9451',
+      '0x868a9c4fdb82141d8e68485d674d3b10e0e4f2060c4143b52fea320aeb56f9e5',
     );
   });
 

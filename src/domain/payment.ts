@@ -1,4 +1,5 @@
 import { canonicalJson, sha256Hex } from './canonical.js';
+import type { ProblemCode } from './problem.js';
 
 /** Every status a payment can have. */
 export const PAYMENT_STATUSES = [
@@ -35,6 +36,10 @@ export interface DecisionRecord {
   /** The URL the seller declared; null when it declared none. */
   readonly resource: string | null;
   readonly x402Version: number;
+  /** The selected requirement's position in `accepts`. */
+  readonly option: string;
+  /** The other entries of `accepts`, in its order, and why each was left. */
+  readonly left: readonly LeftOption[];
   /** SHA-256 (hex) of the selected requirement's canonical JSON. */
   readonly requirementHash: string;
   readonly network: string;
@@ -48,6 +53,15 @@ export interface DecisionRecord {
   readonly validBefore: string;
   /** The database's time at the decision, RFC 3339. */
   readonly decidedAt: string;
+}
+
+/** An option that was not selected. */
+export interface LeftOption {
+  readonly option: string;
+  /** What refuses it; `not_preferred` when it could be paid too, but costs more or leaves less free. */
+  readonly code: ProblemCode | 'not_preferred';
+  /** The grant of the chain that refuses it, where one does. */
+  readonly grantId?: string;
 }
 
 /** The EIP-3009 nonce of a decision: SHA-256 over its canonical JSON. */

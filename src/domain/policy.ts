@@ -180,7 +180,12 @@ export function preferredWallets(
   wallets: readonly WalletSnapshot[],
   rootId: string,
 ): WalletSnapshot[] {
-  const start = Number.parseInt(sha256Hex(rootId).slice(0, 8), 16) % Math.max(wallets.length, 1);
+  const ids = [...new Set(wallets.map(({ id }) => id))];
+  const first = ids[Number.parseInt(sha256Hex(rootId).slice(0, 8), 16) % Math.max(ids.length, 1)];
+  const start = Math.max(
+    0,
+    wallets.findIndex(({ id }) => id === first),
+  );
   return [...wallets.slice(start), ...wallets.slice(0, start)];
 }
 

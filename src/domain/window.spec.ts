@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
+  endOfPeriod,
   exceededWindow,
   fullWindow,
   periodAt,
-  periodEnd,
   returnToWindows,
   takeFromWindows,
   UNUSED,
@@ -54,7 +54,7 @@ describe('periods', () => {
     [-600_000, 0],
   ])('at %i ms of a 60 s window it is period %i', (at, period) => {
     expect(periodAt(START, minute, ms(at))).toBe(period);
-    expect(periodEnd(START, minute, ms(at))).toEqual(ms((period + 1) * 60_000));
+    expect(endOfPeriod(START, minute, period)).toEqual(ms((period + 1) * 60_000));
   });
 
   it('follow one another to the millisecond, without a gap or an overlap', () => {
@@ -68,8 +68,8 @@ describe('periods', () => {
         expect(periodAt(startsAt, each, first)).toBe(period);
         expect(periodAt(startsAt, each, last)).toBe(period);
         expect(periodAt(startsAt, each, next)).toBe(period + 1);
-        expect(periodEnd(startsAt, each, first)).toEqual(next);
-        expect(periodEnd(startsAt, each, last)).toEqual(next);
+        expect(endOfPeriod(startsAt, each, periodAt(startsAt, each, first))).toEqual(next);
+        expect(endOfPeriod(startsAt, each, periodAt(startsAt, each, last))).toEqual(next);
       }),
     );
   });

@@ -37,10 +37,9 @@ export function periodAt(startsAt: Date, window: Window, at: Date): number {
   return Math.max(0, Math.floor(elapsed / (window.seconds * 1000)));
 }
 
-/** When the period that an instant falls into ends, and a fresh one begins. */
-export function periodEnd(startsAt: Date, window: Window, at: Date): Date {
-  const periods = periodAt(startsAt, window, at) + 1;
-  return new Date(startsAt.getTime() + periods * window.seconds * 1000);
+/** When one of a window's periods ends, and a fresh one begins. */
+export function endOfPeriod(startsAt: Date, window: Window, period: number): Date {
+  return new Date(startsAt.getTime() + (period + 1) * window.seconds * 1000);
 }
 
 /**
@@ -116,7 +115,7 @@ export function fullWindow(grant: Windowed, amount: bigint, at: Date): FullWindo
   const usages = usageAt(grant, at);
   for (const [index, window] of grant.windows.entries()) {
     const usage = usages[index] ?? UNUSED;
-    const until = periodEnd(grant.startsAt, window, at);
+    const until = endOfPeriod(grant.startsAt, window, usage.period);
     if (window.amount !== undefined && usage.amount + amount > window.amount) {
       return { window, by: 'amount', usage, until };
     }

@@ -1,19 +1,27 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { Database } from '../database/database.js';
-import { endedCarveOuts, returnCarveOut } from '../ledger/carve-outs.js';
-import { databaseNow, lockChain } from '../ledger/grant-rows.js';
+import {
+  type Candidate,
+  carveOutsBelow,
+  expiredCarveOuts,
+  returnCarveOuts,
+  returnsDone,
+  revokedWithReturns,
+} from '../ledger/carve-outs.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Queues } from '../outbox/queues.js';
 
-/** How often ended carve-outs are looked for, in milliseconds. */
+/** How often carve-outs that expired, or stand below a revocation, are looked for, in milliseconds. */
 const SWEEP_MS = 1_000;
 
-/** How many of them one look finds at most. */
-const BATCH = 200;
+/** How many are given back in one transaction, and how many batches one look takes at most. */
+const BATCH = 100;
+const MAX_BATCHES = 50;
 
 /**
- * Gives the unused money of ended carve-outs back to the grants above them. A carve-out that is revoked
- * itself returns in that transaction; those below it, and those that expire or are used up, return here.
+ * Gives the unused money of ended carve-outs back to the grants above them. One that is revoked itself
+ * returns in that transaction, one that is used up when its last payment ends; those that expire, and
+ * those below a revocation, return here.
  */
 @Injectable()
 export class CarveOuts implements OnModuleInit {
@@ -39,23 +47,39 @@ export class CarveOuts implements OnModuleInit {
 
   /** Returns every carve-out that has ended. Safe to run twice at once: each returns once. */
   async returnEnded(): Promise<void> {
-    for (;;) {
-      const found = await endedCarveOuts(this.database.pool, BATCH);
-      let returned = 0;
-      for (const { treasuryId, id } of found) {
-        if (await this.return(treasuryId, id)) returned += 1;
-      }
-      if (found.length < BATCH || returned === 0) return;
+    for (const revoked of await revokedWithReturns(this.database.pool, BATCH)) {
+      await this.returnBelow(revoked);
+    }
+    for (let batches = 0; batches < MAX_BATCHES; batches++) {
+      const expired = await expiredCarveOuts(this.database.pool, BATCH);
+      const returned = await this.returnAll(expired);
+      if (expired.length < BATCH || returned === 0) return;
     }
   }
 
-  private async return(treasuryId: string, id: string): Promise<boolean> {
-    const isReturned = await this.database.transaction(async (tx) => {
-      const chain = await lockChain(tx, treasuryId, id);
-      const after = await returnCarveOut(tx, chain, await databaseNow(tx));
-      return after !== chain;
-    });
-    if (isReturned) this.outbox.eventsWritten(treasuryId);
-    return isReturned;
+  private async returnBelow(revoked: Candidate): Promise<void> {
+    let after: string | undefined;
+    for (;;) {
+      const found = await carveOutsBelow(this.database.pool, revoked, after, BATCH);
+      await this.returnAll(found);
+      if (found.length < BATCH) break;
+      after = found.at(-1)?.id;
+    }
+    await returnsDone(this.database.pool, revoked);
+  }
+
+  /** @returns how many gave back. One treasury's trouble is told, and holds up no other's. */
+  private async returnAll(found: readonly Candidate[]): Promise<number> {
+    let returned = 0;
+    for (const treasuryId of new Set(found.map((each) => each.treasuryId))) {
+      const ids = found.filter((each) => each.treasuryId === treasuryId).map(({ id }) => id);
+      try {
+        returned += await this.database.transaction((tx) => returnCarveOuts(tx, treasuryId, ids));
+        this.outbox.eventsWritten(treasuryId);
+      } catch (error) {
+        this.#log.error(`carve-outs of ${treasuryId} were not given back: ${error}`);
+      }
+    }
+    return returned;
   }
 }

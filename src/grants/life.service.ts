@@ -5,9 +5,15 @@ import { Database } from '../database/database.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
 import { Problem } from '../domain/problem.js';
 import { requestCancellations } from '../ledger/cancellations.js';
-import { returnCarveOut } from '../ledger/carve-outs.js';
+import { returnIn, writeReturns } from '../ledger/carve-outs.js';
 import { appendEvents, type EventKind } from '../ledger/events.js';
-import { databaseNow, type GrantRecord, lockChain } from '../ledger/grant-rows.js';
+import {
+  databaseNow,
+  type GrantRecord,
+  lockChain,
+  refuseReplaced,
+  writeCounters,
+} from '../ledger/grant-rows.js';
 import { Outbox } from '../outbox/outbox.js';
 import { CarveOuts } from './carve-outs.js';
 import { GrantTokens } from './grant-tokens.js';
@@ -38,11 +44,11 @@ export class LifeService {
   /**
    * Ends a grant and everything below it, at once and for good: a reservation that is decided after
    * this returns sees it. It changes the grant's own row and its ancestors' counters, however large
-   * the tree below is. Revoking again changes nothing and answers the same.
+   * the tree below is. Revoking again changes nothing, and tells that it ended no more grants.
    */
   async revoke(caller: Caller, id: string, body: RevokeBody, requestId: string) {
     const { treasuryId } = await this.grants.visible(caller, id);
-    const result = await this.locked(treasuryId, id, async ({ tx, grant, chain, now }) => {
+    const result = await this.locked(caller, treasuryId, id, async ({ tx, grant, chain, now }) => {
       const isEnded = chain.some(({ status }) => status === 'revoked');
       const revokedGrants = isEnded ? 0 : grant.alive;
       let after = chain;
@@ -52,9 +58,10 @@ export class LifeService {
           [treasuryId, grant.path, revokedGrants],
         );
         await tx.query(
-          `UPDATE grants SET status = 'revoked', suspended_by = NULL, revoked_at = $3, status_reason = $4
+          `UPDATE grants SET status = 'revoked', suspended_by = NULL, revoked_at = $3, status_reason = $4,
+             returns_below = $5
            WHERE treasury_id = $1 AND id = $2`,
-          [treasuryId, id, now, body.reason ?? null],
+          [treasuryId, id, now, body.reason ?? null, grant.alive > 1],
         );
         await appendEvents(tx, now, [
           {
@@ -63,7 +70,7 @@ export class LifeService {
           },
         ]);
         const revoked: GrantRecord = { ...grant, status: 'revoked', suspendedBy: undefined };
-        after = await returnCarveOut(tx, [...chain.slice(0, -1), revoked], now);
+        after = await giveBack(tx, [...chain.slice(0, -1), revoked], now);
       }
       if (body.cancelOutstanding) {
         const { actor } = caller;
@@ -76,7 +83,7 @@ export class LifeService {
           reason: body.reason,
         });
       }
-      return { ...view(after, now), revokedGrants, exposure: await exposure(tx, grant) };
+      return { ...view(after, now), revokedGrants, exposure: exposure(grant) };
     });
     this.carveOuts.revoked();
     return result;
@@ -91,7 +98,7 @@ export class LifeService {
    */
   async suspend(caller: Caller, id: string, body: ReasonBody, requestId: string) {
     const { treasuryId } = await this.grants.visible(caller, id);
-    return this.locked(treasuryId, id, async (locked) => {
+    return this.locked(caller, treasuryId, id, async (locked) => {
       const { grant, chain, now } = locked;
       refuseRevoked(chain, 'suspended');
       const isPaused = grant.status === 'suspended';
@@ -116,7 +123,7 @@ export class LifeService {
    */
   async resume(caller: Caller, id: string, body: ReasonBody, requestId: string) {
     const { treasuryId } = await this.grants.visible(caller, id);
-    return this.locked(treasuryId, id, async (locked) => {
+    return this.locked(caller, treasuryId, id, async (locked) => {
       const { grant, chain, now } = locked;
       refuseRevoked(chain, 'resumed');
       if (grant.status !== 'suspended') return view(chain, now);
@@ -144,6 +151,7 @@ export class LifeService {
   async reissueToken(caller: Caller, id: string, requestId: string) {
     const { treasuryId } = await this.grants.visible(caller, id);
     const { changed, answer } = await this.locked(
+      caller,
       treasuryId,
       id,
       async ({ tx, grant, chain, now }) => {
@@ -166,6 +174,7 @@ export class LifeService {
 
   /** Runs a change of one grant under the locks of its chain, and tells of the events it wrote. */
   private async locked<T>(
+    caller: Caller,
     treasuryId: string,
     id: string,
     change: (locked: Locked) => Promise<T>,
@@ -174,6 +183,7 @@ export class LifeService {
       const chain = await lockChain(tx, treasuryId, id);
       const grant = chain.at(-1);
       if (!grant) throw grantNotFound(id);
+      refuseReplaced(caller, chain);
       return change({ tx, grant, chain, now: await databaseNow(tx) });
     });
     this.outbox.eventsWritten(treasuryId);
@@ -230,22 +240,38 @@ function view(chain: readonly GrantRecord[], now: Date): { grant: GrantView } {
   return { grant: viewGrant(grant, chain, now) };
 }
 
-/** What of a subtree is signed and unsettled. Its sum and count stand in the grant's own row. */
-async function exposure(tx: ClientBase, grant: GrantRecord) {
+/** Gives back what is left of a carve-out that was revoked. @returns the chain as it is then. */
+async function giveBack(
+  tx: ClientBase,
+  chain: readonly GrantRecord[],
+  now: Date,
+): Promise<GrantRecord[]> {
+  const grants = new Map(chain.map((grant) => [grant.id, grant]));
+  const { treasuryId, id } = chain.at(-1) ?? {};
+  if (treasuryId === undefined || id === undefined)
+    throw new Error('a chain has at least its grant');
+  const returns = returnIn(grants, [id], now);
+  const after = [...grants.values()];
+  await writeCounters(
+    tx,
+    treasuryId,
+    after.filter((grant) => returns.changed.has(grant.id)),
+  );
+  await writeReturns(tx, treasuryId, returns, now);
+  return after;
+}
+
+/**
+ * What of a subtree is signed and unsettled: it stands in the grant's own row, so that it costs the
+ * same for every tree. Nothing that is open is valid longer than `lastValidBefore`.
+ */
+function exposure(grant: GrantRecord) {
   return {
     payments: grant.openPayments,
     amount: formatAmount(grant.reserved, currencyOf(grant.currency)),
-    lastValidBefore: grant.openPayments === 0 ? null : await lastValidBefore(tx, grant),
+    lastValidBefore:
+      grant.openPayments === 0
+        ? null
+        : new Date(Number(grant.lastValidBefore) * 1000).toISOString(),
   };
-}
-
-async function lastValidBefore(tx: ClientBase, grant: GrantRecord): Promise<string | null> {
-  const { rows } = await tx.query<{ last: string | null }>(
-    `SELECT max(p.valid_before)::text AS last
-     FROM payments p JOIN grants g ON g.treasury_id = p.treasury_id AND g.id = p.grant_id
-     WHERE p.treasury_id = $1 AND p.status = 'authorized' AND $2 = ANY (g.path)`,
-    [grant.treasuryId, grant.id],
-  );
-  const last = rows[0]?.last;
-  return last == null ? null : new Date(Number(last) * 1000).toISOString();
 }

@@ -14,6 +14,7 @@ import {
   GRANT_COLUMNS,
   type GrantRecord,
   lockChain,
+  refuseReplaced,
   toGrantRecord,
   windowsJson,
 } from '../ledger/grant-rows.js';
@@ -60,6 +61,7 @@ export class MintingService {
       const parents = parentId === undefined ? [] : await lockChain(tx, treasuryId, parentId);
       const parent = parents.at(-1);
       if (parentId !== undefined && !parent) throw grantNotFound(parentId);
+      refuseReplaced(caller, parents);
       const now = await databaseNow(tx);
       const terms = termsOf(body, parents, now, this.config.maxGrantSeconds);
       const ancestors =

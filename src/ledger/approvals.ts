@@ -1,8 +1,8 @@
-import type { ClientBase, Pool } from 'pg';
+import type { ClientBase } from 'pg';
 import type { Database } from '../database/database.js';
 import { Problem } from '../domain/problem.js';
 import { appendEvents } from './events.js';
-import { chainOf, databaseNow, lockChain, readGrants } from './grant-rows.js';
+import { chainOf, databaseNow, type GrantRecord, lockChain, readGrants } from './grant-rows.js';
 import { openBooks, write } from './ledger.js';
 import {
   authorizePending,
@@ -21,6 +21,8 @@ import {
 /** Who decides about a waiting payment, and why. */
 export interface Verdict {
   readonly actor: string;
+  /** Throws when the decider's own token was replaced; asked under the locks of the chain. */
+  readonly isCurrent: (chain: readonly GrantRecord[]) => void;
   readonly reason: string | undefined;
   readonly requestId: string;
 }
@@ -52,6 +54,7 @@ export class Approvals {
       );
       if (pending.approval && books.now >= pending.approval.lapsesAt) throw lapsed(pending);
       const chain = chainOf(books.grants, pending.grantId);
+      verdict.isCurrent(chain);
       const writings: Writings = { payments: [], events: [], charged: new Set() };
       const made = decideApproved(pending, order, chain, books, writings);
       if (made.outcome === 'refused') {
@@ -79,49 +82,71 @@ export class Approvals {
   reject(treasuryId: string, paymentId: string, verdict: Verdict): Promise<PaymentRecord> {
     return this.database.transaction(async (tx) => {
       const pending = await lockPending(tx, treasuryId, paymentId);
-      return end(tx, pending, verdict);
+      verdict.isCurrent(await lockChain(tx, treasuryId, pending.grantId));
+      const [rejected] = await endAll(tx, [pending], verdict);
+      if (!rejected) throw new Error(`payment ${paymentId} was not rejected`);
+      return rejected;
     });
   }
 
-  /** Ends every payment that waited too long. @returns the treasuries it wrote events of. */
-  async lapse(): Promise<string[]> {
-    const found = await lapsing(this.database.pool);
-    for (const { treasuryId, id } of found) {
-      await this.database.transaction(async (tx) => {
-        const pending = await findLocked(tx, treasuryId, id);
-        if (pending?.status !== 'pending_approval') return;
-        await end(tx, pending, {
-          actor: 'system:payments',
-          reason: 'nobody approved it in time',
-          requestId: 'lapse',
-        });
-      });
-    }
-    return [...new Set(found.map(({ treasuryId }) => treasuryId))];
+  /** Ends payments that waited too long. @returns the treasuries it wrote events of. */
+  lapse(): Promise<string[]> {
+    return this.database.transaction(async (tx) => {
+      const { rows } = await tx.query<PaymentRow>(
+        `SELECT ${PAYMENT_COLUMNS} FROM payments p
+         WHERE p.status = 'pending_approval' AND p.approval_lapses_at <= now()
+         ORDER BY p.treasury_id, p.id LIMIT ${LAPSE_BATCH} FOR NO KEY UPDATE SKIP LOCKED`,
+      );
+      const ended = await endAll(tx, rows.map(toPaymentRecord), LAPSED);
+      return [...new Set(ended.map(({ treasuryId }) => treasuryId))];
+    });
   }
 }
 
-async function end(
+/** How many payments lapse in one transaction. */
+const LAPSE_BATCH = 1_000;
+
+const LAPSED = {
+  actor: 'system:payments',
+  reason: 'nobody approved it in time',
+  requestId: 'lapse',
+} as const;
+
+/** Ends waiting payments that are locked. They hold nothing: no grant changes. */
+async function endAll(
   tx: ClientBase,
-  pending: PaymentRecord,
-  verdict: Verdict,
-): Promise<PaymentRecord> {
-  // In the order of all locks, so that the events of a grant stand in the order of its changes.
-  await lockChain(tx, pending.treasuryId, pending.grantId);
+  pending: readonly PaymentRecord[],
+  verdict: Omit<Verdict, 'isCurrent'>,
+): Promise<PaymentRecord[]> {
+  if (pending.length === 0) return [];
   const now = await databaseNow(tx);
-  const rejected: PaymentRecord = {
-    ...pending,
-    status: 'rejected',
-    endedAt: now,
-    decidedBy: verdict.actor,
-    decidedReason: verdict.reason,
-  };
   await tx.query(
-    `UPDATE payments SET status = 'rejected', ended_at = $3, decided_by = $4, decided_reason = $5
-     WHERE treasury_id = $1 AND id = $2`,
-    [pending.treasuryId, pending.id, now, verdict.actor, verdict.reason ?? null],
+    `UPDATE payments p SET status = 'rejected', approval_body = NULL, ended_at = $3, decided_by = $4,
+       decided_reason = $5
+     FROM unnest($1::text[], $2::text[]) AS e (treasury_id, id)
+     WHERE p.treasury_id = e.treasury_id AND p.id = e.id`,
+    [
+      pending.map(({ treasuryId }) => treasuryId),
+      pending.map(({ id }) => id),
+      now,
+      verdict.actor,
+      verdict.reason ?? null,
+    ],
   );
-  await appendEvents(tx, now, [verdictEvent(rejected, 'payment.rejected', verdict)]);
+  const rejected = pending.map(
+    (payment): PaymentRecord => ({
+      ...payment,
+      status: 'rejected',
+      endedAt: now,
+      decidedBy: verdict.actor,
+      decidedReason: verdict.reason,
+    }),
+  );
+  await appendEvents(
+    tx,
+    now,
+    rejected.map((payment) => verdictEvent(payment, 'payment.rejected', verdict)),
+  );
   return rejected;
 }
 
@@ -164,7 +189,7 @@ function lapsed({ id }: PaymentRecord): Problem {
 function verdictEvent(
   payment: PaymentRecord,
   kind: 'payment.approved' | 'payment.rejected',
-  verdict: Verdict,
+  verdict: Omit<Verdict, 'isCurrent'>,
 ) {
   return {
     treasuryId: payment.treasuryId,
@@ -176,13 +201,4 @@ function verdictEvent(
     reason: verdict.reason,
     data: { value: payment.amount.toString(), currency: payment.currency },
   };
-}
-
-async function lapsing(pool: Pool): Promise<{ treasuryId: string; id: string }[]> {
-  const { rows } = await pool.query<{ treasury_id: string; id: string }>(
-    `SELECT treasury_id, id FROM payments
-     WHERE status = 'pending_approval' AND approval_lapses_at <= now()
-     ORDER BY approval_lapses_at LIMIT 200`,
-  );
-  return rows.map(({ treasury_id, id }) => ({ treasuryId: treasury_id, id }));
 }

@@ -80,10 +80,12 @@ export class Batcher<Order, Outcome> {
   private async carryOut(batch: readonly Waiting<Order, Outcome>[]): Promise<void> {
     try {
       const outcomes = await this.run(batch.map(({ order }) => order));
+      // An outcome too few would give everybody behind it somebody else's.
+      if (outcomes.length !== batch.length) throw new Error('a batch forgot one of its orders');
       batch.forEach(({ resolve, reject }, index) => {
         const outcome = outcomes[index];
         if (outcome?.status === 'fulfilled') resolve(outcome.value);
-        else reject(outcome?.reason ?? new Error('a batch forgot one of its orders'));
+        else reject(outcome?.reason);
       });
     } catch (error) {
       for (const { reject } of batch) reject(error);

@@ -3,8 +3,15 @@ import { returnable, setAsideBy } from '../domain/charge.js';
 import { uncommitted } from '../domain/grant.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
 import { Problem } from '../domain/problem.js';
-import { appendEvents } from './events.js';
-import { type GrantRecord, writeCounters } from './grant-rows.js';
+import { appendEvents, type NewEvent } from './events.js';
+import {
+  chainOf,
+  databaseNow,
+  type GrantRecord,
+  inSubtree,
+  lockChains,
+  writeCounters,
+} from './grant-rows.js';
 
 /**
  * Sets a carve-out's budget aside on the grants above it.
@@ -42,61 +49,148 @@ export async function setAside(
   return [...ancestors.slice(0, ancestors.length - changed.length), ...changed];
 }
 
+/** What {@link returnIn} did. */
+export interface Returns {
+  /** The carve-outs that gave their rest back. */
+  readonly returned: readonly string[];
+  /** The grants whose counters changed. */
+  readonly changed: ReadonlySet<string>;
+  readonly events: readonly NewEvent[];
+}
+
 /**
- * Gives what is left of an ended carve-out back to the grants that set it aside; does nothing while it
- * can still be spent, something of it is open, or it was given back before.
+ * Gives back what is left of ended carve-outs to the grants that set it aside; passes over those that
+ * can still be spent, have something open, or gave it back before. The deepest first: a carve-out in
+ * an ended carve-out returns to it before it returns itself.
  *
- * @param chain - locked, from the root down, the carve-out last.
- * @returns the chain as it is then.
+ * @param grants - locked, by id; changed in place. To be written by {@link writeReturns}.
+ * @param ids - the carve-outs to look at. Their chains must be among `grants`.
  */
-export async function returnCarveOut(
-  tx: ClientBase,
-  chain: readonly GrantRecord[],
+export function returnIn(
+  grants: Map<string, GrantRecord>,
+  ids: readonly string[],
   now: Date,
-): Promise<readonly GrantRecord[]> {
-  const grant = chain.at(-1);
-  const amount = returnable(chain, now);
-  if (!grant || grant.returnedAt || amount === undefined) return chain;
-  const ancestors = chain.slice(0, -1);
-  const changed = setAsideBy(ancestors).map((each) => ({
-    ...each,
-    allocated: each.allocated - amount,
-  }));
-  await writeCounters(tx, grant.treasuryId, changed);
-  await tx.query('UPDATE grants SET returned_at = $3 WHERE treasury_id = $1 AND id = $2', [
-    grant.treasuryId,
-    grant.id,
-    now,
-  ]);
-  await appendEvents(tx, now, [
-    {
+): Returns {
+  const returned: string[] = [];
+  const changed = new Set<string>();
+  const events: NewEvent[] = [];
+  const depthOf = (id: string) => grants.get(id)?.depth ?? 0;
+  for (const id of [...new Set(ids)].sort((a, b) => depthOf(b) - depthOf(a))) {
+    const chain = chainOf(grants, id);
+    const grant = chain.at(-1);
+    const amount = returnable(chain, now);
+    if (!grant || grant.returnedAt || amount === undefined) continue;
+    const to = setAsideBy(chain.slice(0, -1));
+    for (const each of to) {
+      grants.set(each.id, { ...each, allocated: each.allocated - amount });
+      changed.add(each.id);
+    }
+    grants.set(id, { ...grant, returnedAt: now });
+    returned.push(id);
+    events.push({
       treasuryId: grant.treasuryId,
       kind: 'grant.returned',
       actor: 'system:grants',
-      grantId: grant.id,
-      data: { amount: amount.toString(), to: changed.map(({ id }) => id) },
-    },
-  ]);
-  return [
-    ...ancestors.slice(0, ancestors.length - changed.length),
-    ...changed,
-    { ...grant, returnedAt: now },
-  ];
+      grantId: id,
+      data: { amount: amount.toString(), to: to.map((each) => each.id) },
+    });
+  }
+  return { returned, changed, events };
 }
 
-/** Carve-outs that seem to have ended and not to have been given back, to look at under their locks. */
-export async function endedCarveOuts(
-  pool: Pool,
-  limit: number,
-): Promise<{ treasuryId: string; id: string }[]> {
-  const { rows } = await pool.query<{ treasury_id: string; id: string }>(
+/** Writes what {@link returnIn} did, the counters it changed aside: these are the caller's to write. */
+export async function writeReturns(
+  tx: ClientBase,
+  treasuryId: string,
+  { returned, events }: Returns,
+  now: Date,
+): Promise<void> {
+  if (returned.length === 0) return;
+  await tx.query(
+    'UPDATE grants SET returned_at = $3 WHERE treasury_id = $1 AND id = ANY ($2::text[])',
+    [treasuryId, returned, now],
+  );
+  await appendEvents(tx, now, events);
+}
+
+/**
+ * Locks carve-outs with all above them and gives back what has ended.
+ *
+ * @returns how many gave back.
+ */
+export async function returnCarveOuts(
+  tx: ClientBase,
+  treasuryId: string,
+  ids: readonly string[],
+): Promise<number> {
+  const grants = await lockChains(tx, treasuryId, ids);
+  const now = await databaseNow(tx);
+  const returns = returnIn(
+    grants,
+    ids.filter((id) => grants.has(id)),
+    now,
+  );
+  const changed = [...returns.changed]
+    .map((id) => grants.get(id))
+    .filter((each) => each !== undefined);
+  await writeCounters(tx, treasuryId, changed);
+  await writeReturns(tx, treasuryId, returns, now);
+  return returns.returned.length;
+}
+
+/** A carve-out to look at. */
+export interface Candidate {
+  readonly treasuryId: string;
+  readonly id: string;
+}
+
+/** Carve-outs that have expired with nothing open and were not given back, by their ends. */
+export async function expiredCarveOuts(pool: Pool, limit: number): Promise<Candidate[]> {
+  return candidates(
+    pool,
     `SELECT g.treasury_id, g.id FROM grants g
      WHERE g.funding = 'reserved' AND g.returned_at IS NULL AND g.parent_id IS NOT NULL
-       AND g.open_payments = 0
-       AND (g.expires_at <= now() OR g.payments >= g.max_payments OR EXISTS (
-           SELECT 1 FROM grants a
-           WHERE a.treasury_id = g.treasury_id AND a.id = ANY (g.path) AND a.status = 'revoked'))
+       AND g.expires_at <= now() AND g.open_payments = 0
+     ORDER BY g.expires_at LIMIT ${limit}`,
+  );
+}
+
+/** Revoked grants below which carve-outs may wait to be given back. */
+export async function revokedWithReturns(pool: Pool, limit: number): Promise<Candidate[]> {
+  return candidates(
+    pool,
+    `SELECT g.treasury_id, g.id FROM grants g WHERE g.returns_below
      ORDER BY g.treasury_id, g.id LIMIT ${limit}`,
   );
+}
+
+/** Carve-outs below a grant with nothing open that were not given back, after one of them. */
+export async function carveOutsBelow(
+  pool: Pool,
+  { treasuryId, id }: Candidate,
+  after: string | undefined,
+  limit: number,
+): Promise<Candidate[]> {
+  return candidates(
+    pool,
+    `SELECT g.treasury_id, g.id FROM grants g
+     WHERE g.treasury_id = $1 AND ${inSubtree('$2')} AND g.funding = 'reserved'
+       AND g.returned_at IS NULL AND g.parent_id IS NOT NULL AND g.open_payments = 0
+       AND ($3::text IS NULL OR g.path > (SELECT path FROM grants WHERE id = $3::text))
+     ORDER BY g.treasury_id, g.path LIMIT ${limit}`,
+    [treasuryId, id, after ?? null],
+  );
+}
+
+/** Notes that the carve-outs below a revoked grant were looked at; what is open returns as it ends. */
+export async function returnsDone(pool: Pool, { treasuryId, id }: Candidate): Promise<void> {
+  await pool.query('UPDATE grants SET returns_below = false WHERE treasury_id = $1 AND id = $2', [
+    treasuryId,
+    id,
+  ]);
+}
+
+async function candidates(pool: Pool, sql: string, values: unknown[] = []): Promise<Candidate[]> {
+  const { rows } = await pool.query<{ treasury_id: string; id: string }>(sql, values);
   return rows.map(({ treasury_id, id }) => ({ treasuryId: treasury_id, id }));
 }

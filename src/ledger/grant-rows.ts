@@ -1,6 +1,7 @@
 import type { ClientBase, Pool } from 'pg';
 import type { Charged, Counters } from '../domain/charge.js';
 import type { Funding, GrantSnapshot } from '../domain/grant.js';
+import { Problem } from '../domain/problem.js';
 import type { Scope } from '../domain/scope.js';
 import type { Window, WindowUsage } from '../domain/window.js';
 
@@ -15,6 +16,8 @@ export interface GrantState extends Counters {
   readonly alive: number;
   /** When a carve-out's unused money went back to the grants above. */
   readonly returnedAt: Date | undefined;
+  /** No open payment of the subtree is valid longer; unix seconds. */
+  readonly lastValidBefore: bigint;
 }
 
 /** A grant as stored: its snapshot and everything that does not enter a decision. */
@@ -33,7 +36,7 @@ export interface GrantRecord extends GrantSnapshot, GrantState {
 }
 
 const STATE_COLUMNS = `g.status, g.suspended_by, g.token_generation, g.alive, g.returned_at, g.reserved,
-  g.spent, g.allocated, g.payments, g.open_payments, g.window_usage`;
+  g.spent, g.allocated, g.payments, g.open_payments, g.last_valid_before, g.window_usage`;
 
 /** The columns {@link toGrantRecord} reads, of a table aliased `g`. NUMERIC comes as text. */
 export const GRANT_COLUMNS = `g.treasury_id, g.id, g.parent_id, g.root_id, g.path, g.depth, g.holder,
@@ -51,8 +54,9 @@ interface StateRow {
   reserved: string;
   spent: string;
   allocated: string;
-  payments: number;
-  open_payments: number;
+  payments: string;
+  open_payments: string;
+  last_valid_before: string;
   window_usage: UsageJson[];
 }
 
@@ -137,8 +141,9 @@ function toGrantState(row: StateRow): GrantState {
     reserved: BigInt(row.reserved),
     spent: BigInt(row.spent),
     allocated: BigInt(row.allocated),
-    payments: row.payments,
-    openPayments: row.open_payments,
+    payments: Number(row.payments),
+    openPayments: Number(row.open_payments),
+    lastValidBefore: BigInt(row.last_valid_before),
     windowUsage: row.window_usage.map(({ period, amount, payments }) => ({
       period,
       amount: BigInt(amount),
@@ -170,14 +175,15 @@ function usageJson(usage: readonly WindowUsage[]): UsageJson[] {
 export async function writeCounters(
   tx: ClientBase,
   treasuryId: string,
-  grants: readonly (Charged & { readonly id: string })[],
+  grants: readonly (Charged & Pick<GrantRecord, 'id' | 'lastValidBefore'>)[],
 ): Promise<void> {
   if (grants.length === 0) return;
   await tx.query(
     `UPDATE grants g SET reserved = c.reserved, spent = c.spent, allocated = c.allocated,
-       payments = c.payments, open_payments = c.open, window_usage = c.usage
-     FROM unnest($2::text[], $3::numeric[], $4::numeric[], $5::numeric[], $6::int[], $7::int[], $8::jsonb[])
-       AS c (id, reserved, spent, allocated, payments, open, usage)
+       payments = c.payments, open_payments = c.open, last_valid_before = c.last,
+       window_usage = c.usage
+     FROM unnest($2::text[], $3::numeric[], $4::numeric[], $5::numeric[], $6::bigint[], $7::bigint[],
+       $8::bigint[], $9::jsonb[]) AS c (id, reserved, spent, allocated, payments, open, last, usage)
      WHERE g.treasury_id = $1 AND g.id = c.id`,
     [
       treasuryId,
@@ -187,6 +193,7 @@ export async function writeCounters(
       grants.map(({ allocated }) => allocated.toString()),
       grants.map(({ payments }) => payments),
       grants.map(({ openPayments }) => openPayments),
+      grants.map(({ lastValidBefore }) => lastValidBefore.toString()),
       grants.map(({ windowUsage }) => JSON.stringify(usageJson(windowUsage))),
     ],
   );
@@ -252,6 +259,38 @@ export async function lockStates(
     [treasuryId, ids],
   );
   return new Map(rows.map((row) => [row.id, toGrantState(row)]));
+}
+
+/**
+ * SQL for "the grant aliased `g` is the one of this id, or below it", as a range of the index over
+ * paths: arrays are ordered by their members, so everything below a grant stands between its path and
+ * the path whose last member comes just after.
+ *
+ * @param placeholder - of the id's parameter, such as `$1`.
+ */
+export function inSubtree(placeholder: string): string {
+  const of = (what: string) => `(SELECT ${what} FROM grants WHERE id = ${placeholder}::text)`;
+  return `g.treasury_id = ${of('treasury_id')} AND g.path >= ${of('path')}
+    AND g.path < ${of("path[1:depth] || (id || 'z')")}`;
+}
+
+/**
+ * Refuses a holder whose token was replaced since it came in: what waited for a lock behind the
+ * replacement must not go on.
+ *
+ * @param chain - locked; the caller's grant is in it.
+ * @throws Problem `invalid_token`.
+ */
+export function refuseReplaced(
+  caller:
+    | { readonly kind: 'admin' }
+    | { readonly kind: 'holder'; readonly grantId: string; readonly tokenGeneration: number },
+  chain: readonly GrantRecord[],
+): void {
+  if (caller.kind === 'admin') return;
+  const own = chain.find(({ id }) => id === caller.grantId);
+  if (own?.tokenGeneration === caller.tokenGeneration) return;
+  throw new Problem('invalid_token', 'the token was replaced; use the one that replaced it');
 }
 
 /** Reads grants without locking them: for showing, never for deciding. */

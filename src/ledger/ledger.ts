@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg';
-import { type Database, isDatabaseUnavailable } from '../database/database.js';
+import { type Database, isConflict, isDatabaseUnavailable } from '../database/database.js';
 import type { PaymentOption, WalletSnapshot } from '../domain/policy.js';
 import { Batcher, type BatcherBounds } from './batcher.js';
 import { appendEvents } from './events.js';
@@ -65,7 +65,10 @@ export class Ledger {
     return queue;
   }
 
-  /** Carries a batch out; should the database refuse it for what one of them holds, one by one. */
+  /**
+   * Carries a batch out. Should the database refuse it for what one of them holds, it is halved until
+   * that one stands alone.
+   */
   private async carryOut(
     treasuryId: string,
     orders: readonly ReservationOrder[],
@@ -73,14 +76,15 @@ export class Ledger {
     try {
       return await this.database.transaction((tx) => this.decideAll(tx, treasuryId, orders));
     } catch (error) {
-      if (orders.length === 1 || isDatabaseUnavailable(error)) throw error;
+      if (orders.length === 1 || (isDatabaseUnavailable(error) && !isConflict(error))) throw error;
+      const half = Math.ceil(orders.length / 2);
       const outcomes: Settled[] = [];
-      for (const order of orders) {
-        const [outcome] = await Promise.allSettled([
-          this.database.transaction((tx) => this.decideAll(tx, treasuryId, [order])),
-        ]);
-        const [own] = outcome?.status === 'fulfilled' ? outcome.value : [outcome];
-        if (own) outcomes.push(own as Settled);
+      for (const part of [orders.slice(0, half), orders.slice(half)]) {
+        try {
+          outcomes.push(...(await this.carryOut(treasuryId, part)));
+        } catch (reason) {
+          outcomes.push(...part.map(() => ({ status: 'rejected' as const, reason })));
+        }
       }
       return outcomes;
     }
@@ -132,7 +136,8 @@ export async function openBooks(
   const wallets = await lockWallets(tx, treasuryId, wantedAssets(payable.values()));
   // Behind the grants' locks: of two requests with one key, the second sees the first's payment.
   const { payments, now } = await findByKeys(tx, treasuryId, orders);
-  return { grants, wallets, payments, now };
+  const waiting = await countWaiting(tx, treasuryId, chains);
+  return { grants, wallets, payments, waiting, now };
 }
 
 /** Writes what was decided: counters, wallets, payments and events. */
@@ -233,6 +238,25 @@ async function findByKeys(
     payments.set(keyOf(payment), payment);
   }
   return { payments, now: first.now };
+}
+
+/** How many payments wait for an approval, of each grant whose chain asks for any. */
+async function countWaiting(
+  tx: ClientBase,
+  treasuryId: string,
+  chains: ReadonlyMap<string, readonly GrantRecord[]>,
+): Promise<Map<string, number>> {
+  const asking = [...chains]
+    .filter(([, chain]) => chain.some(({ approvalAbove }) => approvalAbove !== undefined))
+    .map(([id]) => id);
+  if (asking.length === 0) return new Map();
+  const { rows } = await tx.query<{ grant_id: string; waiting: number }>(
+    `SELECT grant_id, count(*)::int AS waiting FROM payments
+     WHERE treasury_id = $1 AND grant_id = ANY ($2::text[]) AND status = 'pending_approval'
+     GROUP BY grant_id`,
+    [treasuryId, asking],
+  );
+  return new Map(rows.map(({ grant_id, waiting }) => [grant_id, waiting]));
 }
 
 async function writeWallets(

@@ -20,8 +20,8 @@ export interface PaymentAuthorization {
 export interface PaymentApproval {
   /** Only who stands above this grant may approve. */
   readonly fromAbove: string;
-  /** The request's canonical body, to decide again. */
-  readonly body: string;
+  /** The request's canonical body, to decide again; undefined once that was done. */
+  readonly body: string | undefined;
   readonly lapsesAt: Date;
 }
 
@@ -166,16 +166,25 @@ function toAuthorization(row: PaymentRow): PaymentAuthorization | undefined {
 
 function toApproval(row: PaymentRow): PaymentApproval | undefined {
   const { approval_from_above, approval_body, approval_lapses_at } = row;
-  if (approval_from_above === null || approval_body === null || approval_lapses_at === null) {
+  if (approval_from_above === null || approval_lapses_at === null) {
     return undefined;
   }
-  return { fromAbove: approval_from_above, body: approval_body, lapsesAt: approval_lapses_at };
+  return {
+    fromAbove: approval_from_above,
+    body: approval_body ?? undefined,
+    lapsesAt: approval_lapses_at,
+  };
 }
 
 /** How one column of a new payment is filled: its SQL type, and its value as the driver sends it. */
 type Filled = readonly [column: string, type: string, value: (payment: PaymentRecord) => unknown];
 
-const TERMS: readonly Filled[] = [
+const COLUMNS: readonly Filled[] = [
+  ['treasury_id', 'text', (payment) => payment.treasuryId],
+  ['id', 'text', (payment) => payment.id],
+  ['grant_id', 'text', (payment) => payment.grantId],
+  ['idempotency_key', 'text', (payment) => payment.idempotencyKey],
+  ['request_hash', 'text', (payment) => payment.requestHash],
   ['status', 'text', (payment) => payment.status],
   ['currency', 'text', (payment) => payment.currency],
   ['amount', 'numeric', (payment) => payment.amount.toString()],
@@ -188,6 +197,9 @@ const TERMS: readonly Filled[] = [
   ['resource_echo', 'text', (payment) => payment.resourceEcho ?? null],
   ['extensions_echo', 'text', (payment) => payment.extensionsEcho ?? null],
   ['resource', 'text', (payment) => payment.resource],
+  ['request_method', 'text', (payment) => payment.requestMethod],
+  ['request_url', 'text', (payment) => payment.requestUrl],
+  ['memo', 'text', (payment) => payment.memo ?? null],
   ['wallet_id', 'text', ({ authorization }) => authorization?.walletId ?? null],
   ['payer', 'text', ({ authorization }) => authorization?.payer ?? null],
   ['nonce', 'text', ({ authorization }) => authorization?.nonce ?? null],
@@ -195,33 +207,14 @@ const TERMS: readonly Filled[] = [
   ['valid_before', 'bigint', ({ authorization }) => authorization?.validBefore.toString() ?? null],
   ['decision', 'text', ({ authorization }) => authorization?.decision ?? null],
   ['authorized_at', 'timestamptz', ({ authorization }) => authorization?.authorizedAt ?? null],
-  ['decided_by', 'text', (payment) => payment.decidedBy ?? null],
-  ['decided_reason', 'text', (payment) => payment.decidedReason ?? null],
-];
-
-const IDENTITY: readonly Filled[] = [
-  ['treasury_id', 'text', (payment) => payment.treasuryId],
-  ['id', 'text', (payment) => payment.id],
-  ['grant_id', 'text', (payment) => payment.grantId],
-  ['idempotency_key', 'text', (payment) => payment.idempotencyKey],
-  ['request_hash', 'text', (payment) => payment.requestHash],
-  ['request_method', 'text', (payment) => payment.requestMethod],
-  ['request_url', 'text', (payment) => payment.requestUrl],
-  ['memo', 'text', (payment) => payment.memo ?? null],
   ['approval_from_above', 'text', ({ approval }) => approval?.fromAbove ?? null],
   ['approval_body', 'text', ({ approval }) => approval?.body ?? null],
   ['approval_lapses_at', 'timestamptz', ({ approval }) => approval?.lapsesAt ?? null],
   ['created_at', 'timestamptz', (payment) => payment.createdAt],
 ];
 
-const ALL = [...IDENTITY, ...TERMS];
-
-const INSERT = `INSERT INTO payments (${ALL.map(([column]) => column).join(', ')})
-  SELECT * FROM unnest(${ALL.map(([, type], index) => `$${index + 1}::${type}[]`).join(', ')})`;
-
-const AUTHORIZE = `UPDATE payments SET
-  ${TERMS.map(([column, type], index) => `${column} = $${index + 3}::${type}`).join(', ')}
-  WHERE treasury_id = $1 AND id = $2`;
+const INSERT = `INSERT INTO payments (${COLUMNS.map(([column]) => column).join(', ')})
+  SELECT * FROM unnest(${COLUMNS.map(([, type], index) => `$${index + 1}::${type}[]`).join(', ')})`;
 
 /** Writes new payments in one statement. */
 export async function insertPayments(
@@ -232,15 +225,34 @@ export async function insertPayments(
   await tx.query({
     name: 'insert-payments',
     text: INSERT,
-    values: ALL.map(([, , value]) => payments.map(value)),
+    values: COLUMNS.map(([, , value]) => payments.map(value)),
   });
 }
 
-/** Writes what an approval made of a payment that waited. */
-export async function authorizePending(tx: ClientBase, payment: PaymentRecord): Promise<void> {
-  await tx.query(AUTHORIZE, [
-    payment.treasuryId,
-    payment.id,
-    ...TERMS.map(([, , value]) => value(payment)),
-  ]);
+/** Writes what an approval made of a payment that waited: what its signature will cover. */
+export async function authorizePending(
+  tx: ClientBase,
+  { treasuryId, id, decidedBy, decidedReason, authorization }: PaymentRecord,
+): Promise<void> {
+  if (!authorization) throw new Error(`payment ${id} is not authorized`);
+  const { walletId, payer, nonce, validAfter, validBefore, decision, authorizedAt } = authorization;
+  await tx.query(
+    `UPDATE payments SET status = 'authorized', approval_body = NULL, decided_by = $3,
+       decided_reason = $4, wallet_id = $5, payer = $6, nonce = $7, valid_after = $8,
+       valid_before = $9, decision = $10, authorized_at = $11
+     WHERE treasury_id = $1 AND id = $2`,
+    [
+      treasuryId,
+      id,
+      decidedBy,
+      decidedReason ?? null,
+      walletId,
+      payer,
+      nonce,
+      validAfter.toString(),
+      validBefore.toString(),
+      decision,
+      authorizedAt,
+    ],
+  );
 }

@@ -2,7 +2,7 @@ import { canonicalJson, sha256Hex } from '../domain/canonical.js';
 import { reserveOn } from '../domain/charge.js';
 import { effectiveStatus, remaining } from '../domain/grant.js';
 import { currencyOf } from '../domain/money.js';
-import { nonceOf } from '../domain/payment.js';
+import { type LeftOption, nonceOf } from '../domain/payment.js';
 import {
   type Decision,
   type Denial,
@@ -35,6 +35,8 @@ export interface ReservationOrder {
    * @throws Problem why none can.
    */
   readonly options: () => readonly PaymentOption[];
+  /** The entries of `accepts` that {@link options} leaves out, and why. */
+  readonly unusable: () => readonly { readonly index: number; readonly problem: Problem }[];
   /** The addresses the signer has keys for: no other wallet may be selected. */
   readonly signable: readonly string[];
   readonly x402Version: 1 | 2;
@@ -56,7 +58,9 @@ export interface ReservationOrder {
 export type Reservation =
   | {
       /** `pending`: it waits for an approval, and holds nothing. */
-      readonly outcome: 'reserved' | 'replayed' | 'pending';
+      readonly outcome: 'reserved' | 'pending';
+      /** Whether it was made by an earlier order with the same key. */
+      readonly replayed: boolean;
       readonly payment: PaymentRecord;
       /** What the grant could still spend, ancestors included; atomic units. */
       readonly remaining: bigint;
@@ -76,6 +80,8 @@ export interface Books {
   wallets: WalletSnapshot[];
   /** By grant and key, see {@link keyOf}. */
   readonly payments: Map<string, PaymentRecord>;
+  /** How many payments wait for an approval, of grants where some may; by grant. */
+  readonly waiting: Map<string, number>;
   /** The database's time, read after the locks were taken. */
   readonly now: Date;
 }
@@ -87,6 +93,12 @@ export interface Writings {
   /** Grants whose counters changed, by id. */
   readonly charged: Set<string>;
 }
+
+/**
+ * How many payments of one grant may wait for an approval at once. They count against no limit, so
+ * without a bound an agent could fill the disk and the approvers' list.
+ */
+export const MAX_WAITING = 100;
 
 /** What identifies an order's payment within its treasury. */
 export function keyOf(order: { grantId: string; idempotencyKey: string }): string {
@@ -130,6 +142,15 @@ export function decideOrder(
   }
   const draft = draftOf(order, decision.option, books.now);
   if (decision.outcome === 'require_approval') {
+    const waiting = books.waiting.get(grant.id) ?? 0;
+    if (waiting >= MAX_WAITING) {
+      throw new Problem(
+        'rate_limited',
+        `${waiting} payments of grant ${grant.id} wait for an approval already; ask again when some are decided`,
+        { grantId: grant.id, limit: String(MAX_WAITING), remaining: '0', retryAfterSeconds: 60 },
+      );
+    }
+    books.waiting.set(grant.id, waiting + 1);
     const pending: PaymentRecord = {
       ...draft,
       status: 'pending_approval',
@@ -144,6 +165,7 @@ export function decideOrder(
     writings.events.push(pendingEvent(order, pending, decision.approval));
     return {
       outcome: 'pending',
+      replayed: false,
       payment: pending,
       remaining: remaining(chain, books.now),
       weighed,
@@ -152,13 +174,20 @@ export function decideOrder(
   const payment = authorize(draft, order, chain, decision, books, writings);
   books.payments.set(keyOf(order), payment);
   writings.payments.push(payment);
-  return { outcome: 'reserved', payment, remaining: remainingIn(books, chain), weighed };
+  return {
+    outcome: 'reserved',
+    replayed: false,
+    payment,
+    remaining: remainingIn(books, chain),
+    weighed,
+  };
 }
 
 /**
- * Decides a waiting payment again, now that it was approved.
+ * Decides a waiting payment again, now that it was approved: the option that was approved, and no other
+ * that the seller offers too.
  *
- * @throws Problem as {@link decideOrder}.
+ * @throws Problem as {@link decideOrder}; `unavailable` when that option cannot be paid now.
  */
 export function decideApproved(
   pending: PaymentRecord,
@@ -170,7 +199,13 @@ export function decideApproved(
   const grant = chain.at(-1);
   const [root] = chain;
   if (!grant || !root) throw new Problem('not_found', `no grant ${order.grantId}`);
-  const options = optionsIn(grant, order);
+  const options = order.options().filter((option) => isOf(option, pending));
+  if (options.length === 0) {
+    throw new Problem(
+      'unavailable',
+      `${pending.network} cannot be paid on now; approve it again later`,
+    );
+  }
   const decision = decide({
     chain,
     wallets: preferredWallets(usable(books.wallets, order.signable), root.id),
@@ -180,24 +215,41 @@ export function decideApproved(
     maxValiditySeconds: order.maxValiditySeconds,
     approved: true,
   });
+  const { weighed } = decision;
   if (decision.outcome === 'deny') {
     writings.events.push(refusedEvent(order, options, decision.denial, pending.id));
     return { outcome: 'refused', denial: decision.denial };
   }
   if (decision.outcome !== 'allow') throw new Error('an approved payment needs another approval');
-  const draft: PaymentRecord = {
-    ...pending,
-    ...termsOf(order, decision.option),
-    status: 'authorized',
-  };
+  const draft: PaymentRecord = { ...pending, status: 'authorized' };
   const payment = authorize(draft, order, chain, decision, books, writings);
-  const { weighed } = decision;
-  return { outcome: 'reserved', payment, remaining: remainingIn(books, chain), weighed };
+  return {
+    outcome: 'reserved',
+    replayed: false,
+    payment,
+    remaining: remainingIn(books, chain),
+    weighed,
+  };
+}
+
+/** Whether an option is the one a payment was made of. */
+function isOf(option: PaymentOption, payment: PaymentRecord): boolean {
+  return (
+    option.network === payment.network &&
+    option.asset === payment.asset &&
+    option.payTo === payment.payTo &&
+    option.amount === payment.amount &&
+    option.scheme === payment.scheme
+  );
 }
 
 /** The grants of a chain as the books have them now. */
 export function chainIn(books: Books, chain: readonly GrantRecord[]): GrantRecord[] {
-  return chain.map((grant) => books.grants.get(grant.id) ?? grant);
+  return chain.map(({ id }) => {
+    const grant = books.grants.get(id);
+    if (!grant) throw new Error(`grant ${id} is not locked`);
+    return grant;
+  });
 }
 
 function remainingIn(books: Books, chain: readonly GrantRecord[]): bigint {
@@ -243,8 +295,8 @@ function replay(
     const denial = lifeDenial(chain, now);
     if (denial) return { outcome: 'refused', denial };
   }
-  const outcome = payment.status === 'pending_approval' ? 'pending' : 'replayed';
-  return { outcome, payment, remaining: remaining(chain, now), weighed: [] };
+  const outcome = payment.status === 'pending_approval' ? 'pending' : 'reserved';
+  return { outcome, replayed: true, payment, remaining: remaining(chain, now), weighed: [] };
 }
 
 /** What a payment takes over from the option that was selected. */
@@ -293,7 +345,7 @@ function authorize(
   draft: PaymentRecord,
   order: ReservationOrder,
   chain: readonly GrantRecord[],
-  { option, wallet, validBefore }: Extract<Decision, { outcome: 'allow' }>,
+  { option, wallet, validBefore, weighed }: Extract<Decision, { outcome: 'allow' }>,
   books: Books,
   writings: Writings,
 ): PaymentRecord {
@@ -308,6 +360,8 @@ function authorize(
     request: { method: draft.requestMethod, url: draft.requestUrl },
     resource: order.offers.get(option.index)?.resource ?? null,
     x402Version: order.x402Version,
+    option: String(option.index),
+    left: leftOf(order, option, weighed),
     requirementHash: sha256Hex(canonicalJson(JSON.parse(draft.requirement))),
     network: option.network,
     asset: option.asset,
@@ -328,7 +382,9 @@ function authorize(
     authorizedAt: books.now,
   };
   for (const grant of reserveOn(chain, option.amount, books.now)) {
-    books.grants.set(grant.id, grant);
+    const lastValidBefore =
+      grant.lastValidBefore > validBefore ? grant.lastValidBefore : validBefore;
+    books.grants.set(grant.id, { ...grant, lastValidBefore });
     writings.charged.add(grant.id);
   }
   books.wallets = books.wallets.map((each) =>
@@ -336,6 +392,31 @@ function authorize(
   );
   writings.events.push(authorizedEvent(order, draft, chain, authorization));
   return { ...draft, authorization };
+}
+
+/** Why each option but the selected one was left, in the seller's order. */
+function leftOf(
+  order: ReservationOrder,
+  selected: PaymentOption,
+  weighed: readonly Weighed[],
+): LeftOption[] {
+  const known = new Set(weighed.map(({ option }) => option.index));
+  const left: LeftOption[] = order
+    .unusable()
+    .map(({ index, problem }) => ({ option: String(index), code: problem.code }));
+  for (const { index } of order.options()) {
+    // Payable, but not in the grant's currency: it was not even weighed.
+    if (!known.has(index)) left.push({ option: String(index), code: 'asset_not_supported' });
+  }
+  for (const { option, denial } of weighed) {
+    if (option.index === selected.index) continue;
+    left.push({
+      option: String(option.index),
+      code: denial?.code ?? 'not_preferred',
+      ...(denial?.grantId === undefined ? {} : { grantId: denial.grantId }),
+    });
+  }
+  return left.sort((a, b) => Number(a.option) - Number(b.option));
 }
 
 function authorizedEvent(

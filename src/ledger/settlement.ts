@@ -3,6 +3,7 @@ import type { Database } from '../database/database.js';
 import { releaseOn, settleOn } from '../domain/charge.js';
 import type { BlockMark } from '../domain/network.js';
 import type { PaymentEnd } from '../domain/payment.js';
+import { returnIn, writeReturns } from './carve-outs.js';
 import { appendEvents } from './events.js';
 import { chainOf, databaseNow, lockChains, writeCounters } from './grant-rows.js';
 import { dropSightings } from './sightings.js';
@@ -74,12 +75,13 @@ export function applyReading(
   return database.transaction(async (tx) => {
     if (!(await advanceCursor(tx, reading))) return undefined;
     const closed = await closePayments(tx, reading);
-    await creditGrants(tx, closed);
+    const now = await databaseNow(tx);
+    await creditGrants(tx, closed, now);
     await creditWallets(tx, reading, closed);
     await dropSightings(tx, closed);
     await appendEvents(
       tx,
-      await databaseNow(tx),
+      now,
       closed.map((payment) => ({
         treasuryId: payment.treasury_id,
         kind: `payment.${payment.status}` as const,
@@ -185,7 +187,11 @@ async function closePayments(tx: ClientBase, reading: ChainReading): Promise<Clo
  * Turns what was reserved into spent, or gives it back, on the paying grants and all above them: to
  * their budgets, to what was set aside for a carve-out, and to the windows that are still open.
  */
-async function creditGrants(tx: ClientBase, closed: readonly ClosedRow[]): Promise<void> {
+async function creditGrants(
+  tx: ClientBase,
+  closed: readonly ClosedRow[],
+  now: Date,
+): Promise<void> {
   const treasuries = new Set(closed.map(({ treasury_id }) => treasury_id));
   // The same order as every other lock on grants (see lockChains): by treasury, then id.
   for (const treasuryId of [...treasuries].sort()) {
@@ -203,7 +209,15 @@ async function creditGrants(tx: ClientBase, closed: readonly ClosedRow[]): Promi
           : releaseOn(chain, BigInt(amount), authorized_at);
       for (const grant of credited) grants.set(grant.id, grant);
     }
+    // With its last payment ended, a carve-out may be used up, or have ended before.
+    const carveOuts = [...grants.values()].filter(({ funding }) => funding === 'reserved');
+    const returns = returnIn(
+      grants,
+      carveOuts.map(({ id }) => id),
+      now,
+    );
     await writeCounters(tx, treasuryId, [...grants.values()]);
+    await writeReturns(tx, treasuryId, returns, now);
   }
 }
 

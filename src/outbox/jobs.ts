@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** The queues. One concern a queue, so that a slow chain never holds up the audit log. */
-export const QUEUES = ['audit', 'grants', 'payments', 'settlement', 'cancel'] as const;
+export const QUEUES = ['audit', 'grants', 'payments', 'settlement', 'witness', 'cancel'] as const;
 /** See {@link QUEUES}. */
 export type QueueName = (typeof QUEUES)[number];
 
@@ -14,6 +14,8 @@ export const JOBS = {
   'audit.seal': { queue: 'audit', payload: z.strictObject({ treasuryId: z.string() }) },
   /** Seal whatever a lost `audit.seal` left behind. Scheduled. */
   'audit.sweep': { queue: 'audit', payload: z.strictObject({}) },
+  /** Push new checkpoints to the witnesses. Scheduled where there are any. */
+  'audit.witness': { queue: 'witness', payload: z.strictObject({}) },
   /** Give back what is left of carve-outs that have ended. Scheduled, and rung by revocations. */
   'grants.return': { queue: 'grants', payload: z.strictObject({}) },
   /** End payments that waited too long for an approval. Scheduled. */

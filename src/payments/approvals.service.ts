@@ -3,7 +3,7 @@ import type { Caller } from '../access/caller.js';
 import { Database } from '../database/database.js';
 import { Problem } from '../domain/problem.js';
 import { Approvals, type Verdict } from '../ledger/approvals.js';
-import { type GrantRecord, readGrants } from '../ledger/grant-rows.js';
+import { type GrantRecord, readGrants, refuseReplaced } from '../ledger/grant-rows.js';
 import type { PaymentRecord } from '../ledger/payment-rows.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Queues } from '../outbox/queues.js';
@@ -38,20 +38,21 @@ export class ApprovalsService implements OnModuleInit {
    * @throws Problem `forbidden` for a holder that does not stand above the grant that asks for the
    *   approval, `invalid_transition` when it no longer waits, or the denial of the new decision.
    */
-  async approve(caller: Caller, id: string, body: VerdictBody, requestId: string) {
+  async approve(caller: Caller, id: string, given: VerdictBody, requestId: string) {
     const { pending, grant } = await this.mayDecide(caller, id);
-    if (!pending.approval) throw notWaiting(pending);
+    const body = pending.approval?.body;
+    if (body === undefined) throw notWaiting(pending);
     const order = await this.payments.order(
       {
         treasuryId: pending.treasuryId,
         grantId: pending.grantId,
         tokenGeneration: grant.tokenGeneration,
       },
-      paySchema.parse(JSON.parse(pending.approval.body)),
+      paySchema.parse(JSON.parse(body)),
       pending.idempotencyKey,
       requestId,
     );
-    const made = await this.approvals.approve(id, order, verdictOf(caller, body, requestId));
+    const made = await this.approvals.approve(id, order, verdictOf(caller, given, requestId));
     this.outbox.eventsWritten(pending.treasuryId);
     if (made.outcome === 'refused') throw refusal(made.denial);
     return { payment: viewPayment(made.payment) };
@@ -109,5 +110,6 @@ function notWaiting({ id, status }: PaymentRecord): Problem {
 }
 
 function verdictOf(caller: Caller, body: VerdictBody, requestId: string): Verdict {
-  return { actor: caller.actor, reason: body.reason, requestId };
+  const isCurrent = (chain: readonly GrantRecord[]) => refuseReplaced(caller, chain);
+  return { actor: caller.actor, reason: body.reason, requestId, isCurrent };
 }

@@ -86,6 +86,25 @@ export const paymentSchema = z.object({
 /** See {@link paymentSchema}. */
 export type PaymentView = z.infer<typeof paymentSchema>;
 
+const selectionSchema = z
+  .object({
+    index: z.int().describe('position in accepts of the option that is paid'),
+    left: z.array(
+      z.object({
+        index: z.int(),
+        code: z
+          .string()
+          .describe(
+            'what refuses it; not_preferred when it could be paid, but costs more or leaves less free',
+          ),
+        grantId: z.string().optional().describe('which grant of the chain refuses it'),
+      }),
+    ),
+  })
+  .describe('which option was selected, and why each other one was not');
+/** See {@link selectionSchema}. */
+export type Selection = z.infer<typeof selectionSchema>;
+
 /** Body of `POST /v1/payments/:id/approve` and `/reject`. */
 export const verdictSchema = z.strictObject({ reason: text(1, 1000).optional() });
 /** See {@link verdictSchema}. */
@@ -97,6 +116,7 @@ export const decidedSchema = z.object({ payment: paymentSchema });
 /** Answer 202 of `POST /v1/payments`. */
 export const pendingSchema = z.object({
   payment: paymentSchema,
+  selection: selectionSchema,
   grant: z.object({ remaining: z.string() }),
 });
 

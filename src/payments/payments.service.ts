@@ -5,11 +5,12 @@ import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
 import { canonicalJson, sha256Hex } from '../domain/canonical.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
+import type { DecisionRecord } from '../domain/payment.js';
 import type { Denial, PaymentOption } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
-import type { Resource } from '../domain/scope.js';
 import { type Page, page } from '../http/paging.js';
 import { idPattern } from '../ids.js';
+import { inSubtree } from '../ledger/grant-rows.js';
 import { Ledger } from '../ledger/ledger.js';
 import {
   PAYMENT_COLUMNS,
@@ -23,11 +24,11 @@ import { Outbox } from '../outbox/outbox.js';
 import { Networks } from '../treasury/networks.js';
 import { Wallets } from '../treasury/wallets.js';
 import { type PaymentHeader, paymentHeader } from '../x402/header.js';
-import { type PaymentTerms, parsePaymentRequired } from '../x402/parse.js';
+import { parsePaymentRequired } from '../x402/parse.js';
 import { parseReceipt } from '../x402/receipt.js';
 import { schemeOf } from '../x402/schemes.js';
-import { requestedResource, sortOptions } from './options.js';
-import type { ListQuery, PayBody, PaymentView, ReceiptBody } from './payments.dto.js';
+import { requestedResource, type SortedOptions, sortOptions } from './options.js';
+import type { ListQuery, PayBody, PaymentView, ReceiptBody, Selection } from './payments.dto.js';
 
 /** Makes payments, from a seller's requirements to the header to retry with; shows them. */
 @Injectable()
@@ -52,23 +53,26 @@ export class PaymentsService {
     const reservation = await this.ledger.reserve(
       await this.order(caller, body, idempotencyKey, requestId),
     );
-    if (reservation.outcome !== 'replayed') this.outbox.eventsWritten(caller.treasuryId);
     if (reservation.outcome === 'refused') {
+      this.outbox.eventsWritten(caller.treasuryId);
       const { denial } = reservation;
-      if (denial.code === 'treasury_insufficient')
+      if (denial.code === 'treasury_insufficient') {
         this.wallets.foundInsufficient(caller.treasuryId);
+      }
       throw refusal(denial);
     }
+    const { replayed } = reservation;
+    if (!replayed) this.outbox.eventsWritten(caller.treasuryId);
 
     const { payment, remaining } = reservation;
     const shown = {
       payment: viewPayment(payment),
       grant: { remaining: formatAmount(remaining, currencyOf(payment.currency)) },
     };
-    if (reservation.outcome === 'pending') return { status: 202, replayed: false, answer: shown };
+    if (reservation.outcome === 'pending') return { status: 202, replayed, answer: shown };
     const header = await this.sign(payment);
-    const replayed = reservation.outcome === 'replayed';
-    return { status: 201, replayed, answer: { ...shown, header } };
+    const selection = selectionOf(payment);
+    return { status: 201, replayed, answer: { ...shown, header, selection } };
   }
 
   /**
@@ -85,13 +89,17 @@ export class PaymentsService {
     const terms = parsePaymentRequired(body.paymentRequired);
     const requested = requestedResource(body.request.url);
     const canonicalBody = canonicalJson(body);
+    // Not before the ledger asks: a replay never does.
+    let sortedOptions: SortedOptions | undefined;
+    const sorted = () => (sortedOptions ??= sortOptions(terms, requested, this.networks));
     return {
       treasuryId: holder.treasuryId,
       grantId: holder.grantId,
       tokenGeneration: holder.tokenGeneration,
       idempotencyKey,
       requestHash: sha256Hex(canonicalBody),
-      options: () => this.payable(terms, requested),
+      options: () => payableOf(sorted()),
+      unusable: () => sorted().unusable,
       signable: await this.wallets.signable(holder.treasuryId),
       x402Version: terms.x402Version,
       offers: new Map(terms.offers.map((offer) => [offer.index, offer])),
@@ -136,7 +144,7 @@ export class PaymentsService {
   /** A page of the payments the caller may see, oldest first; `grantId` includes the tree below it. */
   async list(caller: Caller, query: ListQuery): Promise<Page<PaymentView>> {
     const conditions = visibleTo(caller)
-      .add(query.grantId, (n) => `${n} = ANY (g.path)`)
+      .add(query.grantId, inSubtree)
       .add(query.status, (n) => `p.status = ${n}`)
       .add(query.cursor, (n) => `p.id > ${n}`);
     const rows = await this.find(conditions, query.limit + 1);
@@ -151,13 +159,6 @@ export class PaymentsService {
       conditions.values,
     );
     return rows.map((row) => ({ ...toPaymentRecord(row), chain: row }));
-  }
-
-  /** @throws Problem why none of the options can be paid, by the first that cannot. */
-  private payable(terms: PaymentTerms, requested: Resource): readonly PaymentOption[] {
-    const { payable, unusable } = sortOptions(terms, requested, this.networks);
-    if (payable.length > 0) return payable;
-    throw unusable[0]?.problem ?? new Problem('requirements_invalid', 'accepts is empty');
   }
 
   /** Signs what the ledger wrote, and nothing else. Deterministic: a replay gives the same bytes. */
@@ -190,12 +191,18 @@ export class PaymentsService {
   }
 }
 
+/** @throws Problem why none of the options can be paid, by the first that cannot. */
+function payableOf({ payable, unusable }: SortedOptions): readonly PaymentOption[] {
+  if (payable.length > 0) return payable;
+  throw unusable[0]?.problem ?? new Problem('requirements_invalid', 'accepts is empty');
+}
+
 /** A holder sees the payments of its own grant and the tree below it, an admin all. */
 function visibleTo(caller: Caller): Conditions {
   const holder = caller.kind === 'holder' ? caller : undefined;
   return new Conditions()
     .add(holder?.treasuryId, (n) => `p.treasury_id = ${n}`)
-    .add(holder?.grantId, (n) => `${n} = ANY (g.path)`);
+    .add(holder?.grantId, inSubtree);
 }
 
 /** A refusal as the error it is to the caller. */
@@ -238,5 +245,14 @@ export function viewPayment(payment: PaymentRecord & { chain?: ChainViewRow }): 
           },
         }
       : {}),
+  };
+}
+
+/** Which option was selected, and why the others were not: from the decision the nonce commits to. */
+function selectionOf({ authorization }: PaymentRecord): Selection {
+  const { option, left } = JSON.parse(authorization?.decision ?? '{}') as DecisionRecord;
+  return {
+    index: Number(option),
+    left: left.map(({ option: index, ...reason }) => ({ index: Number(index), ...reason })),
   };
 }

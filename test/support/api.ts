@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from '@jest/globals';
 import type { GrantView } from '../../src/grants/grants.dto.js';
-import type { PaymentView } from '../../src/payments/payments.dto.js';
+import type { PaymentView, Selection } from '../../src/payments/payments.dto.js';
 
 /** An answer of the service, read to its end. */
 export interface Answer<Body> {
@@ -32,6 +32,7 @@ export interface Minted {
 export interface Paid {
   readonly payment: PaymentView & { wallet: string; nonce: string; validBefore: string };
   readonly header: { readonly name: string; readonly value: string };
+  readonly selection: Selection;
   readonly grant: { readonly remaining: string };
 }
 

@@ -3,9 +3,9 @@ import { canonicalJson } from '../../src/domain/canonical.js';
 import { leafHash, MerkleTree } from '../../src/domain/merkle.js';
 import { formatCheckpoint, signNote, type VerifierKey } from '../../src/domain/note.js';
 
-export const TREASURY = 'trs_01000000000000000000000000';
+const TREASURY = 'trs_01000000000000000000000000';
 export const ROOT = 'grt_01000000000000000000000000';
-export const WALLET = '0x58A57ed9d8d624cBD12e2C467D34787555bB1b25';
+const WALLET = '0x58A57ed9d8d624cBD12e2C467D34787555bB1b25';
 const ASSET = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
 const PAYEE = '0x1111111111111111111111111111111111111111';
 const START = Date.parse('2026-11-21T10:00:00.000Z');

@@ -7,18 +7,29 @@ ALTER TABLE "grants"
   ADD COLUMN "window_usage" JSONB NOT NULL DEFAULT '[]',
   ADD COLUMN "approval_above" DECIMAL(78,0),
   ADD COLUMN "suspended_by" TEXT,
-  ADD COLUMN "open_payments" INTEGER NOT NULL DEFAULT 0,
+  ALTER COLUMN "payments" TYPE BIGINT,
+  ADD COLUMN "open_payments" BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN "last_valid_before" BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN "returns_below" BOOLEAN NOT NULL DEFAULT false,
   ADD COLUMN "alive" INTEGER NOT NULL DEFAULT 1,
   ADD COLUMN "returned_at" TIMESTAMPTZ(3);
 
-UPDATE "grants" g SET
-  "open_payments" = (
-    SELECT count(*) FROM "payments" p JOIN "grants" o ON o."treasury_id" = p."treasury_id" AND o."id" = p."grant_id"
-    WHERE o."treasury_id" = g."treasury_id" AND g."id" = ANY (o."path") AND p."status" = 'authorized'),
-  "alive" = (
-    SELECT count(*) FROM "grants" o WHERE o."treasury_id" = g."treasury_id" AND g."id" = ANY (o."path")
-      AND NOT EXISTS (SELECT 1 FROM "grants" a WHERE a."treasury_id" = o."treasury_id" AND a."id" = ANY (o."path")
-        AND a."status" = 'revoked'));
+UPDATE "grants" SET "suspended_by" = 'admin:unknown' WHERE "status" = 'suspended';
+UPDATE "grants" g SET "open_payments" = s."open", "last_valid_before" = s."last"
+FROM (
+  SELECT o."treasury_id", e."id", count(*) AS "open", max(p."valid_before") AS "last"
+  FROM "payments" p JOIN "grants" o ON o."treasury_id" = p."treasury_id" AND o."id" = p."grant_id"
+  CROSS JOIN LATERAL unnest(o."path") AS e ("id")
+  WHERE p."status" = 'authorized' GROUP BY o."treasury_id", e."id") s
+WHERE g."treasury_id" = s."treasury_id" AND g."id" = s."id";
+UPDATE "grants" g SET "alive" = coalesce(s."alive", 0)
+FROM "grants" x LEFT JOIN (
+  SELECT o."treasury_id", e."id", count(*) AS "alive"
+  FROM "grants" o CROSS JOIN LATERAL unnest(o."path") AS e ("id")
+  WHERE NOT EXISTS (SELECT 1 FROM unnest(o."path") AS a ("id") JOIN "grants" r
+    ON r."treasury_id" = o."treasury_id" AND r."id" = a."id" AND r."status" = 'revoked')
+  GROUP BY o."treasury_id", e."id") s ON s."treasury_id" = x."treasury_id" AND s."id" = x."id"
+WHERE g."treasury_id" = x."treasury_id" AND g."id" = x."id";
 
 -- DropIndex
 DROP INDEX "grants_path_idx";
@@ -35,11 +46,24 @@ CREATE INDEX "grants_treasury_id_holder_path_idx" ON "grants"("treasury_id", "ho
 -- CreateIndex
 CREATE INDEX "grants_labels_idx" ON "grants" USING GIN ("labels");
 
+-- Carve-outs that may have something to give back: those that expire, and those below a revocation.
+-- No counter stands in the predicates: a hot row's updates must not touch an index.
 -- CreateIndex
-CREATE INDEX "grants_funding_returned_at_expires_at_idx" ON "grants"("funding", "returned_at", "expires_at");
+CREATE INDEX "grants_expiring_carve_outs" ON "grants"("expires_at")
+  WHERE (("funding" = 'reserved'::text) AND ("returned_at" IS NULL) AND ("parent_id" IS NOT NULL));
+
+-- CreateIndex
+CREATE INDEX "grants_carve_outs_below" ON "grants"("treasury_id", "path")
+  WHERE (("funding" = 'reserved'::text) AND ("returned_at" IS NULL) AND ("parent_id" IS NOT NULL));
+
+-- CreateIndex
+CREATE INDEX "grants_returns_below" ON "grants"("treasury_id", "id") WHERE "returns_below";
 
 -- CreateIndex
 CREATE INDEX "payments_id_idx" ON "payments"("id");
+
+-- CreateIndex
+CREATE INDEX "payments_treasury_id_grant_id_id_idx" ON "payments"("treasury_id", "grant_id", "id");
 
 -- A window's period never takes more than the window allows: the wall behind the ledger's own decision.
 CREATE FUNCTION "windows_hold"("windows" JSONB, "usage" JSONB) RETURNS BOOLEAN LANGUAGE sql IMMUTABLE AS $$

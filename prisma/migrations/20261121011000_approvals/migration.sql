@@ -22,7 +22,8 @@ UPDATE "payments" SET "authorized_at" = "created_at";
 ALTER TABLE "payments" ENABLE TRIGGER USER;
 
 -- CreateIndex
-CREATE INDEX "payments_status_approval_lapses_at_idx" ON "payments"("status", "approval_lapses_at");
+CREATE INDEX "payments_waiting" ON "payments"("treasury_id", "grant_id")
+  WHERE ("status" = 'pending_approval'::text);
 
 ALTER TABLE "payments" DROP CONSTRAINT "payments_status";
 ALTER TABLE "payments" ADD CONSTRAINT "payments_status" CHECK (
@@ -35,9 +36,11 @@ ALTER TABLE "payments" ADD CONSTRAINT "payments_signable" CHECK (
   num_nonnulls("wallet_id", "payer", "nonce", "valid_after", "valid_before", "decision", "authorized_at")
     = CASE WHEN "status" IN ('pending_approval', 'rejected') THEN 0 ELSE 7 END
 );
+-- The body is kept only while it may be decided again.
 ALTER TABLE "payments" ADD CONSTRAINT "payments_approval" CHECK (
-  num_nonnulls("approval_from_above", "approval_body", "approval_lapses_at") IN (0, 3)
-  AND ("status" NOT IN ('pending_approval', 'rejected') OR "approval_body" IS NOT NULL)
+  num_nonnulls("approval_from_above", "approval_lapses_at") IN (0, 2)
+  AND ("approval_body" IS NOT NULL) = ("status" = 'pending_approval')
+  AND ("status" NOT IN ('pending_approval', 'rejected') OR "approval_from_above" IS NOT NULL)
   AND ("status" <> 'rejected' OR "decided_by" IS NOT NULL)
 );
 
@@ -50,15 +53,16 @@ CREATE TRIGGER "payments_no_rewrite" BEFORE UPDATE ON "payments"
     OLD."status" = 'authorized' AND to_jsonb(OLD) - ARRAY['status', 'transaction', 'block_number', 'ended_at']
       <> to_jsonb(NEW) - ARRAY['status', 'transaction', 'block_number', 'ended_at']
   ) EXECUTE FUNCTION "payments_fixed"();
--- What waits becomes authorized or rejected, and stays the payment of the same request.
+-- What waits becomes authorized or rejected, and stays the payment that was asked for: what is approved
+-- is what is signed.
 CREATE TRIGGER "payments_pending" BEFORE UPDATE ON "payments"
   FOR EACH ROW WHEN (
     OLD."status" = 'pending_approval' AND (
       NEW."status" NOT IN ('authorized', 'rejected')
-      OR (OLD."treasury_id", OLD."id", OLD."grant_id", OLD."idempotency_key", OLD."request_hash",
-          OLD."approval_body", OLD."created_at")
-        IS DISTINCT FROM (NEW."treasury_id", NEW."id", NEW."grant_id", NEW."idempotency_key",
-          NEW."request_hash", NEW."approval_body", NEW."created_at"))
+      OR to_jsonb(OLD) - ARRAY['status', 'wallet_id', 'payer', 'nonce', 'valid_after', 'valid_before',
+           'decision', 'authorized_at', 'approval_body', 'decided_by', 'decided_reason', 'ended_at']
+        <> to_jsonb(NEW) - ARRAY['status', 'wallet_id', 'payer', 'nonce', 'valid_after', 'valid_before',
+           'decision', 'authorized_at', 'approval_body', 'decided_by', 'decided_reason', 'ended_at'])
   ) EXECUTE FUNCTION "payments_fixed"();
 
 -- A grant's terms never change after minting: decisions read them from memory.
@@ -66,13 +70,7 @@ CREATE FUNCTION "grants_fixed"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION 'the terms of grant % are fixed', OLD."id" USING ERRCODE = 'restrict_violation';
 END $$;
-CREATE TRIGGER "grants_no_rewrite" BEFORE UPDATE ON "grants"
-  FOR EACH ROW WHEN (
-    (OLD."treasury_id", OLD."id", OLD."path", OLD."currency", OLD."budget", OLD."max_per_payment",
-     OLD."max_payments", OLD."windows", OLD."approval_above", OLD."scope", OLD."starts_at", OLD."expires_at",
-     OLD."delegation_depth", OLD."funding", OLD."holder")
-    IS DISTINCT FROM
-    (NEW."treasury_id", NEW."id", NEW."path", NEW."currency", NEW."budget", NEW."max_per_payment",
-     NEW."max_payments", NEW."windows", NEW."approval_above", NEW."scope", NEW."starts_at", NEW."expires_at",
-     NEW."delegation_depth", NEW."funding", NEW."holder")
-  ) EXECUTE FUNCTION "grants_fixed"();
+CREATE TRIGGER "grants_no_rewrite" BEFORE UPDATE OF "treasury_id", "id", "parent_id", "root_id", "path", "depth",
+    "holder", "currency", "budget", "max_per_payment", "max_payments", "windows", "approval_above", "scope",
+    "starts_at", "expires_at", "delegation_depth", "funding" ON "grants"
+  FOR EACH ROW EXECUTE FUNCTION "grants_fixed"();

@@ -88,7 +88,7 @@ describe('a second treasury', () => {
     await until('its funds are final', async () =>
       (await walletsOf(second.id)).some(({ free }) => free === '5.00'),
     );
-    const before = await summaryOf(main.id);
+    const { queues: _then, ...before } = await summaryOf(main.id);
     for (const url of [stack.service.url, replica.url]) {
       const paid = await new Api(url, grant.token).paid(order(stack.chain));
       expect(paid.payment.wallet).toBe(wallet?.address);
@@ -100,7 +100,8 @@ describe('a second treasury', () => {
       funds: { balance: '5.00', reserved: '0.02', free: '4.98' },
       grants: { active: 1 },
     });
-    expect(await summaryOf(main.id)).toEqual(before);
+    const { queues: _now, ...after } = await summaryOf(main.id);
+    expect(after).toEqual(before);
     await stack.chain.mineBlocks(4);
     await until('both are settled', async () => (await summaryOf(second.id)).spent === '0.02');
     expect(await summaryOf(second.id)).toMatchObject({

@@ -10,12 +10,12 @@ const ROOMS = {
   http: ['domain', 'database'],
   ledger: ['domain', 'database', 'ids.ts', 'config.ts'],
   outbox: ['database', 'config.ts', 'within.ts'],
-  access: ['domain', 'database', 'http', 'ledger', 'config.ts'],
+  access: ['domain', 'database', 'http', 'ledger', 'outbox', 'config.ts'],
   treasury: ['domain', 'x402', 'database', 'http', 'access', 'ledger', 'ids.ts', 'config.ts'],
 };
 
 /** Features use the shared rooms, and of one another at most the module. */
-const FEATURES = ['grants', 'payments', 'settlement', 'audit', 'ops'];
+const FEATURES = ['grants', 'payments', 'settlement', 'audit', 'oauth', 'ops'];
 const FEATURES_MAY_USE = [...Object.keys(ROOMS), 'ids.ts', 'config.ts', 'within.ts'];
 
 /** A spec may use what its subject may not. */
@@ -111,9 +111,9 @@ module.exports = {
     {
       name: 'src-stands-alone',
       severity: 'error',
-      comment: 'The service never imports the sandbox or tests',
+      comment: 'The service never imports the sandbox, the benchmark or tests',
       from: { path: '^(src|prisma)/', pathNot: SPEC },
-      to: { path: '^(sandbox|test)/' },
+      to: { path: '^(sandbox|bench|test)/' },
     },
     {
       name: 'migrations-at-the-top',
@@ -125,8 +125,8 @@ module.exports = {
     {
       name: 'sandbox-without-tests',
       severity: 'error',
-      comment: 'The sandbox never imports tests',
-      from: { path: '^sandbox/' },
+      comment: 'The sandbox never imports the benchmark or tests, the benchmark never tests',
+      from: { path: '^(sandbox|bench)/' },
       to: { path: '^test/' },
     },
     {

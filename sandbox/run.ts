@@ -55,5 +55,5 @@ export async function runUntilSignalled(
   }
   if (signalled) process.stderr.write(`${name}: stopped by ${signalled}; all is cleaned up\n`);
   // By convention 128 + the signal's number; a sandbox that is told to stop has done its job.
-  if (signalled && name === 'demo') process.exitCode = signalled === 'SIGINT' ? 130 : 143;
+  if (signalled && name !== 'sandbox') process.exitCode = signalled === 'SIGINT' ? 130 : 143;
 }

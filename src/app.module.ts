@@ -7,6 +7,7 @@ import { Database } from './database/database.js';
 import { GrantsModule } from './grants/grants.module.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { LedgerModule } from './ledger/ledger.module.js';
+import { OauthModule } from './oauth/oauth.module.js';
 import { OpsModule } from './ops/ops.module.js';
 import { OutboxModule } from './outbox/outbox.module.js';
 import { PaymentsModule } from './payments/payments.module.js';
@@ -42,6 +43,7 @@ export class AppModule {
         PaymentsModule,
         SettlementModule,
         AuditModule,
+        OauthModule,
         OpsModule,
       ],
       providers: [{ provide: APP_FILTER, useClass: ProblemFilter }],

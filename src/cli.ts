@@ -6,6 +6,7 @@ import { Keys } from './access/keys.js';
 import { Tokens } from './access/tokens.js';
 import { auditCommand } from './audit/verify-command.js';
 import { loadConfig } from './config.js';
+import type { Database } from './database/database.js';
 import { appendServiceEvent } from './ledger/service-events.js';
 import { failWith } from './ops/exit.js';
 import { createLogger } from './ops/logger.js';
@@ -18,8 +19,15 @@ import { WALLET_STATUSES } from './treasury/wallets.js';
 
 const HELP = `npx bursar COMMAND
 
-  admin-token [--role admin|approver|auditor] [--name NAME] [--ttl 12h]
-              prints a bearer token for an admin; --ttl takes s, m, h or d
+  admin-token [--role admin|approver|auditor] [--name NAME] [--ttl 12h] [--treasury ID]...
+              prints a bearer token for an admin, of all treasuries or of those named; --ttl takes
+              s, m, h or d
+  keys list   prints the keys that tokens are signed with: id, state, since when
+  keys rotate [--in 60s]
+              makes a new key: published at once, signing after the time given. The keys before it
+              go on verifying
+  keys retire ID
+              ends a key: tokens it signed are refused from then on
   audit verify FILE [--checkpoint FILE]... [--key KEY] [--rpc URL]...
               verifies an exported log, without a database; see docs/audit.md
   wallets     prints every wallet: address, treasury, status, and its funds as last read; then the
@@ -35,6 +43,9 @@ It reads the same environment as the service, and works while the service runs.
 `;
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
+
+/** How long a new key is known before it signs, at least: processes look every five seconds. */
+const MIN_LEAD_SECONDS = 10;
 
 /** The longest life of an admin token, in seconds: a year. */
 const MAX_TTL_SECONDS = 31_536_000;
@@ -55,6 +66,8 @@ async function main(): Promise<void> {
       count: { type: 'string', default: '1' },
       reason: { type: 'string' },
       socket: { type: 'string' },
+      treasury: { type: 'string', multiple: true },
+      in: { type: 'string', default: '60s' },
       help: { type: 'boolean', short: 'h' },
     },
   });
@@ -63,28 +76,30 @@ async function main(): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
-  const most = command === 'wallets' ? (words[0] === 'new' ? 1 : 2) : 0;
+  const most = { keys: 2, wallets: words[0] === 'new' ? 1 : 2 }[command] ?? 0;
   if (words.length > most) throw new Error(`too many words: ${positionals.join(' ')}`);
   switch (command) {
     case 'admin-token': {
       const role = parseRole(values.role);
-      const ttlSeconds = parseTtl(values.ttl);
-      return withDatabase(async ({ database, config }) => {
-        const keys = new Keys(database, config);
-        await keys.load();
+      const ttlSeconds = parseTime('--ttl', values.ttl);
+      const name = parseName(values.name);
+      return withKeys(async (keys, { database, config }) => {
+        const treasuries = await parseTreasuries(database, values.treasury);
         const tokens = new Tokens(new JwtService({}), keys, config);
         // The event first: a token that is not in the log is never shown.
         await database.transaction((tx) =>
           appendServiceEvent(tx, {
             kind: 'admin.token_minted',
             actor: 'system:cli',
-            data: { name: values.name, role, ttlSeconds },
+            data: { name, role, ttlSeconds, treasuries: treasuries ?? null },
           }),
         );
-        const token = await tokens.mintAdminToken({ name: values.name, role }, ttlSeconds);
+        const token = await tokens.mintAdminToken({ name, role, treasuries }, ttlSeconds);
         process.stdout.write(`${token}\n`);
       });
     }
+    case 'keys':
+      return manageKeys(words, () => parseTime('--in', values.in));
     case 'wallets': {
       const [what, address] = words;
       if (what === undefined)
@@ -130,6 +145,34 @@ async function runSigner(socket: string | undefined): Promise<void> {
   await server.close();
 }
 
+async function manageKeys(
+  [action, kid, ...more]: readonly string[],
+  leadSeconds: () => number,
+): Promise<void> {
+  const say = (line: string) => void process.stdout.write(`${line}\n`);
+  if (action === 'list' && kid === undefined) {
+    return withKeys(async (keys) => {
+      for (const key of await keys.list()) {
+        const since = key.retiredAt ?? key.signsFrom;
+        say(`${key.kid} ${key.state.padEnd(9)} since ${since.toISOString()}`);
+      }
+    });
+  }
+  if (action === 'rotate' && kid === undefined) {
+    const seconds = leadSeconds();
+    if (seconds < MIN_LEAD_SECONDS) {
+      throw new Error(
+        `--in must be ${MIN_LEAD_SECONDS}s at least: every process must know the key first`,
+      );
+    }
+    return withKeys(async (keys) => say(await keys.rotate(seconds)));
+  }
+  if (action === 'retire' && kid !== undefined && more.length === 0) {
+    return withKeys((keys) => keys.retire(kid));
+  }
+  throw new Error('keys takes one of: list, rotate, retire ID; see: npx bursar --help');
+}
+
 async function withDatabase(work: (open: OpenDatabase) => Promise<void>): Promise<void> {
   const open = await openDatabase(loadConfig(process.env), createLogger('silent'));
   try {
@@ -137,6 +180,14 @@ async function withDatabase(work: (open: OpenDatabase) => Promise<void>): Promis
   } finally {
     await open.close();
   }
+}
+
+async function withKeys(work: (keys: Keys, open: OpenDatabase) => Promise<void>): Promise<void> {
+  return withDatabase(async (open) => {
+    const keys = new Keys(open.database, open.config);
+    await keys.load();
+    await work(keys, open);
+  });
 }
 
 function parseRole(text: string): AdminRole {
@@ -150,11 +201,31 @@ function parseCount(text: string): number {
   return Number(text);
 }
 
-function parseTtl(text: string): number {
+/** Whom events name. What comes from the identity provider begins differently: no one poses as another. */
+function parseName(text: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}$/.test(text)) return text;
+  throw new Error('--name takes 1 to 100 letters, digits, ".", "_", "@", "+" and "-"');
+}
+
+async function parseTreasuries(
+  database: Database,
+  ids: string[] | undefined,
+): Promise<string[] | undefined> {
+  if (ids === undefined) return undefined;
+  const { rows } = await database.pool.query<{ id: string }>(
+    'SELECT id FROM treasuries WHERE id = ANY ($1::text[])',
+    [ids],
+  );
+  const unknown = ids.find((id) => !rows.some((row) => row.id === id));
+  if (unknown !== undefined) throw new Error(`--treasury: there is no treasury ${unknown}`);
+  return rows.map(({ id }) => id).sort();
+}
+
+function parseTime(option: string, text: string): number {
   const match = /^([1-9][0-9]{0,8})([smhd])$/.exec(text);
   const seconds = Number(match?.[1]) * (SECONDS[match?.[2] ?? ''] ?? Number.NaN);
   if (!(seconds <= MAX_TTL_SECONDS)) {
-    throw new Error('--ttl must be a time such as 90s, 30m, 12h or 7d, a year at most');
+    throw new Error(`${option} must be a time such as 90s, 30m, 12h or 7d, a year at most`);
   }
   return seconds;
 }

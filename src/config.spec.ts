@@ -76,7 +76,15 @@ describe('loadConfig', () => {
       masterSecret: undefined,
       witnessFile: undefined,
       witnessUrl: undefined,
+      tokenTtlSeconds: 86_400,
+      publicUrl: undefined,
+      dpopNonces: false,
+      oidc: undefined,
+      twoPerson: false,
       bodyLimitBytes: 65_536,
+      rateLimits: { address: 100_000, caller: 50_000 },
+      trustedProxies: [],
+      corsOrigins: [],
       logLevel: 'info',
     });
   });
@@ -103,7 +111,19 @@ describe('loadConfig', () => {
         BURSAR_MASTER_SECRET: 's'.repeat(32),
         BURSAR_WITNESS_FILE: '/mnt/witness/log.txt',
         BURSAR_WITNESS_URL: 'https://witness.example.com/bursar',
+        BURSAR_TOKEN_TTL_SECONDS: '60',
+        BURSAR_PUBLIC_URL: 'https://bursar.example.com/pay/',
+        BURSAR_DPOP_NONCES: 'true',
+        BURSAR_OIDC_ISSUER: 'https://id.example.com/',
+        BURSAR_OIDC_AUDIENCE: 'bursar',
+        BURSAR_OIDC_ROLE_CLAIM: 'realm_access.roles',
+        BURSAR_OIDC_TREASURIES_CLAIM: 'treasuries',
+        BURSAR_TWO_PERSON: 'true',
         BURSAR_BODY_LIMIT_BYTES: '1024',
+        BURSAR_RATE_LIMIT_PER_ADDRESS: '200',
+        BURSAR_RATE_LIMIT_PER_CALLER: '100',
+        BURSAR_TRUSTED_PROXIES: '10.0.0.0/8, ::1',
+        BURSAR_CORS_ORIGINS: 'https://console.example.com',
         BURSAR_LOG_LEVEL: 'silent',
       }),
     ).toMatchObject({
@@ -126,7 +146,20 @@ describe('loadConfig', () => {
       masterSecret: 's'.repeat(32),
       witnessFile: '/mnt/witness/log.txt',
       witnessUrl: 'https://witness.example.com/bursar',
+      tokenTtlSeconds: 60,
+      publicUrl: 'https://bursar.example.com/pay',
+      dpopNonces: true,
+      oidc: {
+        issuer: 'https://id.example.com/',
+        audience: 'bursar',
+        roleClaim: 'realm_access.roles',
+        treasuriesClaim: 'treasuries',
+      },
+      twoPerson: true,
       bodyLimitBytes: 1_024,
+      rateLimits: { address: 200, caller: 100 },
+      trustedProxies: ['10.0.0.0/8', '::1'],
+      corsOrigins: ['https://console.example.com'],
       logLevel: 'silent',
     });
   });
@@ -201,7 +234,29 @@ describe('loadConfig', () => {
     ['BURSAR_SIGNER_SOCKET', ['/run/signer.sock'], 'come from BURSAR_WALLET_MNEMONIC already'],
     ['BURSAR_GAS_KEY', ['0x5a', 'word '.repeat(12)], 'must be a private key: 0x and 64'],
     ['BURSAR_GAS_MAX_FEE_GWEI', ['0', '0.5'], 'a whole number from 1 to 100000'],
-    ['BURSAR_OIDC_ISSUER', ['https://id.example.com'], 'mint tokens with: npx bursar admin-token'],
+    [
+      'BURSAR_OIDC_ISSUER',
+      [
+        'id.example.com',
+        'http://id.example.com',
+        'https://u@id.example.com',
+        'https://id.example/?a',
+      ],
+      'must be an https URL',
+    ],
+    ['BURSAR_OIDC_AUDIENCE', ['x'.repeat(256)], '255'],
+    ['BURSAR_PUBLIC_URL', ['http://bursar.example.com', 'bursar'], 'must be an https URL'],
+    ['BURSAR_TOKEN_TTL_SECONDS', ['59', '1h'], 'a whole number from 60'],
+    ['BURSAR_DPOP_NONCES', ['yes', '1'], 'must be true or false'],
+    ['BURSAR_TWO_PERSON', ['yes', '1'], 'must be true or false'],
+    ['BURSAR_RATE_LIMIT_PER_ADDRESS', ['0', '-1'], 'a whole number from 1'],
+    ['BURSAR_RATE_LIMIT_PER_CALLER', ['0', 'none'], 'a whole number from 1'],
+    [
+      'BURSAR_TRUSTED_PROXIES',
+      ['proxy', '10.0.0.0/33', '10.0.0.0/8/8'],
+      'addresses or CIDR ranges',
+    ],
+    ['BURSAR_CORS_ORIGINS', ['*', 'https://a.example/', 'a.example'], 'must be origins'],
   ])('names %s and its remedy when it is one of %j', (name, values, remedy) => {
     for (const value of values) {
       const problems = problemsOf({ BURSAR_WALLET_MNEMONIC: PHRASE, [name]: value });
@@ -209,6 +264,12 @@ describe('loadConfig', () => {
       expect(problems[0]).toMatch(new RegExp(`^${name}: `));
       expect(problems[0]).toContain(remedy);
     }
+  });
+
+  it('asks for the audience where an identity provider is named: any other application has tokens too', () => {
+    expect(problemsOf({ BURSAR_OIDC_ISSUER: 'https://id.example.com' })).toEqual([
+      expect.stringMatching(/^BURSAR_OIDC_AUDIENCE: is required with BURSAR_OIDC_ISSUER/),
+    ]);
   });
 
   it('lists everything that is wrong at once', () => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { DEFAULT_ASSETS } from '@x402/evm';
 import { getAddress, isAddress } from 'viem';
@@ -53,9 +54,40 @@ export interface Config {
   readonly witnessFile: string | undefined;
   /** Prefix of a witness's URL (C2SP tlog-witness); undefined for none. */
   readonly witnessUrl: string | undefined;
+  /** The longest life of a grant token, in seconds; its holder renews it meanwhile. */
+  readonly tokenTtlSeconds: number;
+  /** Where callers reach the service, without a slash at the end; undefined takes each request's Host. */
+  readonly publicUrl: string | undefined;
+  /** Whether DPoP proofs must carry a nonce of this service (RFC 9449, section 9). */
+  readonly dpopNonces: boolean;
+  /** Sign-in for humans; undefined where only tokens of the CLI count. */
+  readonly oidc: OidcConfig | undefined;
+  /** Whether nobody may approve a payment that he made possible himself. */
+  readonly twoPerson: boolean;
   readonly bodyLimitBytes: number;
+  /** Requests that one address and one caller may make in {@link RATE_WINDOW_MS}. */
+  readonly rateLimits: { readonly address: number; readonly caller: number };
+  /** Addresses (or CIDR ranges) of the proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
+  /** Origins whose pages may read answers; none by default. */
+  readonly corsOrigins: readonly string[];
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 }
+
+/** An OpenID provider whose users are admins. */
+export interface OidcConfig {
+  /** Its issuer identifier, exactly as its tokens say it (OpenID Connect Discovery 1.0). */
+  readonly issuer: string;
+  /** `aud` its tokens must name. */
+  readonly audience: string;
+  /** The claim that holds the role, or a list with it; dots lead into objects. */
+  readonly roleClaim: string;
+  /** The claim that lists the treasuries' ids; undefined gives every one. */
+  readonly treasuriesClaim: string | undefined;
+}
+
+/** What the rate limits count over, in milliseconds. */
+export const RATE_WINDOW_MS = 10_000;
 
 /** Injection token of the {@link Config}. */
 export const CONFIG = Symbol('config');
@@ -135,6 +167,41 @@ const integer = (fallback: number, min: number, max: number) =>
     .transform(Number)
     .refine((n) => n >= min && n <= max, `must be a whole number from ${min} to ${max}`);
 
+const flag = z
+  .enum(['true', 'false'], 'must be true or false')
+  .default('false')
+  .transform((text) => text === 'true');
+
+/** A list with commas between. */
+const list = (isEntry: (text: string) => boolean, message: string) =>
+  z
+    .string()
+    .default('')
+    .transform((text) =>
+      text
+        .split(',')
+        .map((entry) => entry.trim())
+        .filter((entry) => entry !== ''),
+    )
+    .refine((entries) => entries.every(isEntry), message);
+
+/** TLS, except on this machine: whoever can change what is said there owns the machine anyway. */
+function isTrustworthyUrl(text: string): boolean {
+  const url = parseUrl(text);
+  if (url?.username !== '' || url.search !== '' || url.hash !== '') return false;
+  const isLoopback = ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback);
+}
+
+function isAddressRange(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || rest.length > 0) return false;
+  return (
+    bits === undefined || (/^[0-9]{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
+  );
+}
+
 const environmentSchema = z.object({
   PORT: integer(4020, 0, 65_535),
   BURSAR_HOST: z.string().min(1).default('127.0.0.1'),
@@ -190,7 +257,32 @@ const environmentSchema = z.object({
       'must be a plain prefix, without credentials, query and fragment',
     )
     .optional(),
+  BURSAR_TOKEN_TTL_SECONDS: integer(86_400, 60, 315_360_000),
+  BURSAR_PUBLIC_URL: z
+    .string()
+    .refine(isTrustworthyUrl, 'must be an https URL (http on loopback) without query')
+    .transform((text) => text.replace(/\/$/, ''))
+    .optional(),
+  BURSAR_DPOP_NONCES: flag,
+  BURSAR_OIDC_ISSUER: z
+    .string()
+    .refine(isTrustworthyUrl, 'must be an https URL (http on loopback) without query')
+    .optional(),
+  BURSAR_OIDC_AUDIENCE: z.string().min(1).max(255).optional(),
+  BURSAR_OIDC_ROLE_CLAIM: z.string().min(1).max(255).default('bursar_role'),
+  BURSAR_OIDC_TREASURIES_CLAIM: z.string().min(1).max(255).optional(),
+  BURSAR_TWO_PERSON: flag,
   BURSAR_BODY_LIMIT_BYTES: integer(65_536, 1_024, 1_048_576),
+  BURSAR_RATE_LIMIT_PER_ADDRESS: integer(100_000, 1, 1_000_000_000),
+  BURSAR_RATE_LIMIT_PER_CALLER: integer(50_000, 1, 1_000_000_000),
+  BURSAR_TRUSTED_PROXIES: list(
+    isAddressRange,
+    'must be addresses or CIDR ranges with commas between, such as 10.0.0.0/8',
+  ),
+  BURSAR_CORS_ORIGINS: list(
+    (entry) => parseUrl(entry)?.origin === entry,
+    'must be origins with commas between, such as https://console.example.com',
+  ),
   BURSAR_LOG_LEVEL: z
     .enum(
       ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
@@ -198,11 +290,6 @@ const environmentSchema = z.object({
     )
     .default('info'),
 });
-
-/** Variables of the contract this version cannot honour: refused, never silently ignored. */
-const NOT_YET: Readonly<Record<string, string>> = {
-  BURSAR_OIDC_ISSUER: 'OIDC sign-in is not supported yet; mint tokens with: npx bursar admin-token',
-};
 
 /**
  * Reads and validates the configuration.
@@ -215,9 +302,6 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
   );
   const problems: string[] = [];
-  for (const [name, remedy] of Object.entries(NOT_YET)) {
-    if (name in given) problems.push(`${name}: ${remedy}`);
-  }
   const parsed = environmentSchema.safeParse(given);
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
@@ -231,6 +315,12 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     problems.push(`BURSAR_NETWORKS: ${error instanceof Error ? error.message : String(error)}`);
   }
   problems.push(...walletProblems(given));
+  if (parsed.success && given.BURSAR_OIDC_ISSUER && !given.BURSAR_OIDC_AUDIENCE) {
+    problems.push(
+      'BURSAR_OIDC_AUDIENCE: is required with BURSAR_OIDC_ISSUER, or a token meant for any other ' +
+        'application would let its bearer in; give the client id or API identifier of this service',
+    );
+  }
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const env = parsed.data;
   return {
@@ -262,7 +352,26 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     masterSecret: env.BURSAR_MASTER_SECRET,
     witnessFile: env.BURSAR_WITNESS_FILE && resolve(env.BURSAR_WITNESS_FILE),
     witnessUrl: env.BURSAR_WITNESS_URL,
+    tokenTtlSeconds: env.BURSAR_TOKEN_TTL_SECONDS,
+    publicUrl: env.BURSAR_PUBLIC_URL,
+    dpopNonces: env.BURSAR_DPOP_NONCES,
+    oidc:
+      env.BURSAR_OIDC_ISSUER === undefined || env.BURSAR_OIDC_AUDIENCE === undefined
+        ? undefined
+        : {
+            issuer: env.BURSAR_OIDC_ISSUER,
+            audience: env.BURSAR_OIDC_AUDIENCE,
+            roleClaim: env.BURSAR_OIDC_ROLE_CLAIM,
+            treasuriesClaim: env.BURSAR_OIDC_TREASURIES_CLAIM,
+          },
+    twoPerson: env.BURSAR_TWO_PERSON,
     bodyLimitBytes: env.BURSAR_BODY_LIMIT_BYTES,
+    rateLimits: {
+      address: env.BURSAR_RATE_LIMIT_PER_ADDRESS,
+      caller: env.BURSAR_RATE_LIMIT_PER_CALLER,
+    },
+    trustedProxies: env.BURSAR_TRUSTED_PROXIES,
+    corsOrigins: env.BURSAR_CORS_ORIGINS,
     logLevel: env.BURSAR_LOG_LEVEL,
   };
 }

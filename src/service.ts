@@ -12,7 +12,9 @@ import { closeAll } from './close-all.js';
 import type { Config } from './config.js';
 import { Database } from './database/database.js';
 import { startEmbeddedPostgres } from './database/embedded-postgres.js';
+import { MAX_HEADER_BYTES, secureEdge } from './http/edge.js';
 import { PROBLEM_MEDIA_TYPE, problemBody } from './http/problem.js';
+import { RateLimits } from './http/rate-limits.js';
 import { NestLogger } from './ops/logger.js';
 import { Queues } from './outbox/queues.js';
 import { resolveSecrets } from './secrets.js';
@@ -57,6 +59,12 @@ export async function startService(given: Config, logger: Logger): Promise<Servi
     return stopping;
   };
   try {
+    if (!(await database.keepsTreasuriesApart())) {
+      logger.warn(
+        { room: 'database' },
+        'row-level security does not hold for this database user; see docs/security.md, "Treasuries apart"',
+      );
+    }
     const app = await createApp(config, database, logger);
     const queues = app.get(Queues);
     // HTTP closes first: while requests are answered, everything they need is still there.
@@ -143,6 +151,8 @@ async function createApp(
   const adapter = new FastifyAdapter({
     loggerInstance: logger,
     bodyLimit: config.bodyLimitBytes,
+    http: { maxHeaderSize: MAX_HEADER_BYTES },
+    trustProxy: config.trustedProxies.length > 0 ? [...config.trustedProxies] : false,
     genReqId: () => randomUUID(),
     // Stopping answers what is under way and no more; a client that dawdles is cut off.
     forceCloseConnections: 'idle',
@@ -170,6 +180,16 @@ async function createApp(
     adapter,
     { logger: new NestLogger(logger), abortOnError: false, bodyParser: false },
   );
+  secureEdge(fastify, app.get(RateLimits), {
+    isTls: config.publicUrl?.startsWith('https:') ?? false,
+  });
+  // Without origins no answer says anything of CORS, and browsers keep pages of others out.
+  if (config.corsOrigins.length > 0) {
+    app.enableCors({
+      origin: [...config.corsOrigins],
+      exposedHeaders: ['dpop-nonce', 'idempotent-replayed', 'retry-after', 'www-authenticate'],
+    });
+  }
   const document = SwaggerModule.createDocument(
     app,
     new DocumentBuilder()
@@ -177,6 +197,11 @@ async function createApp(
       .setDescription('Bounded, revocable, auditable money that one AI agent can give another.')
       .setVersion('v1')
       .addBearerAuth()
+      .addSecurity('dpop', {
+        type: 'http',
+        scheme: 'DPoP',
+        description: 'RFC 9449: the token of a key-bound grant, with a proof in the DPoP header',
+      })
       .build(),
   );
   SwaggerModule.setup('docs', app, document, { jsonDocumentUrl: 'openapi.json' });

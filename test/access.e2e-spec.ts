@@ -7,21 +7,79 @@ import { decodeJwt, decodeProtectedHeader, exportJWK, importPKCS8, type JWK, Sig
 import { Keys } from '../src/access/keys.js';
 import type { Config } from '../src/config.js';
 import { Database } from '../src/database/database.js';
-import { Api, type EventAnswer, expectProblem, type Listed, type Minted } from './support/api.js';
+import { newId } from '../src/ids.js';
+import {
+  type Answer,
+  Api,
+  type EventAnswer,
+  expectProblem,
+  type Listed,
+  type Minted,
+} from './support/api.js';
 import { startTestStack, type TestStack } from './support/bursar.js';
 import { flood } from './support/flood.js';
 import { order } from './support/terms.js';
 import { until } from './support/until.js';
 
+/** A word in everything that only some may see. */
+const TARGET = 'the-target-of-the-matrix';
+const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
+
 const ROLES = ['admin', 'approver', 'auditor', 'holder'] as const;
 type Role = (typeof ROLES)[number];
 
-/** How a route is asked, who may, and what it answers to whom. */
+/**
+ * Where a caller stands to the grant or payment a route is asked about: admins of every treasury, of
+ * its treasury and of another; the holder of the grant above it, of itself, of one below, of one beside,
+ * and of one in another treasury.
+ */
+const PLACES = {
+  admin: ['everywhere', 'here', 'elsewhere'],
+  approver: ['everywhere', 'here', 'elsewhere'],
+  auditor: ['everywhere', 'here', 'elsewhere'],
+  holder: ['above', 'own', 'below', 'beside', 'elsewhere'],
+} as const satisfies Record<Role, readonly string[]>;
+type Place = (typeof PLACES)[Role][number];
+
+/** Who asks: one column of the matrix. */
+interface Column {
+  readonly role: Role;
+  readonly place: Place;
+  readonly sees: boolean;
+}
+
+const COLUMNS: readonly Column[] = ROLES.flatMap((role) =>
+  PLACES[role].map((place) => ({
+    role,
+    place,
+    sees: ['everywhere', 'here', 'above', 'own'].includes(place),
+  })),
+);
+
+/**
+ * How a route is asked, who may, and what it answers to whom. A route about one thing (`{id}`) answers
+ * 404 to those allowed who may not see it; any other answers them too, but shows nothing of it.
+ */
 interface Row {
   readonly allowed: readonly Role[] | 'everybody';
   readonly status: number;
   readonly path?: () => string;
   readonly body?: () => unknown;
+  readonly headers?: Record<string, string>;
+  /** Where a cell is another than those rules make it. */
+  readonly cell?: (column: Column) => number | undefined;
+  /** What else must be true of an answer of 2xx. */
+  readonly check?: (
+    column: Column,
+    answer: Answer<Record<string, unknown>>,
+  ) => Promise<void> | void;
+}
+
+/** A grant with one below it and a payment of its own, to be asked about and acted on. */
+interface Family {
+  readonly target: Minted;
+  readonly below: Minted;
+  readonly paymentId: string;
 }
 
 const READERS: readonly Role[] = ['admin', 'approver', 'auditor', 'holder'];
@@ -29,13 +87,15 @@ const ADMINS: readonly Role[] = ['admin', 'approver', 'auditor'];
 
 let stack: TestStack;
 let tokens: Record<Role, string>;
-/** A grant below the holder's, which every role that may change it changes a fresh one of. */
-let victims: Minted[];
-let paymentId: string;
-let walletId: string;
-/** One payment for every try to cancel one. */
-let cancellable: string[];
+/** The tokens of every column but those of a family's own grants. */
+let columnTokens: Map<string, string>;
+/** Every cell that changes a grant changes the first one's, and drops it. */
+let families: Family[];
+/** The treasury that everything asked about is in, and one that has nothing to do with it. */
+let treasuryId: string;
+let otherTreasuryId: string;
 let eventId: string;
+let walletId: string;
 /** The service's own signing key, as only the service should have it. */
 let own: { kid: string; privatePem: string; publicPem: string };
 let openapi: OpenApi;
@@ -51,6 +111,30 @@ const ROWS: Readonly<Record<string, Row>> = {
   'GET /healthz': { allowed: 'everybody', status: 200 },
   'GET /readyz': { allowed: 'everybody', status: 200 },
   'GET /.well-known/jwks.json': { allowed: 'everybody', status: 200 },
+  'GET /.well-known/oauth-authorization-server': { allowed: 'everybody', status: 200 },
+  'POST /v1/introspect': {
+    allowed: READERS,
+    status: 200,
+    headers: FORM,
+    body: () => `token=${family().target.token}`,
+    check: ({ sees }, { body }) => {
+      expect(body.active).toBe(sees);
+      if (!sees) expect(body).toEqual({ active: false });
+    },
+  },
+  'POST /v1/revoke': {
+    allowed: READERS,
+    status: 200,
+    headers: FORM,
+    body: () => `token=${family().target.token}`,
+    // Those who see the token and may not end it are told; the others learn nothing.
+    cell: ({ role, sees }) => (sees && ['approver', 'auditor'].includes(role) ? 403 : undefined),
+    check: async ({ sees }) => {
+      const { status } = await anonymous().as(family().target.token).get('/v1/grants/self');
+      expect(status).toBe(sees ? 401 : 200);
+      if (sees) families.shift();
+    },
+  },
   'POST /v1/grants': {
     allowed: ['admin', 'holder'],
     status: 201,
@@ -64,18 +148,70 @@ const ROWS: Readonly<Record<string, Row>> = {
     status: 200,
     path: () => victimPath('/revoke'),
     body: () => ({}),
+    check: () => void families.shift(),
   },
   'POST /v1/grants/{id}/token': {
     allowed: ['admin', 'holder'],
     status: 200,
     path: () => victimPath('/token'),
+    check: () => void families.shift(),
   },
-  'POST /v1/payments': { allowed: ['holder'], status: 201, body: () => order(stack.chain) },
+  'POST /v1/payments': {
+    allowed: ['holder'],
+    status: 201,
+    body: () => order(stack.chain),
+    // The other treasury has no wallet to pay from.
+    cell: ({ role, place }) => (role === 'holder' && place === 'elsewhere' ? 503 : undefined),
+  },
   'GET /v1/payments': { allowed: READERS, status: 200 },
   'GET /v1/payments/{id}': {
     allowed: READERS,
     status: 200,
-    path: () => `/v1/payments/${paymentId}`,
+    path: () => `/v1/payments/${family().paymentId}`,
+  },
+  'GET /v1/grants/{id}/tree': { allowed: READERS, status: 200, path: () => victimPath('/tree') },
+  'POST /v1/grants/{id}/suspend': {
+    allowed: ['admin', 'holder'],
+    status: 200,
+    path: () => victimPath('/suspend'),
+    body: () => ({}),
+    check: () => void families.shift(),
+  },
+  'POST /v1/grants/{id}/resume': {
+    allowed: ['admin', 'holder'],
+    status: 200,
+    path: () => victimPath('/resume'),
+    body: () => ({}),
+  },
+  'POST /v1/payments/quote': { allowed: ['holder'], status: 200, body: () => order(stack.chain) },
+  // What it is asked about was authorized already: those who may decide are told, the others nothing.
+  'POST /v1/payments/{id}/approve': {
+    allowed: ['admin', 'approver', 'holder'],
+    status: 200,
+    path: () => `/v1/payments/${family().paymentId}/approve`,
+    body: () => ({}),
+    cell: ({ role, sees }) => (sees && role !== 'auditor' ? 409 : undefined),
+  },
+  'POST /v1/payments/{id}/reject': {
+    allowed: ['admin', 'approver', 'holder'],
+    status: 200,
+    path: () => `/v1/payments/${family().paymentId}/reject`,
+    body: () => ({}),
+    cell: ({ role, sees }) => (sees && role !== 'auditor' ? 409 : undefined),
+  },
+  'POST /v1/payments/{id}/receipt': {
+    allowed: ['admin', 'holder'],
+    status: 202,
+    path: () => `/v1/payments/${family().paymentId}/receipt`,
+    body: () => ({
+      paymentResponse: Buffer.from(
+        JSON.stringify({
+          success: true,
+          transaction: `0x${'ab'.repeat(32)}`,
+          network: stack.chain.network,
+        }),
+      ).toString('base64'),
+    }),
   },
   'GET /v1/audit/events': { allowed: READERS, status: 200 },
   'GET /v1/audit/events/{id}/proof': {
@@ -96,6 +232,8 @@ const ROWS: Readonly<Record<string, Row>> = {
     allowed: ['admin'],
     status: 201,
     body: () => ({ name: `t-${randomUUID()}` }),
+    // It would not see what it made.
+    cell: ({ role, place }) => (role === 'admin' && place !== 'everywhere' ? 403 : undefined),
   },
   'GET /v1/wallets': { allowed: ADMINS, status: 200 },
   'POST /v1/wallets/{id}/status': {
@@ -107,8 +245,9 @@ const ROWS: Readonly<Record<string, Row>> = {
   'POST /v1/payments/{id}/cancel': {
     allowed: ['admin', 'holder'],
     status: 202,
-    path: () => `/v1/payments/${cancellable.shift()}/cancel`,
+    path: () => `/v1/payments/${family().paymentId}/cancel`,
     body: () => ({}),
+    check: () => void families.shift(),
   },
   'GET /v1/summary': { allowed: ADMINS, status: 200 },
 };
@@ -116,31 +255,63 @@ const ROWS: Readonly<Record<string, Row>> = {
 beforeAll(async () => {
   stack = await startTestStack();
   const { service, admin } = stack;
-  const mintAdmin = (role: 'admin' | 'approver' | 'auditor') =>
-    service.mintAdminToken({ name: `the-${role}`, role }, 600);
-  const root = await admin.mint({ budget: '5.00', delegationDepth: 2 });
+  const root = await admin.mint({ budget: '9.00', delegationDepth: 3 });
+  treasuryId = root.grant.treasuryId;
+  otherTreasuryId = newId('trs');
+  await stack.db.query('INSERT INTO treasuries (id, name) VALUES ($1, $2)', [
+    otherTreasuryId,
+    'other',
+  ]);
+  const holder = admin.as(root.token);
+  const beside = await holder.mint({ budget: '1.00', delegationDepth: 1 });
+  const elsewhere = await admin.mint({
+    budget: '1.00',
+    delegationDepth: 1,
+    treasuryId: otherTreasuryId,
+  });
+  columnTokens = new Map([
+    ['holder above', root.token],
+    ['holder beside', beside.token],
+    ['holder elsewhere', elsewhere.token],
+  ]);
+  const treasuriesAt: Record<string, string[] | undefined> = {
+    everywhere: undefined,
+    here: [treasuryId],
+    elsewhere: [otherTreasuryId],
+  };
+  for (const role of ['admin', 'approver', 'auditor'] as const) {
+    for (const place of PLACES[role]) {
+      const identity = { name: `${role}-${place}`, role, treasuries: treasuriesAt[place] };
+      columnTokens.set(`${role} ${place}`, await service.mintAdminToken(identity, 600));
+    }
+  }
   tokens = {
-    admin: await mintAdmin('admin'),
-    approver: await mintAdmin('approver'),
-    auditor: await mintAdmin('auditor'),
+    admin: columnTokens.get('admin everywhere') ?? '',
+    approver: columnTokens.get('approver everywhere') ?? '',
+    auditor: columnTokens.get('auditor everywhere') ?? '',
     holder: root.token,
   };
-  const holder = admin.as(root.token);
-  victims = await Promise.all(
-    Array.from({ length: 8 }, () => holder.mint({ budget: '1.00', holder: 'victim' })),
-  );
-  paymentId = (await holder.paid(order(stack.chain))).payment.id;
-  cancellable = [];
-  for (let n = 0; n < 6; n += 1) {
-    cancellable.push((await holder.paid(order(stack.chain))).payment.id);
+  families = [];
+  for (let n = 0; n < 30; n += 1) {
+    const target = await holder.mint({
+      budget: '1.00',
+      holder: TARGET,
+      delegationDepth: 2,
+      approvalAbove: '0.10',
+    });
+    const asTarget = holder.as(target.token);
+    const below = await asTarget.mint({ budget: '0.50', delegationDepth: 1 });
+    const { payment } = await asTarget.paid({ ...order(stack.chain), memo: TARGET });
+    families.push({ target, below, paymentId: payment.id });
   }
-  [{ id: walletId }] = (await admin.read<{ items: [{ id: string }] }>('/v1/wallets')).items;
-  eventId = await until('the payment is sealed', async () => {
+  eventId = await until('the first payment is sealed', async () => {
     const { items } = await admin.read<Listed<EventAnswer>>(
-      `/v1/audit/events?paymentId=${paymentId}`,
+      `/v1/audit/events?paymentId=${family().paymentId}`,
     );
     return items[0]?.leafIndex ? items[0].id : undefined;
   });
+  const { items } = await admin.read<{ items: [{ id: string }] }>('/v1/wallets');
+  walletId = items[0].id;
   own = await loadSigningKey();
   openapi = await anonymous().read<OpenApi>('/openapi.json');
 }, 60_000);
@@ -151,10 +322,20 @@ function anonymous(): Api {
   return new Api(stack.service.url);
 }
 
+function family(): Family {
+  const [first] = families;
+  if (!first) throw new Error('no grant to act on is left');
+  return first;
+}
+
 function victimPath(action: string): string {
-  const victim = victims[0];
-  if (!victim) throw new Error('no grant to act on is left');
-  return `/v1/grants/${victim.grant.id}${action}`;
+  return `/v1/grants/${family().target.grant.id}${action}`;
+}
+
+function tokenOf({ role, place }: Column): string {
+  if (place === 'own') return family().target.token;
+  if (place === 'below') return family().below.token;
+  return columnTokens.get(`${role} ${place}`) ?? '';
 }
 
 async function loadSigningKey() {
@@ -196,30 +377,58 @@ describe('every route', () => {
     }
   });
 
-  it.each(Object.entries(ROWS))('%s lets in whom it should and nobody else', async (name, row) => {
-    const [method = '', template = ''] = name.split(' ');
-    const ask = (token: string | undefined) =>
-      anonymous()
-        .as(token)
-        .call(method, row.path?.() ?? template, row.body?.(), {
-          ...(method === 'POST' ? { 'idempotency-key': randomUUID() } : {}),
-        });
-    if (row.allowed === 'everybody') {
-      expect((await ask(undefined)).status).toBe(row.status);
-      return;
-    }
-    const refused = await ask(undefined);
-    expectProblem(refused, 401, 'invalid_token');
-    expect(refused.headers.get('www-authenticate')).toMatch(/^Bearer /);
-    for (const role of ROLES) {
-      const answer = await ask(tokens[role]);
-      if (row.allowed.includes(role)) {
-        expect({ role, status: answer.status }).toEqual({ role, status: row.status });
-      } else {
-        expect(role).toBeTruthy();
-        expectProblem(answer, 403, 'forbidden');
+  it.each(Object.entries(ROWS))(
+    '%s answers every role in every place as it should',
+    async (name, row) => {
+      const [method = '', template = ''] = name.split(' ');
+      const ask = (token: string | undefined) =>
+        anonymous()
+          .as(token)
+          .call<Record<string, unknown>>(method, row.path?.() ?? template, row.body?.(), {
+            ...(method === 'POST' ? { 'idempotency-key': randomUUID() } : {}),
+            ...row.headers,
+          });
+      if (row.allowed === 'everybody') {
+        expect((await ask(undefined)).status).toBe(row.status);
+        return;
       }
-      if (name.endsWith('/revoke') && answer.status === 200) victims.shift();
+      const refused = await ask(undefined);
+      expectProblem(refused, 401, 'invalid_token');
+      expect(refused.headers.get('www-authenticate')).toMatch(/^Bearer realm="bursar", DPoP /);
+      for (const column of COLUMNS) {
+        const { role, place, sees } = column;
+        const answer = await ask(tokenOf(column));
+        const byRule = !row.allowed.includes(role)
+          ? 403
+          : template.includes('{id}') && !sees
+            ? 404
+            : row.status;
+        const expected = row.cell?.(column) ?? byRule;
+        expect({ role, place, status: answer.status }).toEqual({ role, place, status: expected });
+        if (expected === 403) expectProblem(answer, 403, 'forbidden');
+        if (expected === 404) expectProblem(answer, 404, 'not_found');
+        if (answer.status >= 300) continue;
+        if (!sees) expect(answer.text).not.toContain(TARGET);
+        if (place === 'elsewhere') expect(answer.text).not.toContain(treasuryId);
+        await row.check?.(column, answer);
+      }
+    },
+  );
+
+  it('about what may not be seen says, word for word, what it says about what is not there', async () => {
+    const nowhere = (id: string) => `${id.slice(0, 4)}${'0'.repeat(26)}`;
+    const { target, paymentId } = family();
+    for (const [path, id] of [
+      ['/v1/grants/', target.grant.id],
+      ['/v1/payments/', paymentId],
+    ] as const) {
+      for (const column of COLUMNS.filter(({ sees }) => !sees)) {
+        const api = anonymous().as(tokenOf(column));
+        const hidden = await api.get(path + id);
+        const missing = await api.get(path + nowhere(id));
+        expectProblem(hidden, 404, 'not_found');
+        expect(hidden.text.replaceAll(id, nowhere(id))).toBe(missing.text);
+      }
     }
   });
 });
@@ -393,7 +602,7 @@ describe('a token', () => {
 
   it('with one changed character is refused', async () => {
     const [header = '', claims = '', signature = ''] = tokens.holder.split('.');
-    const other = victims.at(-1)?.grant.id ?? '';
+    const other = family().target.grant.id;
     const stolen = Buffer.from(
       JSON.stringify({ ...decodeJwt(tokens.holder), sub: other }),
     ).toString('base64url');

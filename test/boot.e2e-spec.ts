@@ -86,6 +86,69 @@ async function expectFailure(program: Program): Promise<string[]> {
   return lines;
 }
 
+describe('bursar keys', () => {
+  it('lists, rotates and retires, beside the service and without a restart of it', async () => {
+    const environment = await wholeEnvironment();
+    const url = await start(environment).ready();
+    const keys = (...args: string[]) => bursar(environment, 'keys', ...args);
+    const states = async () =>
+      (await keys('list')).split('\n').map((line) => line.split(/ +/).slice(0, 2).join(' '));
+    const [line = ''] = (await keys('list')).split('\n');
+    expect(line).toMatch(/^[A-Za-z0-9_-]{43} signing {3}since 20[0-9T:.-]+Z$/);
+    const old = line.slice(0, 43);
+    const before = await adminOf(url, environment);
+
+    const made = await keys('rotate', '--in', '1h');
+    expect(await states()).toEqual([`${made} next`, `${old} signing`]);
+    await expect(keys('retire', old)).rejects.toThrow(/signs the tokens now/);
+    // The hour is over.
+    const db = new pg.Client({ connectionString: environment.DATABASE_URL });
+    await db.connect();
+    await db.query('UPDATE signing_keys SET signs_from = now() WHERE kid = $1', [made]);
+    await db.end();
+    expect(await states()).toEqual([`${made} signing`, `${old} verifying`]);
+    const after = await adminOf(url, environment);
+    for (const admin of [before, after]) expect((await admin.get('/v1/grants')).status).toBe(200);
+
+    expect(await keys('retire', old)).toBe('');
+    expect(await states()).toEqual([`${made} signing`, `${old} retired`]);
+    await until(
+      'the service has heard',
+      async () => (await before.get('/v1/grants')).status === 401,
+    );
+    expect((await after.get('/v1/grants')).status).toBe(200);
+  });
+
+  it.each([
+    [['keys'], /keys takes one of/],
+    [['keys', 'list', 'more'], /keys takes one of/],
+    [['keys', 'retire'], /keys takes one of/],
+    [['keys', 'retire', 'x', 'y'], /too many words/],
+    [['keys', 'rotate', '--in', '5s'], /--in must be 10s at least/],
+    [['keys', 'rotate', '--in', 'soon'], /--in must be a time/],
+    [['admin-token', '--treasury', 'trs_none'], /there is no treasury trs_none/],
+    [['admin-token', '--name', 'oidc:ann'], /--name takes/],
+    [['admin-token', '--ttl', '0s'], /--ttl must be a time/],
+  ])('of %j says in one line what is wrong', async (args, message) => {
+    const environment = { BURSAR_DATA_DIR: await dataDir(), ...(await wholeEnvironment()) };
+    await expect(bursar(environment, ...args)).rejects.toThrow(message);
+  });
+
+  it('bursar admin-token --treasury makes an admin of that treasury alone', async () => {
+    const environment = await wholeEnvironment();
+    const url = await start(environment).ready();
+    const all = await adminOf(url, environment);
+    const [main] = (await all.read<Listed<{ id: string }>>('/v1/treasuries')).items;
+    const token = await bursar(environment, 'admin-token', '--treasury', main?.id ?? '');
+    secrets.add(token);
+    const { treasuries } = JSON.parse(
+      Buffer.from(token.split('.')[1] ?? '', 'base64url').toString(),
+    );
+    expect(treasuries).toEqual([main?.id]);
+    expect((await all.as(token).get('/v1/grants')).status).toBe(200);
+  });
+});
+
 describe('a configuration that cannot work', () => {
   it('is refused with a line for each variable at fault, before anything is started', async () => {
     const lines = await expectFailure(

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Api, expectProblem, type Paid } from './support/api.js';
 import { STACK_MNEMONIC, startTestStack, type TestStack } from './support/bursar.js';
 import { brokenInvariants } from './support/invariants.js';
@@ -14,6 +14,9 @@ import { decodeHeader, order } from './support/terms.js';
 /** How often each step is tried; more by hand. */
 const RUNS = Number(process.env.BURSAR_CRASH_RUNS ?? 1);
 
+/** Each step starts a process anew. */
+jest.setTimeout(240_000);
+
 let stack: TestStack;
 let database: TcpProxy;
 let edge: TcpProxy | undefined;
@@ -26,7 +29,7 @@ beforeAll(async () => {
   const { hostname, port } = new URL(stack.databaseUrl);
   database = await startProxy(Number(port), hostname);
   await restart();
-}, 180_000);
+}, 400_000);
 
 afterAll(async () => {
   await killPrograms();

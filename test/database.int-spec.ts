@@ -32,6 +32,8 @@ describe('Database', () => {
     admin = new pg.Client({ connectionString: test.url });
     await admin.connect();
     await admin.query('CREATE TABLE notes (text text PRIMARY KEY)');
+    // The service's sessions step down to this role, which owns nothing.
+    await admin.query('GRANT ALL ON notes TO bursar_service');
   });
   afterAll(async () => {
     await admin.end();
@@ -113,7 +115,8 @@ describe('Database', () => {
     it('throws the error of a commit that Postgres refuses', async () => {
       await admin.query(
         `CREATE TEMP TABLE unused (); CREATE TABLE IF NOT EXISTS late
-           (text text REFERENCES notes DEFERRABLE INITIALLY DEFERRED)`,
+           (text text REFERENCES notes DEFERRABLE INITIALLY DEFERRED);
+         GRANT ALL ON late TO bursar_service`,
       );
       const work = database.transaction((tx) => tx.query(`INSERT INTO late VALUES ('nobody')`));
       await expect(work).rejects.toMatchObject({ code: '23503' });

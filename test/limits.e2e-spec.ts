@@ -160,28 +160,27 @@ describe('a grant that is not alive', () => {
     else expectProblem(delegated, 403, 'grant_suspended', { grantId: id, ...nothing });
   });
 
-  // As if time had passed, or had not yet: to see each grant of a chain named by itself.
   it.each(LEVELS)('refuses as grant_expired when it is the %s', async (level) => {
-    const grants = await chain();
-    const { id } = grants[level].grant;
-    const expiresAt = at(3000);
-    await stack.db.query('UPDATE grants SET expires_at = $2 WHERE id = $1', [id, expiresAt]);
-    const denial = { grantId: id, limit: expiresAt, remaining: '0.00' };
+    // Long enough to mint below it, and soon too short for a payment to settle.
+    const expiresAt = at(8_000);
+    const last = LEVELS.indexOf(level);
+    const grants = await chain(
+      Object.fromEntries(LEVELS.slice(last).map((each) => [each, { expiresAt }])),
+    );
+    const denial = { grantId: grants[level].grant.id, limit: expiresAt, remaining: '0.00' };
+    await until('the grant is about to end', async () => (await pay(grants.self)).status === 403);
     expectProblem(await pay(grants.self), 403, 'grant_expired', denial);
     if (level === 'self') return;
     const delegated = await admin.as(grants.parent.token).post('/v1/grants', plain);
     expectProblem(delegated, 403, 'grant_expired', denial);
   });
 
-  it.each(LEVELS)('refuses as grant_not_started when it is the %s', async (level) => {
-    const grants = await chain();
-    const { id } = grants[level].grant;
+  it('refuses as grant_not_started, and cannot delegate yet', async () => {
     const startsAt = at(60_000);
-    await stack.db.query('UPDATE grants SET starts_at = $2 WHERE id = $1', [id, startsAt]);
-    const denial = { grantId: id, limit: startsAt, remaining: '0.00' };
-    expectProblem(await pay(grants.self), 403, 'grant_not_started', denial);
-    if (level === 'self') return;
-    const delegated = await admin.as(grants.parent.token).post('/v1/grants', plain);
+    const early = await admin.mint({ budget: '1.00', delegationDepth: 1, startsAt });
+    const denial = { grantId: early.grant.id, limit: startsAt, remaining: '0.00' };
+    expectProblem(await pay(early), 403, 'grant_not_started', denial);
+    const delegated = await admin.as(early.token).post('/v1/grants', plain);
     expectProblem(delegated, 403, 'grant_not_started', denial);
   });
 });

@@ -1,24 +1,44 @@
 import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
+import type { FastifyReply } from 'fastify';
 import { CONFIG, type Config } from '../config.js';
 import { Database } from '../database/database.js';
+import { seeTreasuries } from '../database/treasury-scope.js';
 import { Problem } from '../domain/problem.js';
+import { rateLimited } from '../http/edge.js';
+import { publicUrlOf } from '../http/public-url.js';
+import { RateLimits } from '../http/rate-limits.js';
 import { ALLOWED, type AllowedCaller, PUBLIC } from './allow.js';
-import type { AuthenticatedRequest, Caller } from './caller.js';
-import { invalidToken, Tokens } from './tokens.js';
+import { type AuthenticatedRequest, type Caller, treasuriesOf } from './caller.js';
+import { checkProof, invalidProof, PROOF_WINDOW_SECONDS, ProofNonces } from './dpop.js';
+import { Oidc } from './oidc.js';
+import { Revocations } from './revocations.js';
+import { type AdminIdentity, type GrantIdentity, invalidToken, Tokens } from './tokens.js';
+
+/** RFC 6750 and RFC 9449, section 7.1. */
+const AUTHORIZATION = /^(Bearer|DPoP) ([A-Za-z0-9\-._~+/]+=*)$/i;
 
 /**
  * Establishes who is calling, before anything else happens. The token only names a grant; that the
- * grant exists and the token is not a replaced one is asked of the database, every time.
+ * grant exists, the token is not a replaced one, and the proof is new and of the grant's key, is asked
+ * of the database, every time.
  */
 @Injectable()
 export class AccessGuard implements CanActivate {
+  readonly #nonces: ProofNonces;
+
   constructor(
     private readonly reflector: Reflector,
     private readonly tokens: Tokens,
+    private readonly oidc: Oidc,
+    private readonly revocations: Revocations,
+    private readonly limits: RateLimits,
     private readonly database: Database,
     @Inject(CONFIG) private readonly config: Config,
-  ) {}
+  ) {
+    if (config.masterSecret === undefined) throw new Error('no master secret was resolved');
+    this.#nonces = new ProofNonces(config.masterSecret);
+  }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const targets = [context.getHandler(), context.getClass()];
@@ -26,8 +46,11 @@ export class AccessGuard implements CanActivate {
     if (this.config.role === 'worker') {
       throw new Problem('not_found', 'this process is a worker; ask one whose BURSAR_ROLE is api');
     }
-    const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
-    const caller = await this.identify(request.headers.authorization);
+    const http = context.switchToHttp();
+    const request = http.getRequest<AuthenticatedRequest>();
+    const caller = await this.identify(request, http.getResponse<FastifyReply>());
+    const waitSeconds = this.limits.take('caller', caller.actor, Date.now());
+    if (waitSeconds !== undefined) throw rateLimited('caller', waitSeconds);
     const allowed = this.reflector.getAllAndOverride<AllowedCaller[]>(ALLOWED, targets) ?? [];
     if (!allowed.includes(caller.kind === 'holder' ? 'holder' : caller.role)) {
       throw new Problem(
@@ -37,27 +60,116 @@ export class AccessGuard implements CanActivate {
           : `role ${caller.role} may not do this; it takes one of: ${allowed.join(', ')}`,
       );
     }
+    seeTreasuries(treasuriesOf(caller) ?? 'all');
     request.caller = caller;
     return true;
   }
 
-  private async identify(authorization: string | undefined): Promise<Caller> {
-    const token = /^Bearer ([A-Za-z0-9\-._~+/]+=*)$/i.exec(authorization ?? '')?.[1];
+  private async identify(request: AuthenticatedRequest, reply: FastifyReply): Promise<Caller> {
+    const [, scheme = '', token] = AUTHORIZATION.exec(request.headers.authorization ?? '') ?? [];
     if (token === undefined) throw invalidToken();
-    const { kind, identity } = await this.tokens.verify(token);
-    if (kind === 'admin') return { kind, ...identity, actor: `admin:${identity.name}` };
+    const isBearer = scheme.toLowerCase() === 'bearer';
+    if (this.oidc.claims(token)) {
+      if (!isBearer) throw invalidToken();
+      const { tokenId, identity } = await this.oidc.verify(token);
+      return this.admin(tokenId, identity);
+    }
+    const verified = await this.tokens.verify(token);
+    if (verified.kind === 'admin') {
+      if (!isBearer) throw invalidToken();
+      return this.admin(verified.jti, verified.identity);
+    }
+    // The scheme says whether the token is bound to a key: a bound one is worth nothing by itself, and
+    // one that is not gains nothing by a proof.
+    if (isBearer !== (verified.identity.jkt === undefined)) throw invalidToken();
+    return isBearer
+      ? this.bearer(verified.identity)
+      : this.prover(verified.identity, token, request, reply);
+  }
+
+  private async admin(tokenId: string, identity: AdminIdentity): Promise<Caller> {
+    if (await this.revocations.isRevoked(tokenId)) throw invalidToken();
+    const { name, role, treasuries } = identity;
+    return { kind: 'admin', name, role, treasuries, actor: `admin:${name}` };
+  }
+
+  private async bearer(identity: GrantIdentity): Promise<Caller> {
     const { grantId, treasuryId, generation } = identity;
+    seeTreasuries([treasuryId]);
     const { rows } = await this.database.pool.query<{ token_generation: number }>(
-      'SELECT token_generation FROM grants WHERE treasury_id = $1 AND id = $2',
+      `SELECT token_generation FROM grants
+       WHERE treasury_id = $1 AND id = $2 AND holder_key_thumbprint IS NULL`,
       [treasuryId, grantId],
     );
     if (rows[0]?.token_generation !== generation) throw invalidToken();
-    return {
-      kind: 'holder',
-      treasuryId,
-      grantId,
-      tokenGeneration: generation,
-      actor: `grant:${grantId}`,
-    };
+    return holderOf(identity);
   }
+
+  private async prover(
+    identity: GrantIdentity,
+    accessToken: string,
+    request: AuthenticatedRequest,
+    reply: FastifyReply,
+  ): Promise<Caller> {
+    const { grantId, treasuryId, generation, jkt } = identity;
+    if (this.config.dpopNonces) {
+      void reply.header('dpop-nonce', this.#nonces.current(Date.now()));
+    }
+    const { headers, method, url } = request;
+    const proof = await checkProof(typeof headers.dpop === 'string' ? headers.dpop : undefined, {
+      method,
+      url: publicUrlOf(this.config, request) + url,
+      accessToken,
+    });
+    if (proof.thumbprint !== jkt)
+      throw invalidProof('its key is not the one the grant is bound to');
+    if (this.config.dpopNonces && !this.#nonces.holds(proof.nonce, Date.now())) {
+      void reply.header(
+        'www-authenticate',
+        'DPoP realm="bursar", error="use_dpop_nonce", error_description="the proof needs the nonce of the DPoP-Nonce header"',
+      );
+      throw invalidProof('it lacks the nonce that the DPoP-Nonce header of this answer gives');
+    }
+    // One statement for all: the grant as it is, the database's time against the proof's, and the
+    // proof used up, for every replica, before anything is done with it.
+    seeTreasuries([treasuryId]);
+    const { rows } = await this.database.pool.query<{ in_time: boolean; is_new: boolean }>(
+      `WITH bound AS (
+         SELECT g.treasury_id, abs(extract(epoch FROM clock_timestamp()) - $6::numeric) <= $7 AS in_time
+         FROM grants g WHERE g.treasury_id = $1 AND g.id = $2 AND g.token_generation = $3
+           AND g.holder_key_thumbprint = $4),
+       used AS (
+         INSERT INTO dpop_proofs (treasury_id, proof_hash, expires_at)
+         SELECT treasury_id, $5, to_timestamp($6::numeric) + 2 * $7 * interval '1 second'
+         FROM bound WHERE in_time
+         ON CONFLICT DO NOTHING RETURNING 1)
+       SELECT in_time, EXISTS (SELECT 1 FROM used) AS is_new FROM bound`,
+      [
+        treasuryId,
+        grantId,
+        generation,
+        proof.thumbprint,
+        proof.proofHash,
+        String(proof.issuedAt),
+        PROOF_WINDOW_SECONDS,
+      ],
+    );
+    const [found] = rows;
+    if (!found) throw invalidToken();
+    if (!found.in_time) {
+      throw invalidProof(`iat is more than ${PROOF_WINDOW_SECONDS} s from the time here`);
+    }
+    if (!found.is_new) throw invalidProof('its jti was used before; make a new proof every time');
+    return holderOf(identity);
+  }
+}
+
+function holderOf({ treasuryId, grantId, generation }: GrantIdentity): Caller {
+  return {
+    kind: 'holder',
+    treasuryId,
+    grantId,
+    tokenGeneration: generation,
+    actor: `grant:${grantId}`,
+  };
 }

@@ -11,6 +11,8 @@ export interface AdminCaller {
   readonly kind: 'admin';
   readonly name: string;
   readonly role: AdminRole;
+  /** The treasuries it may see and act on; undefined for all. */
+  readonly treasuries: readonly string[] | undefined;
   /** How events name it. */
   readonly actor: string;
 }
@@ -27,6 +29,16 @@ export interface HolderCaller {
 
 /** Who is calling, as the guard established it. */
 export type Caller = AdminCaller | HolderCaller;
+
+/** The treasuries a caller may see anything of, as a query's condition; undefined for all. */
+export function treasuriesOf(caller: Caller): readonly string[] | undefined {
+  return caller.kind === 'holder' ? [caller.treasuryId] : caller.treasuries;
+}
+
+/** Whether a caller may see anything of a treasury. */
+export function seesTreasury(caller: Caller, treasuryId: string): boolean {
+  return treasuriesOf(caller)?.includes(treasuryId) ?? true;
+}
 
 /** The request, once the guard has let it in. */
 export interface AuthenticatedRequest extends FastifyRequest {

@@ -1,4 +1,4 @@
-import { Controller, Get } from '@nestjs/common';
+import { Controller, Get, Header } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Answers } from '../http/contract.js';
@@ -13,6 +13,8 @@ export class JwksController {
 
   @Get('jwks.json')
   @Public()
+  // No longer than a new key is published before it signs (npx bursar keys rotate).
+  @Header('cache-control', 'public, max-age=60')
   @Answers(
     200,
     z.object({ keys: z.array(z.record(z.string(), z.unknown())) }),

@@ -20,13 +20,23 @@ const KINDS = {
  */
 const GRACE_SECONDS = 86_400;
 
-const grantClaims = z.object({
+/** How many verified tokens a process remembers; about a kilobyte each. */
+const MAX_REMEMBERED = 10_000;
+
+const everyToken = z.object({ jti: z.string(), iat: z.int(), exp: z.int() });
+
+const grantClaims = everyToken.extend({
   sub: z.string(),
   treasury: z.string(),
   generation: z.int(),
+  cnf: z.object({ jkt: z.string() }).optional(),
 });
 
-const adminClaims = z.object({ sub: z.string(), role: z.enum(ADMIN_ROLES) });
+const adminClaims = everyToken.extend({
+  sub: z.string(),
+  role: z.enum(ADMIN_ROLES),
+  treasuries: z.array(z.string()).optional(),
+});
 
 const headerSchema = z.object({ alg: z.literal('ES256'), typ: z.string(), kid: z.string() });
 
@@ -35,61 +45,108 @@ export interface GrantIdentity {
   readonly grantId: string;
   readonly treasuryId: string;
   readonly generation: number;
+  /** RFC 7638 thumbprint of the key it is bound to (RFC 7800, RFC 9449 section 6.1). */
+  readonly jkt?: string | undefined;
 }
 
 /** What an admin token says. */
 export interface AdminIdentity {
   readonly name: string;
   readonly role: AdminRole;
+  /** The treasuries it may see and act on; undefined for all. */
+  readonly treasuries?: readonly string[] | undefined;
 }
+
+/** A token that holds: whom it names, and its own id and times (Unix seconds). */
+export type VerifiedToken = {
+  readonly kid: string;
+  readonly jti: string;
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+} & (
+  | { readonly kind: 'grant'; readonly identity: GrantIdentity }
+  | { readonly kind: 'admin'; readonly identity: AdminIdentity }
+);
 
 /** Mints and verifies the service's tokens: ES256 JWTs (RFC 7519) that identify and carry no limits. */
 @Injectable()
 export class Tokens {
+  readonly #verified = new Map<string, VerifiedToken>();
+
   constructor(
     private readonly jwt: JwtService,
     private readonly keys: Keys,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** A token for a grant's holder. */
+  /** A token for a grant's holder: no longer than one may live, to be renewed meanwhile. */
   mintGrantToken(identity: GrantIdentity, grantExpiresAt: Date): Promise<string> {
-    const { grantId, treasuryId, generation } = identity;
-    const expires = Math.ceil(grantExpiresAt.getTime() / 1000) + GRACE_SECONDS;
-    return this.mint('grant', { sub: grantId, treasury: treasuryId, generation, exp: expires });
+    const { grantId, treasuryId, generation, jkt } = identity;
+    const expires = Math.min(
+      Math.ceil(grantExpiresAt.getTime() / 1000) + GRACE_SECONDS,
+      Math.ceil(Date.now() / 1000) + this.config.tokenTtlSeconds,
+    );
+    return this.mint('grant', {
+      sub: grantId,
+      treasury: treasuryId,
+      generation,
+      exp: expires,
+      ...(jkt === undefined ? {} : { cnf: { jkt } }),
+    });
   }
 
   /** A token for an admin, living `ttlSeconds`. */
-  mintAdminToken({ name, role }: AdminIdentity, ttlSeconds: number): Promise<string> {
+  mintAdminToken({ name, role, treasuries }: AdminIdentity, ttlSeconds: number): Promise<string> {
     const expires = Math.floor(Date.now() / 1000) + ttlSeconds;
-    return this.mint('admin', { sub: name, role, exp: expires });
+    return this.mint('admin', {
+      sub: name,
+      role,
+      exp: expires,
+      ...(treasuries === undefined ? {} : { treasuries }),
+    });
   }
 
   /**
    * Verifies a token of either kind: pinned algorithm, known key, and `typ`, `iss` and `aud` of one
    * kind. `jku`, `x5u` and an embedded `jwk` are never looked at.
    *
+   * What held once is remembered until it expires or its key is retired. That spares the signature
+   * only: whether the token was replaced or revoked is asked of the database by the guard, every time.
+   *
    * @throws Problem `invalid_token`, without saying which check failed to whoever is guessing.
    */
-  async verify(
-    token: string,
-  ): Promise<
-    { kind: 'grant'; identity: GrantIdentity } | { kind: 'admin'; identity: AdminIdentity }
-  > {
+  async verify(token: string): Promise<VerifiedToken> {
+    const remembered = this.#verified.get(token);
+    if (remembered && remembered.expiresAt > Date.now() / 1000 && this.keys.find(remembered.kid)) {
+      return remembered;
+    }
+    this.#verified.delete(token);
+    const verified = await this.check(token);
+    const [oldest] = this.#verified.keys();
+    if (oldest !== undefined && this.#verified.size >= MAX_REMEMBERED)
+      this.#verified.delete(oldest);
+    this.#verified.set(token, verified);
+    return verified;
+  }
+
+  private async check(token: string): Promise<VerifiedToken> {
     const header = headerSchema.safeParse(headerOf(token));
-    const key = header.success ? this.keys.find(header.data.kid) : undefined;
+    const key = header.success ? await this.keys.seek(header.data.kid) : undefined;
     if (!header.success || !key) throw invalidToken();
-    const { typ } = header.data;
+    const { typ, kid } = header.data;
     if (typ === KINDS.grant.typ) {
       const claims = grantClaims.safeParse(await this.claims(token, key.publicPem, 'grant'));
       if (!claims.success) throw invalidToken();
-      const { sub, treasury, generation } = claims.data;
-      return { kind: 'grant', identity: { grantId: sub, treasuryId: treasury, generation } };
+      const { sub, treasury, generation, cnf, jti, iat, exp } = claims.data;
+      const identity = { grantId: sub, treasuryId: treasury, generation, jkt: cnf?.jkt };
+      return { kind: 'grant', kid, jti, issuedAt: iat, expiresAt: exp, identity };
     }
     if (typ === KINDS.admin.typ) {
       const claims = adminClaims.safeParse(await this.claims(token, key.publicPem, 'admin'));
       if (!claims.success) throw invalidToken();
-      return { kind: 'admin', identity: { name: claims.data.sub, role: claims.data.role } };
+      const { sub, role, treasuries, jti, iat, exp } = claims.data;
+      const identity = { name: sub, role, treasuries };
+      return { kind: 'admin', kid, jti, issuedAt: iat, expiresAt: exp, identity };
     }
     throw invalidToken();
   }

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Caller } from '../access/caller.js';
+import { type Caller, treasuriesOf } from '../access/caller.js';
 import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
 import { consistencyRanges, inclusionRanges, leafHash } from '../domain/merkle.js';
@@ -32,7 +32,7 @@ export class AuditService {
     private readonly keys: LogKeys,
   ) {}
 
-  /** A page of the events the caller may see, newest first: an admin all, a holder its subtree's. */
+  /** A page of the events the caller may see, newest first: an admin its treasuries', a holder its subtree's. */
   async events(caller: Caller, query: EventsQuery) {
     const conditions = visibleTo(caller)
       .add(query.grantId, ofTree)
@@ -161,10 +161,10 @@ export class AuditService {
         throw noTreasury(treasuryId);
       return caller.treasuryId;
     }
-    if (treasuryId === undefined) return this.wallets.mainTreasuryId();
-    const found = await this.database.prisma.treasury.findUnique({ where: { id: treasuryId } });
-    if (!found) throw noTreasury(treasuryId);
-    return treasuryId;
+    const id = await this.wallets.treasuryFor(caller, treasuryId);
+    const found = await this.database.prisma.treasury.findUnique({ where: { id } });
+    if (!found) throw noTreasury(id);
+    return id;
   }
 
   private async newest(treasuryId: string): Promise<StoredCheckpoint> {
@@ -183,7 +183,7 @@ export class AuditService {
 function visibleTo(caller: Caller): Conditions {
   const holder = caller.kind === 'holder' ? caller : undefined;
   return new Conditions()
-    .add(holder?.treasuryId, (n) => `e.treasury_id = ${n}`)
+    .add(treasuriesOf(caller), (n) => `e.treasury_id = ANY (${n}::text[])`)
     .add(holder?.grantId, ofTree);
 }
 

@@ -394,8 +394,11 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'payment.refused',
   'payment.refused_more',
   'payment.seen',
+  'grant.token_revoked',
   'key.created',
+  'key.retired',
   'admin.token_minted',
+  'admin.token_revoked',
 ]);
 
 /**

@@ -1,6 +1,13 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { PrismaClient } from './generated/client.js';
+import { currentTreasuries, type Treasuries, treasuriesSetting } from './treasury-scope.js';
+
+/**
+ * The role the service's sessions step down to. It owns nothing, so that row-level security holds for
+ * them, whoever the database's user is.
+ */
+const SERVICE_ROLE = 'bursar_service';
 
 /** How a {@link Database} treats its connections. Every time is in milliseconds; 0 turns it off. */
 export interface DatabaseOptions {
@@ -35,7 +42,7 @@ export interface DatabaseOptions {
  */
 export class Database {
   /** For single statements outside a transaction. */
-  readonly pool: pg.Pool;
+  readonly pool: ScopedPool;
   readonly prisma: PrismaClient;
   private closing: Promise<void> | undefined;
 
@@ -48,7 +55,7 @@ export class Database {
       idleInTransactionTimeoutMs = 10_000,
       onConnectionError = () => {},
     } = options;
-    this.pool = new pg.Pool({
+    this.pool = new ScopedPool({
       connectionString,
       max: maxConnections,
       connectionTimeoutMillis: connectionTimeoutMs,
@@ -61,7 +68,9 @@ export class Database {
       onConnect: (client) =>
         client.query(
           `SET TIME ZONE 'UTC'; SET statement_timeout = ${statementTimeoutMs};
-           SET idle_in_transaction_session_timeout = ${idleInTransactionTimeoutMs}`,
+           SET idle_in_transaction_session_timeout = ${idleInTransactionTimeoutMs};
+           SELECT set_config('role', rolname, false) FROM pg_roles
+             WHERE rolname = '${SERVICE_ROLE}' AND pg_has_role(oid, 'MEMBER')`,
         ),
     });
     // Without a listener, a broken connection's 'error' event would end the process. The pool listens
@@ -77,15 +86,24 @@ export class Database {
    * resolves, rolls back when it rejects. `work` must not release the connection, nor leave
    * queries running when it settles.
    *
+   * @param treasuries - whose rows it sees: the request's, unless said. Work that is done for several
+   *   requests at once says so, since it runs in the scope of whichever came first.
    * @returns what `work` returned, once that is committed
    * @throws what `work` threw; or the error of the commit. When the connection breaks during the
    *   commit, nobody knows whether it happened: a caller to whom that matters must look.
    */
-  async transaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T> {
-    const client = await this.pool.connect();
+  async transaction<T>(
+    work: (tx: pg.PoolClient) => Promise<T>,
+    treasuries: Treasuries = currentTreasuries(),
+  ): Promise<T> {
+    const setting = treasuriesSetting(treasuries);
+    const client = await this.pool.connectAnyScope();
     let result: T;
     try {
-      await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+      // One round trip for both.
+      await client.query(
+        `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL bursar.treasuries = '${setting}'`,
+      );
       result = await work(client);
       const { command } = await client.query('COMMIT');
       // Postgres answers the COMMIT of a transaction with a failed statement by rolling back, quietly.
@@ -105,6 +123,14 @@ export class Database {
     return result;
   }
 
+  /** Whether row-level security holds for the service's own sessions (docs/security.md). */
+  async keepsTreasuriesApart(): Promise<boolean> {
+    const { rows } = await this.pool.query<{ active: boolean }>(
+      `SELECT row_security_active('grants') AS active`,
+    );
+    return rows[0]?.active === true;
+  }
+
   /** @throws what the connection or Postgres says when it cannot answer a query now. */
   async ping(): Promise<void> {
     await this.pool.query('SELECT 1');
@@ -114,6 +140,47 @@ export class Database {
   close(): Promise<void> {
     this.closing ??= this.prisma.$disconnect().then(() => this.pool.end());
     return this.closing;
+  }
+}
+
+type ConnectCallback = Parameters<pg.Pool['connect']>[0];
+
+/**
+ * A pool that tells Postgres, before anything else, whose rows the session may see. A connection keeps
+ * what it was told, so that only a change of treasury costs a round trip.
+ */
+class ScopedPool extends pg.Pool {
+  readonly #told = new WeakMap<pg.ClientBase, string>();
+
+  /** A connection whose scope is the caller's to set, for its transaction. */
+  connectAnyScope(): Promise<pg.PoolClient> {
+    return super.connect();
+  }
+
+  override connect(): Promise<pg.PoolClient>;
+  override connect(callback: ConnectCallback): void;
+  override connect(callback?: ConnectCallback): Promise<pg.PoolClient> | undefined {
+    const connected = this.connectScoped(treasuriesSetting(currentTreasuries()));
+    if (callback === undefined) return connected;
+    connected.then(
+      (client) => callback(undefined, client, client.release),
+      (error: Error) => callback(error, undefined, () => {}),
+    );
+    return undefined;
+  }
+
+  private async connectScoped(setting: string): Promise<pg.PoolClient> {
+    const client = await super.connect();
+    if (this.#told.get(client) === setting) return client;
+    try {
+      await client.query(`SET bursar.treasuries = '${setting}'`);
+      this.#told.set(client, setting);
+      return client;
+    } catch (error) {
+      // Never handed out with the scope it had before.
+      client.release(true);
+      throw error;
+    }
   }
 }
 

@@ -10,7 +10,12 @@ export class GrantTokens {
   /** A token that identifies a grant as it is now, of its current generation. */
   mint(grant: GrantRecord): Promise<string> {
     return this.tokens.mintGrantToken(
-      { grantId: grant.id, treasuryId: grant.treasuryId, generation: grant.tokenGeneration },
+      {
+        grantId: grant.id,
+        treasuryId: grant.treasuryId,
+        generation: grant.tokenGeneration,
+        jkt: grant.holderKeyThumbprint,
+      },
       grant.expiresAt,
     );
   }

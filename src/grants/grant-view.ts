@@ -60,6 +60,7 @@ export function viewGrant(grant: GrantRecord, chain: readonly GrantRecord[], now
     expiresAt: grant.expiresAt.toISOString(),
     delegationDepth: grant.delegationDepth,
     funding: grant.funding,
+    holderKey: grant.holderKey === undefined ? null : { ...grant.holderKey },
     purpose: grant.purpose ?? null,
     labels: { ...grant.labels },
     createdAt: grant.createdAt.toISOString(),

@@ -1,5 +1,6 @@
 import { getAddress, isAddress } from 'viem';
 import { z } from 'zod';
+import { holderKeySchema } from '../access/holder-key.js';
 import { MAX_DELEGATION_DEPTH, MAX_TTL_SECONDS } from '../domain/grant.js';
 import { Problem } from '../domain/problem.js';
 import { MAX_SCOPE_ENTRIES, parsePattern } from '../domain/scope.js';
@@ -7,8 +8,6 @@ import { MAX_WINDOWS } from '../domain/window.js';
 import { text } from '../http/contract.js';
 import { pageOf, pageQuery } from '../http/paging.js';
 import { idPattern } from '../ids.js';
-
-const notYet = z.undefined({ error: 'is not supported yet' }).optional();
 
 const scopeSchema = z.strictObject({
   networks: z
@@ -96,7 +95,7 @@ export const mintSchema = z.strictObject({
     .regex(idPattern('trs'), 'must be a trs_ id')
     .optional()
     .describe('admins only'),
-  holderKey: notYet,
+  holderKey: holderKeySchema.optional(),
 });
 /** See {@link mintSchema}. */
 export type MintBody = z.infer<typeof mintSchema>;
@@ -151,6 +150,7 @@ export const grantSchema = z.object({
   expiresAt: z.iso.datetime(),
   delegationDepth: z.int(),
   funding: z.enum(['shared', 'reserved']),
+  holderKey: z.record(z.string(), z.string()).nullable().describe('the public JWK it is bound to'),
   purpose: z.string().nullable(),
   labels: z.record(z.string(), z.string()),
   createdAt: z.iso.datetime(),

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Caller } from '../access/caller.js';
+import { type Caller, seesTreasury, treasuriesOf } from '../access/caller.js';
 import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
 import { remaining } from '../domain/grant.js';
@@ -41,6 +41,7 @@ export class GrantsService {
   async list(caller: Caller, query: ListQuery): Promise<Page<GrantView>> {
     const conditions = () =>
       new Conditions()
+        .add(treasuriesOf(caller), (n) => `g.treasury_id = ANY (${n}::text[])`)
         .add(caller.kind === 'holder' ? caller.grantId : undefined, inSubtree)
         .add(
           query.parentId,
@@ -86,7 +87,7 @@ export class GrantsService {
   }
 
   /**
-   * A grant the caller may see: a holder its own and those below, an admin all.
+   * A grant the caller may see: a holder its own and those below, an admin all of its treasuries.
    *
    * @throws Problem `not_found`, alike for what is not there and what may not be seen.
    */
@@ -99,8 +100,8 @@ export class GrantsService {
     const grant = rows[0] && toGrantRecord(rows[0]);
     const seen =
       grant !== undefined &&
-      (caller.kind === 'admin' ||
-        (grant.treasuryId === caller.treasuryId && grant.path.includes(caller.grantId)));
+      seesTreasury(caller, grant.treasuryId) &&
+      (caller.kind === 'admin' || grant.path.includes(caller.grantId));
     if (!seen) throw grantNotFound(id);
     return grant;
   }

@@ -5,7 +5,7 @@ import { Database } from '../database/database.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
 import { Problem } from '../domain/problem.js';
 import { requestCancellations } from '../ledger/cancellations.js';
-import { returnIn, writeReturns } from '../ledger/carve-outs.js';
+import { hasCarveOutsBelow, returnIn, writeReturns } from '../ledger/carve-outs.js';
 import { appendEvents, type EventKind } from '../ledger/events.js';
 import {
   databaseNow,
@@ -61,7 +61,7 @@ export class LifeService {
           `UPDATE grants SET status = 'revoked', suspended_by = NULL, revoked_at = $3, status_reason = $4,
              returns_below = $5
            WHERE treasury_id = $1 AND id = $2`,
-          [treasuryId, id, now, body.reason ?? null, grant.alive > 1],
+          [treasuryId, id, now, body.reason ?? null, await hasCarveOutsBelow(tx, grant)],
         );
         await appendEvents(tx, now, [
           {

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
-import type { Caller } from '../access/caller.js';
+import { type Caller, seesTreasury } from '../access/caller.js';
+import { bindingOf, type HolderKey } from '../access/holder-key.js';
 import { CONFIG, type Config } from '../config.js';
 import { Database } from '../database/database.js';
 import { canonicalJson, sha256Hex } from '../domain/canonical.js';
@@ -53,6 +54,7 @@ export class MintingService {
   ): Promise<{ grant: GrantView; token: string }> {
     const { treasuryId, parentId } = await this.place(caller, body);
     const mintHash = sha256Hex(canonicalJson(body));
+    const binding = body.holderKey && (await bindingOf(body.holderKey));
     const { chain, now } = await this.database.transaction(async (tx) => {
       if (mintKey !== undefined) {
         const earlier = await findByMintKey(tx, treasuryId, caller.actor, mintKey);
@@ -66,7 +68,8 @@ export class MintingService {
       const terms = termsOf(body, parents, now, this.config.maxGrantSeconds);
       const ancestors =
         parent && body.funding === 'reserved' ? await setAside(tx, parents, terms.budget) : parents;
-      const order = { body, terms, treasuryId, parent, mintedBy: caller.actor, mintKey, mintHash };
+      const mintedBy = caller.actor;
+      const order = { body, terms, treasuryId, parent, mintedBy, mintKey, mintHash, binding };
       const grant = await insertGrant(tx, order, now);
       await tx.query(
         'UPDATE grants SET alive = alive + 1 WHERE treasury_id = $1 AND id = ANY ($2::text[])',
@@ -94,14 +97,14 @@ export class MintingService {
       return { treasuryId: caller.treasuryId, parentId: caller.grantId };
     }
     if (body.treasuryId !== undefined || body.parentId === undefined) {
-      const treasuryId = body.treasuryId ?? (await this.wallets.mainTreasuryId());
+      const treasuryId = await this.wallets.treasuryFor(caller, body.treasuryId);
       return { treasuryId, parentId: body.parentId };
     }
     const { rows } = await this.database.pool.query<{ treasury_id: string }>(
       'SELECT treasury_id FROM grants WHERE id = $1',
       [body.parentId],
     );
-    if (!rows[0]) throw grantNotFound(body.parentId);
+    if (!rows[0] || !seesTreasury(caller, rows[0].treasury_id)) throw grantNotFound(body.parentId);
     return { treasuryId: rows[0].treasury_id, parentId: body.parentId };
   }
 }
@@ -144,6 +147,7 @@ interface MintOrder {
   readonly mintedBy: string;
   readonly mintKey: string | undefined;
   readonly mintHash: string;
+  readonly binding: { key: HolderKey; thumbprint: string } | undefined;
 }
 
 async function insertGrant(tx: ClientBase, order: MintOrder, now: Date): Promise<GrantRecord> {
@@ -152,9 +156,10 @@ async function insertGrant(tx: ClientBase, order: MintOrder, now: Date): Promise
   const { rows } = await tx.query(
     `INSERT INTO grants AS g (treasury_id, id, parent_id, root_id, path, depth, holder, currency,
        budget, max_per_payment, max_payments, windows, approval_above, scope, starts_at, expires_at,
-       delegation_depth, funding, purpose, labels, minted_by, mint_key, mint_hash, created_at)
+       delegation_depth, funding, purpose, labels, minted_by, mint_key, mint_hash, created_at,
+       holder_key, holder_key_thumbprint)
      SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-       $21, $22, $23, $24 FROM treasuries t WHERE t.id = $1
+       $21, $22, $23, $24, $25, $26 FROM treasuries t WHERE t.id = $1
      RETURNING ${GRANT_COLUMNS}`,
     [
       treasuryId,
@@ -181,6 +186,8 @@ async function insertGrant(tx: ClientBase, order: MintOrder, now: Date): Promise
       order.mintKey ?? null,
       order.mintHash,
       now,
+      order.binding === undefined ? null : JSON.stringify(order.binding.key),
+      order.binding?.thumbprint ?? null,
     ],
   );
   if (!rows[0]) throw new Problem('not_found', `no treasury ${treasuryId}`);
@@ -210,6 +217,7 @@ function mintedEvent(grant: GrantRecord, caller: Caller, requestId: string): New
       funding: grant.funding,
       purpose: grant.purpose ?? null,
       labels: grant.labels,
+      holderKeyThumbprint: grant.holderKeyThumbprint ?? null,
     },
   };
 }

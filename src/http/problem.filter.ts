@@ -24,8 +24,8 @@ export class ProblemFilter implements ExceptionFilter {
     } else if (status >= 500) {
       request.log.error({ err: error, code: problem.code }, problem.detail);
     }
-    if (status === 401) {
-      const challenge = request.headers.authorization === undefined ? CHALLENGE : INVALID_TOKEN;
+    if (status === 401 && !reply.hasHeader('www-authenticate')) {
+      const challenge = challengeOf(problem.code, request.headers.authorization);
       void reply.header('www-authenticate', challenge);
     }
     if (status === 503 || status === 429) {
@@ -39,9 +39,17 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-/** RFC 6750, section 3: a challenge names an error only where a token was presented. */
-const CHALLENGE = 'Bearer realm="bursar"';
-const INVALID_TOKEN = `${CHALLENGE}, error="invalid_token"`;
+/**
+ * The challenge of a 401: both schemes, since the token decides which it needs (RFC 9449, section 7.2).
+ * An error is named only where a token was presented (RFC 6750, section 3), for its scheme.
+ */
+function challengeOf(code: ProblemCode, authorization: string | undefined): string {
+  const isDpop = /^DPoP /i.test(authorization ?? '');
+  const error = authorization === undefined ? '' : `, error="${code}"`;
+  const bearer = `Bearer realm="bursar"${isDpop ? '' : error}`;
+  const dpop = `DPoP realm="bursar"${isDpop ? error : ''}, algs="ES256 EdDSA Ed25519"`;
+  return isDpop ? dpop : `${bearer}, ${dpop}`;
+}
 
 /** What an HTTP status means in the contract's codes, for errors that the framework throws itself. */
 const FRAMEWORK_CODES: Readonly<Record<number, ProblemCode>> = {

@@ -182,6 +182,20 @@ export async function carveOutsBelow(
   );
 }
 
+/** Whether any carve-out below a grant has not been given back. */
+export async function hasCarveOutsBelow(
+  tx: ClientBase,
+  { treasuryId, id }: Candidate,
+): Promise<boolean> {
+  const { rows } = await tx.query<{ found: boolean }>(
+    `SELECT EXISTS (
+       SELECT 1 FROM grants g WHERE g.treasury_id = $1 AND ${inSubtree('$2')} AND g.id <> $2
+         AND g.funding = 'reserved' AND g.returned_at IS NULL AND g.parent_id IS NOT NULL) AS found`,
+    [treasuryId, id],
+  );
+  return rows[0]?.found ?? false;
+}
+
 /** Notes that the carve-outs below a revoked grant were looked at; what is open returns as it ends. */
 export async function returnsDone(pool: Pool, { treasuryId, id }: Candidate): Promise<void> {
   await pool.query('UPDATE grants SET returns_below = false WHERE treasury_id = $1 AND id = $2', [

@@ -16,6 +16,8 @@ export type EventKind =
   | 'grant.revoked'
   | 'grant.returned'
   | 'grant.token_reissued'
+  | 'grant.token_revoked'
+  | 'admin.token_revoked'
   | 'payment.authorized'
   | 'payment.refused'
   | 'payment.seen'
@@ -29,6 +31,7 @@ export type EventKind =
   | 'payment.cancelled'
   | 'payment.refused_more'
   | 'key.created'
+  | 'key.retired'
   | 'admin.token_minted';
 
 /** One state change, to be written in the transaction that makes it. */

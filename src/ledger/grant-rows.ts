@@ -31,6 +31,9 @@ export interface GrantRecord extends GrantSnapshot, GrantState {
   readonly holder: string;
   readonly purpose: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
+  /** The holder's public JWK and its RFC 7638 thumbprint, where the grant is bound to a key. */
+  readonly holderKey: Readonly<Record<string, string>> | undefined;
+  readonly holderKeyThumbprint: string | undefined;
   readonly mintHash: string | undefined;
   readonly createdAt: Date;
 }
@@ -41,8 +44,8 @@ const STATE_COLUMNS = `g.status, g.suspended_by, g.token_generation, g.alive, g.
 /** The columns {@link toGrantRecord} reads, of a table aliased `g`. NUMERIC comes as text. */
 export const GRANT_COLUMNS = `g.treasury_id, g.id, g.parent_id, g.root_id, g.path, g.depth, g.holder,
   g.currency, g.budget, g.max_per_payment, g.max_payments, g.windows, g.approval_above, g.scope,
-  g.starts_at, g.expires_at, g.delegation_depth, g.funding, g.purpose, g.labels, g.mint_hash,
-  g.created_at, ${STATE_COLUMNS}`;
+  g.starts_at, g.expires_at, g.delegation_depth, g.funding, g.purpose, g.labels, g.holder_key,
+  g.holder_key_thumbprint, g.mint_hash, g.created_at, ${STATE_COLUMNS}`;
 
 interface StateRow {
   id: string;
@@ -80,6 +83,8 @@ interface GrantRow extends StateRow {
   funding: Funding;
   purpose: string | null;
   labels: Record<string, string>;
+  holder_key: Record<string, string> | null;
+  holder_key_thumbprint: string | null;
   mint_hash: string | null;
   created_at: Date;
 }
@@ -125,6 +130,8 @@ export function toGrantRecord(row: GrantRow): GrantRecord {
     funding: row.funding,
     purpose: row.purpose ?? undefined,
     labels: row.labels,
+    holderKey: row.holder_key ?? undefined,
+    holderKeyThumbprint: row.holder_key_thumbprint ?? undefined,
     mintHash: row.mint_hash ?? undefined,
     createdAt: row.created_at,
     ...toGrantState(row),

@@ -74,7 +74,11 @@ export class Ledger {
     orders: readonly ReservationOrder[],
   ): Promise<readonly Settled[]> {
     try {
-      return await this.database.transaction((tx) => this.decideAll(tx, treasuryId, orders));
+      return await this.database.transaction(
+        (tx) => this.decideAll(tx, treasuryId, orders),
+        // Said, since a batch runs in the scope of whichever request came first.
+        [treasuryId],
+      );
     } catch (error) {
       if (orders.length === 1 || (isDatabaseUnavailable(error) && !isConflict(error))) throw error;
       const half = Math.ceil(orders.length / 2);

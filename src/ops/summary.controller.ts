@@ -2,6 +2,7 @@ import { Controller, Get } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Allow } from '../access/allow.js';
+import { type Caller, CurrentCaller } from '../access/caller.js';
 import { Database } from '../database/database.js';
 import { CURRENCIES, currencyOf, formatAmount } from '../domain/money.js';
 import { Problem } from '../domain/problem.js';
@@ -67,8 +68,11 @@ export class SummaryController {
   @Get()
   @Allow('admin', 'approver', 'auditor')
   @Answers(200, summarySchema, 'Totals of a treasury; of the main one, unless another is named')
-  async summary(@QueryInput(summaryQuery) query: z.infer<typeof summaryQuery>) {
-    const treasuryId = query.treasuryId ?? (await this.wallets.mainTreasuryId());
+  async summary(
+    @CurrentCaller() caller: Caller,
+    @QueryInput(summaryQuery) query: z.infer<typeof summaryQuery>,
+  ) {
+    const treasuryId = await this.wallets.treasuryFor(caller, query.treasuryId);
     const currency = currencyOf(query.currency);
     // One statement, so that all of it is of one moment.
     const { rows } = await this.database.pool.query<SummaryRow>(SUMMARY, [

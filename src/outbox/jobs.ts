@@ -1,7 +1,15 @@
 import { z } from 'zod';
 
 /** The queues. One concern a queue, so that a slow chain never holds up the audit log. */
-export const QUEUES = ['audit', 'grants', 'payments', 'settlement', 'witness', 'cancel'] as const;
+export const QUEUES = [
+  'access',
+  'audit',
+  'grants',
+  'payments',
+  'settlement',
+  'witness',
+  'cancel',
+] as const;
 /** See {@link QUEUES}. */
 export type QueueName = (typeof QUEUES)[number];
 
@@ -24,6 +32,8 @@ export const JOBS = {
   'settlement.read': { queue: 'settlement', payload: z.strictObject({ network: z.string() }) },
   /** Send a network's cancellations, and see after those that were sent. Scheduled. */
   'cancel.send': { queue: 'cancel', payload: z.strictObject({ network: z.string() }) },
+  /** Forget proofs and revocations that can no longer count. Scheduled. */
+  'access.forget': { queue: 'access', payload: z.strictObject({}) },
 } as const satisfies Record<string, { queue: QueueName; payload: z.ZodType }>;
 
 /** The name of a job. */

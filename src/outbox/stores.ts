@@ -90,6 +90,8 @@ export async function postgresStore(
   const { Queue: PostgresQueue, Worker: PostgresWorker } = withBackend(createPostgresBackend);
   const client = await database.pool.connect();
   try {
+    // The queues' tables belong to the database's own user, whom this session has stepped down from.
+    await client.query('RESET ROLE');
     await runMigrations(client, SCHEMA);
   } finally {
     // The migrations may leave a search_path behind: nobody else gets this connection.

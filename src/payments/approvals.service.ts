@@ -1,7 +1,9 @@
-import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import type { Caller } from '../access/caller.js';
+import { CONFIG, type Config } from '../config.js';
 import { Database } from '../database/database.js';
 import { Problem } from '../domain/problem.js';
+import { sameHands } from '../domain/two-person.js';
 import { Approvals, type Verdict } from '../ledger/approvals.js';
 import { type GrantRecord, readGrants, refuseReplaced } from '../ledger/grant-rows.js';
 import type { PaymentRecord } from '../ledger/payment-rows.js';
@@ -24,6 +26,7 @@ export class ApprovalsService implements OnModuleInit {
     private readonly database: Database,
     private readonly queues: Queues,
     private readonly outbox: Outbox,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   onModuleInit(): void {
@@ -42,6 +45,7 @@ export class ApprovalsService implements OnModuleInit {
     const { pending, grant } = await this.mayDecide(caller, id);
     const body = pending.approval?.body;
     if (body === undefined) throw notWaiting(pending);
+    if (this.config.twoPerson) await this.refuseSameHands(caller, grant);
     const order = await this.payments.order(
       {
         treasuryId: pending.treasuryId,
@@ -56,6 +60,20 @@ export class ApprovalsService implements OnModuleInit {
     this.outbox.eventsWritten(pending.treasuryId);
     if (made.outcome === 'refused') throw refusal(made.denial);
     return { payment: viewPayment(made.payment) };
+  }
+
+  /** Two-person mode: whoever minted a grant of the chain made the payment possible. */
+  private async refuseSameHands(caller: Caller, { treasuryId, id, path }: GrantRecord) {
+    const { rows } = await this.database.pool.query<{ minted_by: string }>(
+      'SELECT minted_by FROM grants WHERE treasury_id = $1 AND id = ANY ($2::text[])',
+      [treasuryId, path],
+    );
+    const minters = rows.map(({ minted_by }) => minted_by);
+    if (sameHands(caller.actor, minters, `grant:${id}`) === undefined) return;
+    throw new Problem(
+      'forbidden',
+      'two-person mode: you minted a grant that this payment is made under; somebody else must approve it',
+    );
   }
 
   /** Rejects a waiting payment for good. @throws Problem as {@link approve}. */

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Caller, HolderCaller } from '../access/caller.js';
+import { type Caller, type HolderCaller, treasuriesOf } from '../access/caller.js';
 import { CONFIG, type Config } from '../config.js';
 import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
@@ -197,11 +197,11 @@ function payableOf({ payable, unusable }: SortedOptions): readonly PaymentOption
   throw unusable[0]?.problem ?? new Problem('requirements_invalid', 'accepts is empty');
 }
 
-/** A holder sees the payments of its own grant and the tree below it, an admin all. */
+/** A holder sees the payments of its own grant and the tree below it, an admin its treasuries'. */
 function visibleTo(caller: Caller): Conditions {
   const holder = caller.kind === 'holder' ? caller : undefined;
   return new Conditions()
-    .add(holder?.treasuryId, (n) => `p.treasury_id = ${n}`)
+    .add(treasuriesOf(caller), (n) => `p.treasury_id = ANY (${n}::text[])`)
     .add(holder?.grantId, inSubtree);
 }
 

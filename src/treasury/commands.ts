@@ -14,11 +14,11 @@ export async function printWallets(database: Database, config: Config): Promise<
   const wallets = walletsOf(database, config);
   await wallets.enrol();
   const names = new Map<string, string>();
-  const { items } = await wallets.treasuries({ limit: 1_000 });
+  const { items } = await wallets.treasuries(undefined, { limit: 1_000 });
   for (const { id, name } of items) names.set(id, name);
   let cursor: string | undefined;
   do {
-    const page = await wallets.list({ limit: 200, cursor });
+    const page = await wallets.list(undefined, { limit: 200, cursor });
     for (const wallet of page.items) {
       const amount = (atomic: bigint) => formatAmount(atomic, currencyOf(wallet.currency));
       const { address, treasuryId, status, network, balance, reserved, currency } = wallet;

@@ -2,7 +2,7 @@ import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Allow } from '../access/allow.js';
-import { type Caller, CurrentCaller, RequestId } from '../access/caller.js';
+import { type Caller, CurrentCaller, RequestId, treasuriesOf } from '../access/caller.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
 import { Answers, BodyInput, QueryInput, text } from '../http/contract.js';
 import { pageOf, pageQuery } from '../http/paging.js';
@@ -53,8 +53,11 @@ export class TreasuryController {
   @Get('treasuries')
   @Allow('admin', 'approver', 'auditor')
   @Answers(200, pageOf(treasurySchema), 'The treasuries, oldest first')
-  async listTreasuries(@QueryInput(pageQuery) query: z.infer<typeof pageQuery>) {
-    const { items, nextCursor } = await this.wallets.treasuries(query);
+  async listTreasuries(
+    @CurrentCaller() caller: Caller,
+    @QueryInput(pageQuery) query: z.infer<typeof pageQuery>,
+  ) {
+    const { items, nextCursor } = await this.wallets.treasuries(treasuriesOf(caller), query);
     return { items: items.map(viewTreasury), nextCursor };
   }
 
@@ -66,7 +69,7 @@ export class TreasuryController {
     @BodyInput(createTreasurySchema) { name }: z.infer<typeof createTreasurySchema>,
     @RequestId() requestId: string,
   ) {
-    return viewTreasury(await this.wallets.createTreasury(name, caller.actor, requestId));
+    return viewTreasury(await this.wallets.createTreasury(caller, name, requestId));
   }
 
   @Post('wallets/:id/status')
@@ -78,20 +81,28 @@ export class TreasuryController {
     'The status it has now',
   )
   async setWalletStatus(
-    @CurrentCaller() { actor }: Caller,
+    @CurrentCaller() caller: Caller,
     @Param('id') id: string,
     @BodyInput(walletStatusSchema) { status, reason }: z.infer<typeof walletStatusSchema>,
     @RequestId() requestId: string,
   ) {
-    await this.wallets.setStatus(id, status, { actor, requestId, reason });
+    await this.wallets.setStatus(id, status, {
+      actor: caller.actor,
+      treasuries: treasuriesOf(caller),
+      requestId,
+      reason,
+    });
     return { id, status };
   }
 
   @Get('wallets')
   @Allow('admin', 'approver', 'auditor')
   @Answers(200, pageOf(walletSchema), 'Addresses with their finalized balance, reserved and free')
-  async listWallets(@QueryInput(walletsQuery) query: z.infer<typeof walletsQuery>) {
-    const { items, nextCursor } = await this.wallets.list(query);
+  async listWallets(
+    @CurrentCaller() caller: Caller,
+    @QueryInput(walletsQuery) query: z.infer<typeof walletsQuery>,
+  ) {
+    const { items, nextCursor } = await this.wallets.list(treasuriesOf(caller), query);
     const shown = items.map((wallet) => {
       const currency = currencyOf(wallet.currency);
       const free = wallet.balance - wallet.reserved;

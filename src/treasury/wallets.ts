@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import type { Hex } from 'viem';
+import { type Caller, seesTreasury, treasuriesOf } from '../access/caller.js';
 import { ConfigError } from '../config.js';
 import { Database } from '../database/database.js';
 import type { Network } from '../domain/network.js';
@@ -9,7 +10,7 @@ import { type Page, page } from '../http/paging.js';
 import { newId } from '../ids.js';
 import { appendEvents, type NewEvent } from '../ledger/events.js';
 import { databaseNow } from '../ledger/grant-rows.js';
-import { MAIN_TREASURY, mainTreasury } from '../ledger/service-events.js';
+import { mainTreasury } from '../ledger/service-events.js';
 import { Networks } from './networks.js';
 import { SIGNER, type SignableTypedData, type Signer } from './signer.js';
 
@@ -50,6 +51,7 @@ export class Wallets {
   /** What the signer has keys for, by treasury. A process learns of new keys when it starts. */
   readonly #signable = new Map<string, readonly string[]>();
   readonly #insufficient = new Map<string, number>();
+  #mainTreasuryId: string | undefined;
 
   constructor(
     private readonly database: Database,
@@ -73,12 +75,15 @@ export class Wallets {
   /**
    * Makes one more treasury, with wallets of its own.
    *
-   * @throws Problem `invalid_request` when the name is taken.
+   * @throws Problem `invalid_request` when the name is taken, `forbidden` for an admin of some treasuries.
    */
-  async createTreasury(name: string, actor: string, requestId: string): Promise<TreasuryRecord> {
+  async createTreasury(caller: Caller, name: string, requestId: string): Promise<TreasuryRecord> {
+    if (treasuriesOf(caller) !== undefined) {
+      throw new Problem('forbidden', 'it takes an admin of all treasuries to make one');
+    }
     const treasury = await this.database.transaction(async (tx) => {
       const now = await databaseNow(tx);
-      const made = await insertTreasury(tx, now, name, actor, requestId);
+      const made = await insertTreasury(tx, now, name, caller.actor, requestId);
       if (!made) {
         throw new Problem('invalid_request', `a treasury named "${name}" exists already`, {
           field: 'name',
@@ -93,13 +98,22 @@ export class Wallets {
     return treasury;
   }
 
-  /** A page of the treasuries, oldest first. */
-  async treasuries(query: {
-    limit: number;
-    cursor?: string | undefined;
-  }): Promise<Page<TreasuryRecord>> {
+  /**
+   * A page of the treasuries, oldest first.
+   *
+   * @param seen - those the caller may see; undefined for all.
+   */
+  async treasuries(
+    seen: readonly string[] | undefined,
+    query: { limit: number; cursor?: string | undefined },
+  ): Promise<Page<TreasuryRecord>> {
     const rows = await this.database.prisma.treasury.findMany({
-      where: query.cursor === undefined ? {} : { id: { gt: query.cursor } },
+      where: {
+        id: {
+          ...(seen === undefined ? {} : { in: [...seen] }),
+          ...(query.cursor === undefined ? {} : { gt: query.cursor }),
+        },
+      },
       orderBy: { id: 'asc' },
       take: query.limit + 1,
     });
@@ -160,8 +174,15 @@ export class Wallets {
   async setStatus(
     walletId: string,
     status: WalletStatus,
-    by: { actor: string; requestId?: string | undefined; reason?: string | undefined },
+    by: {
+      actor: string;
+      /** Those the caller may see; undefined for all. */
+      treasuries?: readonly string[] | undefined;
+      requestId?: string | undefined;
+      reason?: string | undefined;
+    },
   ): Promise<void> {
+    const { treasuries, ...who } = by;
     await this.database.transaction(async (tx) => {
       const { rows } = await tx.query<{
         treasury_id: string;
@@ -171,7 +192,8 @@ export class Wallets {
         walletId,
       ]);
       const wallet = rows[0];
-      if (!wallet) throw new Problem('not_found', `no wallet ${walletId.slice(0, 64)}`);
+      if (!wallet || treasuries?.includes(wallet.treasury_id) === false)
+        throw new Problem('not_found', `no wallet ${walletId.slice(0, 64)}`);
       if (wallet.status === status) return;
       await refuseTransition(tx, walletId, wallet.status, status);
       await tx.query('UPDATE wallets SET status = $2 WHERE id = $1', [walletId, status]);
@@ -179,7 +201,7 @@ export class Wallets {
         {
           treasuryId: wallet.treasury_id,
           kind: `wallet.${status}`,
-          ...by,
+          ...who,
           data: { walletId, address: wallet.address, from: wallet.status, to: status },
         },
       ]);
@@ -233,15 +255,19 @@ export class Wallets {
   /**
    * A page of wallets of a treasury (of all, when undefined), with their funds in each registered
    * token. `limit` counts wallets.
+   *
+   * @param seen - the treasuries the caller may see; undefined for all.
    */
-  async list(query: {
-    treasuryId?: string | undefined;
-    limit: number;
-    cursor?: string | undefined;
-  }): Promise<Page<WalletFunds>> {
+  async list(
+    seen: readonly string[] | undefined,
+    query: { treasuryId?: string | undefined; limit: number; cursor?: string | undefined },
+  ): Promise<Page<WalletFunds>> {
     const wallets = await this.database.prisma.wallet.findMany({
       where: {
-        ...(query.treasuryId === undefined ? {} : { treasuryId: query.treasuryId }),
+        treasuryId: {
+          ...(seen === undefined ? {} : { in: [...seen] }),
+          ...(query.treasuryId === undefined ? {} : { equals: query.treasuryId }),
+        },
         ...(query.cursor === undefined ? {} : { id: { gt: query.cursor } }),
       },
       include: { balances: { orderBy: [{ network: 'asc' }, { asset: 'asc' }] } },
@@ -276,12 +302,30 @@ export class Wallets {
     return { ...found, items };
   }
 
-  /** The main treasury's id. */
+  /** The main treasury's id, which never changes. */
   async mainTreasuryId(): Promise<string> {
-    const treasury = await this.database.prisma.treasury.findUniqueOrThrow({
-      where: { name: MAIN_TREASURY },
+    this.#mainTreasuryId ??= await this.database.transaction(mainTreasury, 'all');
+    return this.#mainTreasuryId;
+  }
+
+  /**
+   * The treasury a request is about: a holder's own; the one an admin names, or else its only one, or
+   * the main one where it may act on all.
+   *
+   * @throws Problem `not_found` for one it may not see, `invalid_request` when it must name one.
+   */
+  async treasuryFor(caller: Caller, asked: string | undefined): Promise<string> {
+    if (caller.kind === 'holder') return caller.treasuryId;
+    if (asked !== undefined) {
+      if (seesTreasury(caller, asked)) return asked;
+      throw new Problem('not_found', `no treasury ${asked}`);
+    }
+    if (caller.treasuries === undefined) return this.mainTreasuryId();
+    const [only, ...others] = caller.treasuries;
+    if (only !== undefined && others.length === 0) return only;
+    throw new Problem('invalid_request', 'treasuryId: say which of your treasuries', {
+      field: 'treasuryId',
     });
-    return treasury.id;
   }
 }
 

@@ -31,7 +31,9 @@ export interface TestStack extends Stack {
 
 /** Starts a stack on a fresh clone of the template database; stopping it drops the database. */
 export async function startTestStack(
-  options: Pick<StackOptions, 'environment' | 'network' | 'pollMs' | 'redisUrl'> = {},
+  options: Partial<
+    Pick<StackOptions, 'environment' | 'logger' | 'network' | 'pollMs' | 'redisUrl'>
+  > = {},
 ): Promise<TestStack> {
   const database = await createTestDatabase();
   const stack = await startStack({
@@ -70,11 +72,13 @@ async function blockNumber(rpcUrl: string): Promise<bigint> {
  * Starts one more process's worth of the service on a stack's database, data directory and chain.
  *
  * @param role - `api` answers requests and leaves the work to the stack's own, `all` works too.
+ * @param environment - more of its own.
  */
 export function startReplica(
   stack: TestStack,
   role: 'api' | 'all' = 'api',
   redisUrl?: string,
+  environment: Record<string, string> = {},
 ): Promise<Service> {
   const { chain, dataDir, databaseUrl } = stack;
   return startService(
@@ -88,6 +92,7 @@ export function startReplica(
       BURSAR_NETWORKS: JSON.stringify([
         { network: chain.network, rpcUrls: [chain.rpcUrl], finality: { blocks: 2 }, pollMs: 500 },
       ]),
+      ...environment,
     }),
     createLogger('silent'),
   );

@@ -20,7 +20,7 @@ const CHECKS: Readonly<Record<string, string>> = {
       FROM payments p JOIN grants o ON o.treasury_id = p.treasury_id AND o.id = p.grant_id
       WHERE o.treasury_id = g.treasury_id AND g.id = ANY (o.path)
         AND p.status IN ('authorized', 'settled')
-        AND floor(extract(epoch FROM p.created_at - g.starts_at) / (w.terms ->> 'seconds')::numeric)
+        AND floor(extract(epoch FROM p.authorized_at - g.starts_at) / (w.terms ->> 'seconds')::numeric)
           >= (u.taken ->> 'period')::numeric) due
     WHERE (u.taken ->> 'amount')::numeric <> due.amount
       OR (u.taken ->> 'payments')::numeric <> due.payments
@@ -99,8 +99,8 @@ const CHECKS: Readonly<Record<string, string>> = {
       WHERE e.treasury_id = p.treasury_id AND e.payment_id = p.id AND e.kind NOT IN
         ('payment.refused', 'payment.seen', 'payment.sighting_withdrawn', 'payment.cancel_requested')) told
     WHERE told.kinds IS DISTINCT FROM
-      CASE WHEN p.approval_body IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.pending'] END
-      || CASE WHEN p.approval_body IS NULL OR p.nonce IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.approved'] END
+      CASE WHEN p.approval_from_above IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.pending'] END
+      || CASE WHEN p.approval_from_above IS NULL OR p.nonce IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.approved'] END
       || CASE WHEN p.nonce IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.authorized'] END
       || CASE WHEN p.status IN ('pending_approval', 'authorized') THEN ARRAY[]::text[] ELSE ARRAY['payment.' || p.status] END`,
   'I9: nothing stays open longer than 60 s after a final block past its validBefore': `

@@ -6,6 +6,9 @@ import { promisify } from 'node:util';
 import { until } from './until.js';
 
 const run = promisify(execFile);
+/** A start takes some 2 s of the processor; on a machine with other work that can be many more. */
+const READY_TIMEOUT_MS = 90_000;
+
 const ROOT = new URL('../../', import.meta.url).pathname;
 
 /** Compiles the program as `npm start` does. */
@@ -52,10 +55,14 @@ export function startProgram(
     pid: child.pid ?? 0,
     output: () => output,
     ready: () =>
-      until('the service is ready', () => {
-        if (child.exitCode !== null) throw new Error(`it ended: ${output.stderr}`);
-        return /Bursar is ready on (http:\/\/[0-9.:]+)/.exec(output.stdout)?.[1];
-      }),
+      until(
+        'the service is ready',
+        () => {
+          if (child.exitCode !== null) throw new Error(`it ended: ${output.stderr}`);
+          return /Bursar is ready on (http:\/\/[0-9.:]+)/.exec(output.stdout)?.[1];
+        },
+        READY_TIMEOUT_MS,
+      ),
     signal: (signal) => void child.kill(signal),
     exited,
   };

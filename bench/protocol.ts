@@ -1,0 +1,59 @@
+// What the benchmark and the processes it starts tell one another.
+
+/** One run of the client. */
+export interface LoadOrder {
+  /** Where the service listens; connections are dealt out evenly. */
+  readonly urls: readonly string[];
+  /** What is asked for in turn: the same payment for this grant, each time with a new key. */
+  readonly requests: readonly { readonly token: string; readonly body: string }[];
+  /** Connections, each with one payment under way. */
+  readonly clients: number;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+  /** How many answers to hand back whole. */
+  readonly keep: number;
+}
+
+/** What a run of the client found. Rates and times without its warm-up. */
+export interface LoadResult {
+  /** Answers 201, warm-up included: as many payments must be in the database. */
+  readonly paid: number;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p90Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+  readonly errors: readonly { readonly what: string; readonly count: number }[];
+  /** Bodies of the first answers. */
+  readonly kept: readonly string[];
+  /** The client's own, warm-up included. */
+  readonly cpuSeconds: number;
+}
+
+/** One run of a signer in memory. */
+export interface SignerOrder {
+  /** The seller's 402 body. */
+  readonly paymentRequired: unknown;
+  readonly seconds: number;
+  /** With spend controls: the module they are in, and how many payments their ledger holds. */
+  readonly controlled?: { readonly guardrails: string; readonly payments: number };
+}
+
+/** One run of what writes payments, without HTTP. */
+export interface LedgerOrder {
+  readonly design: 'group commit' | 'plain';
+  readonly grantIds: readonly string[];
+  readonly requirement: {
+    readonly scheme: string;
+    readonly network: string;
+    readonly amount: string;
+    readonly asset: string;
+    readonly payTo: string;
+    readonly maxTimeoutSeconds: number;
+  };
+  /** The resource that is paid for. */
+  readonly url: string;
+  /** Payments under way at once. */
+  readonly clients: number;
+  readonly seconds: number;
+}

@@ -1,0 +1,183 @@
+import type { Comparison } from './comparing.js';
+import type { Shape } from './grants.js';
+import type { Measured, Topology } from './payments.js';
+import type { Revoking } from './revoking.js';
+import type { Settling } from './settling.js';
+
+/** What one run found. Ratios are the result; times are of this machine at that moment. */
+export interface Report {
+  readonly machine: {
+    readonly cpus: number;
+    readonly model: string;
+    readonly memoryGiB: number;
+    readonly node: string;
+    readonly postgres: string;
+    readonly queues: string;
+  };
+  readonly at: string;
+  tookSeconds: number;
+  payments: PaymentsPart[];
+  peers?: Comparison;
+  depth?: Comparison;
+  growth?: Comparison & { readonly grants: number; readonly payments: number };
+  revoking?: { readonly trees: readonly Revoking[]; readonly violations: readonly string[] };
+  settling?: Settling;
+}
+
+/** One shape in one topology. */
+export interface PaymentsPart {
+  readonly shape: Shape;
+  readonly topology: Topology;
+  /** From the start of the first API to its readiness. */
+  readonly readyMs: number;
+  readonly idleMiB: number | undefined;
+  readonly points: readonly Omit<Measured, 'kept'>[];
+  readonly violations: readonly string[];
+}
+
+/** Everything in a report that breaks an invariant. */
+export function allViolations(report: Report): string[] {
+  const { payments, peers, depth, growth, revoking, settling } = report;
+  return [...payments, peers, depth, growth, revoking, settling].flatMap(
+    (part) => part?.violations ?? [],
+  );
+}
+
+/** A report as people read it. */
+export function asText(report: Report): string {
+  const { machine, payments, peers, depth, growth, revoking, settling } = report;
+  const parts: string[] = [
+    `${machine.cpus} x ${machine.model}, ${machine.memoryGiB} GiB, node ${machine.node}, Postgres ${machine.postgres}, queues on ${machine.queues}; ${report.at}, ${report.tookSeconds.toFixed(0)} s`,
+  ];
+  if (payments.length > 0) parts.push(paymentsTable(payments), memoryTable(payments));
+  if (peers) parts.push(comparisonTable('Beside others, 50 clients on one hot root', peers));
+  if (depth) parts.push(comparisonTable('Depth, 50 clients', depth));
+  if (growth) {
+    const title = `Growth, 50 clients: ${growth.grants} grants and ${growth.payments} payments before`;
+    parts.push(comparisonTable(title, growth));
+  }
+  if (revoking) {
+    const rows = revoking.trees.map(({ grants, times, p50Ms, maxMs }) => [
+      String(grants),
+      String(times),
+      ms(p50Ms),
+      ms(maxMs),
+    ]);
+    parts.push(table('Revoking a tree', ['grants', 'times', 'p50 ms', 'max ms'], rows));
+  }
+  if (settling) {
+    parts.push(
+      table(
+        'Behind the payments',
+        ['what', 'of', 'a second'],
+        [
+          ['events sealed', String(settling.sealedEvents), settling.eventsPerSecond.toFixed(0)],
+          [
+            'payments reconciled',
+            String(settling.settledPayments),
+            settling.paymentsPerSecond.toFixed(0),
+          ],
+        ],
+      ),
+      `RPC calls for 1,000 payments: ${settling.rpcCallsPer1000Payments.toFixed(1)}`,
+    );
+  }
+  const broken = allViolations(report);
+  parts.push(broken.length === 0 ? 'The invariants hold.' : `VIOLATIONS:\n${broken.join('\n')}`);
+  return `${parts.join('\n\n')}\n`;
+}
+
+function paymentsTable(parts: readonly PaymentsPart[]): string {
+  const rows = parts.flatMap(({ shape, topology, points }) =>
+    points.map((point) => [
+      shape,
+      topology,
+      String(point.clients),
+      point.perSecond.toFixed(0),
+      ms(point.p50Ms),
+      ms(point.p99Ms),
+      String(point.errors.reduce((sum, { count }) => sum + count, 0)),
+      point.cpuMs.api.toFixed(3),
+      point.cpuMs.worker.toFixed(3),
+      point.cpuMs.postgres.toFixed(3),
+      point.cpuMs.client.toFixed(3),
+      point.otherCores?.toFixed(1) ?? '',
+    ]),
+  );
+  return table(
+    'Payments over HTTP (CPU ms a payment by process; cores that others kept busy)',
+    [
+      'shape',
+      'API',
+      'clients',
+      'a second',
+      'p50 ms',
+      'p99 ms',
+      'errors',
+      'api',
+      'worker',
+      'postgres',
+      'client',
+      'others',
+    ],
+    rows,
+  );
+}
+
+function memoryTable(parts: readonly PaymentsPart[]): string {
+  const rows = parts.map(({ shape, topology, readyMs, idleMiB, points }) => [
+    shape,
+    topology,
+    readyMs.toFixed(0),
+    idleMiB?.toFixed(0) ?? '',
+    points.at(-1)?.residentMiB?.toFixed(0) ?? '',
+  ]);
+  return table(
+    'Start and memory of the first API',
+    ['shape', 'API', 'ready ms', 'idle MiB', 'loaded MiB'],
+    rows,
+  );
+}
+
+function comparisonTable(title: string, comparison: Comparison): string {
+  const { perSecond, cpuMs, timesFaster, timesCpu, leftOut } = comparison;
+  const [first = ''] = Object.keys(perSecond);
+  const rows = Object.entries(perSecond).map(([name, rounds]) => [
+    name,
+    rounds.map((each) => each.toFixed(0)).join(' '),
+    (cpuMs[name] ?? []).map((each) => each.toFixed(2)).join(' '),
+    timesFaster[name]?.toFixed(2) ?? '',
+    timesCpu[name]?.toFixed(2) ?? '',
+  ]);
+  const headings = [
+    '',
+    'a second, by round',
+    'CPU ms each',
+    `${first} is x as fast`,
+    'takes x the CPU',
+  ];
+  return [table(title, headings, rows), ...leftOut.map((reason) => `left out: ${reason}`)].join(
+    '\n',
+  );
+}
+
+function ms(value: number): string {
+  return value.toFixed(1);
+}
+
+function table(title: string, headings: readonly string[], rows: readonly string[][]): string {
+  const widths = headings.map((heading, column) =>
+    Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd();
+  return [
+    title,
+    line(headings),
+    line(widths.map((width) => '-'.repeat(width))),
+    ...rows.map(line),
+  ].join('\n');
+}

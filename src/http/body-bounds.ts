@@ -1,0 +1,41 @@
+import { Problem } from '../domain/problem.js';
+
+/** How deep a body may nest: payment requirements may go 8 deep, two levels into the body. */
+export const MAX_BODY_DEPTH = 16;
+
+/** How many members and elements a body may have in all. */
+export const MAX_BODY_MEMBERS = 4_096;
+
+/**
+ * Bounds what the schemas behind it have to walk. Iterative: no depth can exhaust the stack here.
+ *
+ * @throws Problem `invalid_request`.
+ */
+export function checkBodyBounds(body: unknown): void {
+  let level: unknown[] = [body];
+  let members = 0;
+  for (let depth = 0; level.length > 0; depth += 1) {
+    const below: unknown[] = [];
+    for (const value of level) {
+      if (typeof value !== 'object' || value === null) continue;
+      if (depth === MAX_BODY_DEPTH) {
+        throw new Problem(
+          'invalid_request',
+          `the body nests deeper than ${MAX_BODY_DEPTH} levels`,
+          {
+            field: 'body',
+          },
+        );
+      }
+      const values = Object.values(value);
+      members += values.length;
+      if (members > MAX_BODY_MEMBERS) {
+        throw new Problem('invalid_request', `the body has more than ${MAX_BODY_MEMBERS} members`, {
+          field: 'body',
+        });
+      }
+      for (const each of values) below.push(each);
+    }
+    level = below;
+  }
+}

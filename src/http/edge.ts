@@ -1,0 +1,105 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { withinRequest } from '../database/treasury-scope.js';
+import { Problem } from '../domain/problem.js';
+import { checkBodyBounds } from './body-bounds.js';
+import type { RateLimits } from './rate-limits.js';
+
+/** The largest request line and headers together, in bytes; Node answers 431 to more. */
+export const MAX_HEADER_BYTES = 16_384;
+
+/** How many header lines a request may have. */
+const MAX_HEADERS = 100;
+
+/** What a browser may do with an answer: nothing. It is data, often a secret. */
+const HEADERS = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+} as const;
+
+/** The page of the API runs its own scripts, which the generator writes into it. */
+const DOCS_POLICY =
+  "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; " +
+  "img-src 'self' data:; frame-ancestors 'none'";
+
+/** The media type of the bodies of {@link FORM_ROUTES}. */
+export const FORM = 'application/x-www-form-urlencoded';
+
+/** The routes whose standard says forms (RFC 7009, RFC 7662): anywhere else only a page would send one. */
+const FORM_ROUTES = ['/v1/introspect', '/v1/revoke'];
+
+/**
+ * What holds for every request, before any handler: its address within its rate, its headers and body
+ * bounded, its queries without sight of any treasury until the guard knows the caller; and what every
+ * answer says to browsers.
+ *
+ * @param options.isTls - whether callers reach the service by https: then browsers are told to stay.
+ */
+export function secureEdge(
+  fastify: FastifyInstance,
+  limits: RateLimits,
+  { isTls }: { isTls: boolean },
+): void {
+  fastify.addHook('onRequest', async (request: FastifyRequest) => {
+    const waitSeconds = limits.take('address', request.ip, Date.now());
+    if (waitSeconds !== undefined) throw rateLimited('address', waitSeconds);
+    if (request.raw.rawHeaders.length / 2 > MAX_HEADERS) {
+      throw new Problem('invalid_request', `a request may have ${MAX_HEADERS} headers at most`);
+    }
+  });
+  fastify.addHook('preHandler', (request: FastifyRequest, _reply: FastifyReply, done) => {
+    try {
+      checkBodyBounds(request.body);
+    } catch (error) {
+      return done(error as Error);
+    }
+    withinRequest(done);
+  });
+  fastify.addHook('onSend', async (request: FastifyRequest, reply: FastifyReply) => {
+    for (const [name, value] of Object.entries(HEADERS)) {
+      if (!reply.hasHeader(name)) void reply.header(name, value);
+    }
+    if (/^\/docs(\/|$)/.test(request.url)) {
+      void reply.header('content-security-policy', DOCS_POLICY);
+    }
+    if (isTls) void reply.header('strict-transport-security', 'max-age=31536000');
+  });
+  fastify.addContentTypeParser(FORM, { parseAs: 'string' }, (request, body, done) => {
+    if (!FORM_ROUTES.includes(request.routeOptions.url ?? '')) {
+      return done(new Problem('unsupported_media_type', 'send the body as application/json'));
+    }
+    try {
+      done(null, parseForm(String(body)));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+}
+
+/** The answer to whoever asks too often. */
+export function rateLimited(kind: 'address' | 'caller', retryAfterSeconds: number): Problem {
+  return new Problem(
+    'rate_limited',
+    `too many requests of one ${kind}; wait as long as the Retry-After header says`,
+    { retryAfterSeconds },
+  );
+}
+
+/**
+ * Parses a form, as OAuth's endpoints take them.
+ *
+ * @throws Problem `invalid_request` for a parameter given twice (RFC 6749, section 3.1).
+ */
+function parseForm(body: string): Record<string, string> {
+  const form: Record<string, string> = Object.create(null);
+  for (const [name, value] of new URLSearchParams(body)) {
+    if (name in form) {
+      throw new Problem('invalid_request', `${name.slice(0, 64)} is given twice`, { field: name });
+    }
+    form[name] = value;
+  }
+  return form;
+}

@@ -1,0 +1,202 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Service } from '../src/service.js';
+import { Api, expectProblem } from './support/api.js';
+import { startReplica, startTestStack, type TestStack } from './support/bursar.js';
+import { until } from './support/until.js';
+
+const LIMITED = { BURSAR_RATE_LIMIT_PER_ADDRESS: '60', BURSAR_RATE_LIMIT_PER_CALLER: '20' };
+/** Believed by the limited replicas only. */
+const PROXY = { BURSAR_TRUSTED_PROXIES: '127.0.0.1' };
+
+let stack: TestStack;
+
+beforeAll(async () => {
+  stack = await startTestStack({
+    environment: { BURSAR_PUBLIC_URL: 'https://bursar.example.com' },
+  });
+}, 60_000);
+
+afterAll(() => stack?.stop());
+
+/** Windows begin at whole tens of seconds: one that is long enough for a test is waited for. */
+async function freshWindow(): Promise<void> {
+  await until('a window begins', () => Date.now() % 10_000 < 2_000, 11_000);
+}
+
+/** As a client behind a proxy, at an address of its own. */
+function from(address: string, url: string, token?: string): Api {
+  const api = new Api(url, token);
+  const call = api.call.bind(api);
+  api.call = (method, path, body, headers) =>
+    call(method, path, body, { 'x-forwarded-for': address, ...headers });
+  return api;
+}
+
+describe('whoever asks too often', () => {
+  let replica: Service;
+  let token: string;
+
+  beforeAll(async () => {
+    replica = await startReplica(stack, 'api', undefined, { ...LIMITED, ...PROXY });
+    ({ token } = await stack.admin.mint({ budget: '1.00' }));
+  });
+  afterAll(() => replica?.stop());
+
+  it('is told to wait, as a caller, until the next window; others are not', async () => {
+    await freshWindow();
+    const ask = (n: number) => from(`192.0.2.${n}`, replica.url, token).get('/v1/grants/self');
+    for (let n = 0; n < 20; n += 1) expect((await ask(n)).status).toBe(200);
+    const refused = await ask(99);
+    expectProblem(refused, 429, 'rate_limited');
+    const wait = Number(refused.headers.get('retry-after'));
+    expect(wait).toBeGreaterThanOrEqual(1);
+    expect(wait).toBeLessThanOrEqual(10);
+    const other = await stack.admin.mint({ budget: '1.00' });
+    const { status } = await from('192.0.2.99', replica.url, other.token).get('/v1/grants/self');
+    expect(status).toBe(200);
+    await until('the next window begins', async () => (await ask(98)).status === 200, 12_000);
+  });
+
+  it('is told to wait, as an address, whatever it says it is and before its token is looked at', async () => {
+    await freshWindow();
+    const ask = (address: string) => from(address, replica.url, 'x').get('/v1/grants/self');
+    for (let n = 0; n < 60; n += 1) {
+      expect((await ask(`2001:db8::${n.toString(16)}`)).status).toBe(401);
+    }
+    expectProblem(await ask('2001:db8::ffff'), 429, 'rate_limited');
+    expect((await ask('2001:db8:0:1::1')).status).toBe(401);
+  });
+
+  it('cannot pass for another address where no proxy is trusted', async () => {
+    const strict = await startReplica(stack, 'api', undefined, LIMITED);
+    try {
+      await freshWindow();
+      let status = 0;
+      for (let n = 0; n <= 60; n += 1) {
+        ({ status } = await from(`192.0.2.${n}`, strict.url).get('/healthz'));
+      }
+      expect(status).toBe(429);
+    } finally {
+      await strict.stop();
+    }
+  });
+});
+
+const redisUrl = process.env.REDIS_URL;
+(redisUrl === undefined ? describe.skip : describe)('two replicas that share a Redis', () => {
+  it('count a caller together', async () => {
+    const start = () => startReplica(stack, 'api', redisUrl, { ...LIMITED, ...PROXY });
+    const [first, second] = [await start(), await start()];
+    try {
+      const { token } = await stack.admin.mint({ budget: '1.00' });
+      await freshWindow();
+      let address = 0;
+      const ask = async (service: Service) => {
+        address += 1;
+        const answer = await from(`192.0.2.${address}`, service.url, token).get('/v1/grants/self');
+        return answer.status;
+      };
+      for (let n = 0; n < 18; n += 1) expect(await ask(first)).toBe(200);
+      // Alone it would let twenty through; it hears of the eighteen within a second or two.
+      expect(await ask(second)).toBe(200);
+      let more = 0;
+      await until('the second has heard', async () => {
+        const status = await ask(second);
+        if (status === 200) more += 1;
+        return status === 429;
+      });
+      expect(more).toBeLessThan(19);
+    } finally {
+      await first.stop();
+      await second.stop();
+    }
+  });
+});
+
+describe('every answer', () => {
+  it('tells browsers to keep, frame, guess and send on nothing, and to stay with TLS', async () => {
+    for (const path of ['/healthz', '/v1/grants', '/nothing', '/openapi.json']) {
+      const { headers } = await stack.admin.get(path);
+      expect(Object.fromEntries(headers)).toMatchObject({
+        'cache-control': 'no-store',
+        'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+        'cross-origin-resource-policy': 'same-origin',
+        'referrer-policy': 'no-referrer',
+        'strict-transport-security': 'max-age=31536000',
+        'x-content-type-options': 'nosniff',
+        'x-frame-options': 'DENY',
+      });
+    }
+    const docs = await fetch(`${stack.service.url}/docs`);
+    expect(docs.headers.get('content-security-policy')).toMatch(/^default-src 'self'; /);
+  });
+
+  it('lets no page of another origin in, preflight or not', async () => {
+    const origin = 'https://evil.example.com';
+    for (const method of ['OPTIONS', 'GET', 'POST']) {
+      const { headers } = await stack.admin.call(method, '/v1/grants', undefined, {
+        origin,
+        'access-control-request-method': 'POST',
+      });
+      for (const [name] of headers) expect(name).not.toMatch(/^access-control-/);
+    }
+  });
+
+  it('lets in pages of the origins that are configured, and of no other', async () => {
+    const origin = 'https://console.example.com';
+    const replica = await startReplica(stack, 'api', undefined, { BURSAR_CORS_ORIGINS: origin });
+    try {
+      const ask = async (from: string) => {
+        const response = await fetch(`${replica.url}/v1/grants`, {
+          method: 'OPTIONS',
+          headers: { origin: from, 'access-control-request-method': 'GET' },
+        });
+        return response.headers.get('access-control-allow-origin');
+      };
+      expect(await ask(origin)).toBe(origin);
+      expect(await ask('https://evil.example.com')).toBeNull();
+    } finally {
+      await replica.stop();
+    }
+  });
+});
+
+describe('a request', () => {
+  const mint = (more: Record<string, unknown>) =>
+    stack.admin.post('/v1/grants', { holder: 'x', budget: '1.00', ttlSeconds: 60, ...more });
+
+  it('with more than a hundred headers, or 16 KiB of them, is refused', async () => {
+    const many = Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`x-${n}`, 'a']));
+    expectProblem(
+      await stack.admin.call('GET', '/healthz', undefined, many),
+      400,
+      'invalid_request',
+    );
+    const large = await fetch(`${stack.service.url}/healthz`, {
+      headers: { 'x-large': 'a'.repeat(16_384) },
+    });
+    expect(large.status).toBe(431);
+    const fitting = await fetch(`${stack.service.url}/healthz`, {
+      headers: { 'x-large': 'a'.repeat(15_000) },
+    });
+    expect(fitting.status).toBe(200);
+  });
+
+  it('with a body too deep or of too many members is refused by name', async () => {
+    const deep = JSON.parse(`${'[['.repeat(10)}${']]'.repeat(10)}`);
+    expectProblem(await mint({ labels: deep }), 400, 'invalid_request', { field: 'body' });
+    const wide = Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`k${n}`, '']));
+    expectProblem(await mint({ labels: wide }), 400, 'invalid_request', { field: 'body' });
+    const bottomless = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
+    const answer = await stack.admin.post('/v1/grants', bottomless);
+    expectProblem(answer, 400, 'invalid_request');
+    expect((await stack.admin.get('/healthz')).status).toBe(200);
+  });
+
+  it('for a proof behind a proxy is known by the public URL, not by what the client says', async () => {
+    const metadata = await new Api(stack.service.url).read<{ jwks_uri: string }>(
+      '/.well-known/oauth-authorization-server',
+    );
+    expect(metadata.jwks_uri).toBe('https://bursar.example.com/.well-known/jwks.json');
+  });
+});

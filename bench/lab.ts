@@ -93,7 +93,9 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   onStop(() => chain.stop());
   const signer = new MnemonicSigner(TEST_MNEMONIC, WALLET_COUNT);
   await Promise.all(
-    signer.addresses.map((wallet) => chain.mintUsdc(wallet as `0x${string}`, WALLET_FUNDS)),
+    (await signer.wallets({ position: 0 })).addresses.map((wallet) =>
+      chain.mintUsdc(wallet as `0x${string}`, WALLET_FUNDS),
+    ),
   );
   await chain.mineBlocks(FINALITY_BLOCKS + 1);
 

@@ -24,6 +24,7 @@ const database = new Database(config.databaseUrl ?? '', {
   statementTimeoutMs: 60_000,
 });
 const signer = new MnemonicSigner(config.walletMnemonic ?? '', config.walletCount);
+const { addresses } = await signer.wallets({ position: 0 });
 const ledger = new Ledger(database, config.batches);
 let used = 0;
 
@@ -76,7 +77,7 @@ function reservationOrder(treasuryId: string, order: LedgerOrder): ReservationOr
         resources: [resource],
       },
     ],
-    signable: signer.addresses,
+    signable: addresses,
     x402Version: 2,
     offers: new Map([[0, { json: JSON.stringify(requirement), resource: url }]]),
     resourceJson: JSON.stringify({ url }),
@@ -112,7 +113,7 @@ async function payPlainly(
   const grantId = nextGrant(order);
   const idempotencyKey = nextKey();
   const amount = BigInt(requirement.amount);
-  const position = used % signer.addresses.length;
+  const position = used % addresses.length;
   const network = config.networks.find((each) => each.network === requirement.network);
   const asset = network?.assets.find((each) => each.address === requirement.asset);
   if (!network || !asset) throw new Error('the token is not registered');

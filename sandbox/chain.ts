@@ -93,6 +93,8 @@ export interface Chain {
    * @throws viem's errors when the chain cannot be reached or the mint reverts
    */
   mintUsdc(to: Address, atomic: bigint): Promise<void>;
+  /** Sets what an account has for gas, in wei. */
+  setEther(address: Address, wei: bigint): Promise<void>;
   /** @returns the balance at the newest block, in atomic units */
   usdcBalance(address: Address): Promise<bigint>;
   /** Adds blocks now. The chain's clock is not moved: they carry the current second. */
@@ -216,6 +218,7 @@ async function prepareChain(anvil: Anvil, blockTimeSeconds: number | 'automine')
       const receipt = await client.waitForTransactionReceipt({ hash });
       if (receipt.status !== 'success') throw new Error(`mint to ${to} reverted in ${hash}`);
     },
+    setEther: (address, value) => client.setBalance({ address, value }),
     usdcBalance: (address) =>
       client.readContract({
         address: token.address,

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { closeAll } from '../src/close-all.js';
 import { type Config, loadConfig } from '../src/config.js';
 import { openDatabase, type Service, startService } from '../src/service.js';
+import { GasAccount } from '../src/treasury/gas-account.js';
 import { MnemonicSigner } from '../src/treasury/signer.js';
 import { type Chain, startChain } from './chain.js';
 import { type Facilitator, startFacilitator } from './facilitator.js';
@@ -15,6 +16,9 @@ const TEST_MNEMONIC = 'legal winner thank year wave sausage worth useful legal w
 
 /** What every wallet of the sandbox holds: 1,000,000 test USDC, in atomic units. */
 export const WALLET_FUNDS = 1_000_000n * 1_000_000n;
+
+/** What the account that pays for cancellations has: 10 test ether, in wei. */
+const GAS_FUNDS = 10n ** 19n;
 
 /** How many blocks under the head count as final. */
 const FINALITY_BLOCKS = 2;
@@ -34,6 +38,8 @@ export interface StackOptions {
   readonly pollMs?: number | undefined;
   /** More of the service's environment, such as `BURSAR_MAX_VALIDITY_SECONDS`. */
   readonly environment?: Readonly<Record<string, string>> | undefined;
+  /** The chain's entry of `BURSAR_NETWORKS`, when it is to be another one. */
+  readonly network?: ((chain: Chain) => object | Promise<object>) | undefined;
   /** Hears what is being started, a few words each. */
   readonly progress?: ((what: string) => void) | undefined;
 }
@@ -76,7 +82,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       BURSAR_DATA_DIR: dataDir,
       BURSAR_WALLET_MNEMONIC: TEST_MNEMONIC,
       BURSAR_NETWORKS: JSON.stringify([
-        {
+        (await options.network?.(chain)) ?? {
           network: chain.network,
           rpcUrls: [chain.rpcUrl],
           finality: { blocks: FINALITY_BLOCKS },
@@ -87,10 +93,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),
       ...options.environment,
     });
-    const wallets = new MnemonicSigner(config.walletMnemonic ?? '', config.walletCount).addresses;
+    const signer = new MnemonicSigner(TEST_MNEMONIC, config.walletCount);
+    const { addresses } = await signer.wallets({ position: 0 });
     await Promise.all(
-      wallets.map((wallet) => chain.mintUsdc(wallet as `0x${string}`, WALLET_FUNDS)),
+      addresses.map((wallet) => chain.mintUsdc(wallet as `0x${string}`, WALLET_FUNDS)),
     );
+    const gasAccount = new GasAccount(config).address;
+    if (gasAccount) await chain.setEther(gasAccount, GAS_FUNDS);
     // The service counts on final money only.
     await chain.mineBlocks(FINALITY_BLOCKS + 1);
 

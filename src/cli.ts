@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { JwtService } from '@nestjs/jwt';
 import { ADMIN_ROLES, type AdminRole } from './access/caller.js';
@@ -11,7 +12,10 @@ import { failWith } from './ops/exit.js';
 import { createLogger } from './ops/logger.js';
 import { resolveSecrets } from './secrets.js';
 import { type OpenDatabase, openDatabase } from './service.js';
-import { MnemonicSigner } from './treasury/signer.js';
+import { printWallets, setWalletStatus, writeKeystores } from './treasury/commands.js';
+import { signerOf } from './treasury/signer-of.js';
+import { serveSigner } from './treasury/signer-socket.js';
+import { WALLET_STATUSES } from './treasury/wallets.js';
 
 const HELP = `npx bursar COMMAND
 
@@ -26,7 +30,14 @@ const HELP = `npx bursar COMMAND
               ends a key: tokens it signed are refused from then on
   audit verify FILE [--checkpoint FILE]... [--key KEY] [--rpc URL]...
               verifies an exported log, without a database; see docs/audit.md
-  wallets     prints the addresses of the treasury's wallets, one a line: fund these
+  wallets     prints every wallet: address, treasury, status, and its funds as last read; then the
+              account that pays the gas of cancellations
+  wallets new --dir DIR [--count 1]
+              makes encrypted keystores, opened by BURSAR_KEYSTORE_PASSWORD, and prints their addresses
+  wallets active|draining|retired ADDRESS [--reason TEXT]
+              sets what a wallet does: pay, only settle what is open, or nothing for good
+  signer --socket PATH
+              holds the wallets' keys for services whose BURSAR_SIGNER_SOCKET is PATH; until signalled
 
 It reads the same environment as the service, and works while the service runs.
 `;
@@ -51,6 +62,10 @@ async function main(): Promise<void> {
       role: { type: 'string', default: 'admin' },
       name: { type: 'string', default: 'cli' },
       ttl: { type: 'string', default: '12h' },
+      dir: { type: 'string' },
+      count: { type: 'string', default: '1' },
+      reason: { type: 'string' },
+      socket: { type: 'string' },
       treasury: { type: 'string', multiple: true },
       in: { type: 'string', default: '60s' },
       help: { type: 'boolean', short: 'h' },
@@ -61,9 +76,8 @@ async function main(): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
-  if (words.length > (command === 'keys' ? 2 : 0)) {
-    throw new Error(`too many words: ${positionals.join(' ')}`);
-  }
+  const most = { keys: 2, wallets: words[0] === 'new' ? 1 : 2 }[command] ?? 0;
+  if (words.length > most) throw new Error(`too many words: ${positionals.join(' ')}`);
   switch (command) {
     case 'admin-token': {
       const role = parseRole(values.role);
@@ -86,17 +100,49 @@ async function main(): Promise<void> {
     }
     case 'keys':
       return manageKeys(words, () => parseTime('--in', values.in));
-    case 'wallets':
-      return printWallets();
+    case 'wallets': {
+      const [what, address] = words;
+      if (what === undefined)
+        return withDatabase(({ database, config }) => printWallets(database, config));
+      if (what === 'new') {
+        return writeKeystores(
+          values.dir,
+          parseCount(values.count),
+          process.env.BURSAR_KEYSTORE_PASSWORD,
+        );
+      }
+      const status = WALLET_STATUSES.find((each) => each === what);
+      if (!status || address === undefined) {
+        throw new Error(`"wallets ${what}" is not known; see: npx bursar --help`);
+      }
+      return withDatabase(({ database, config }) =>
+        setWalletStatus(database, config, address, status, values.reason),
+      );
+    }
+    case 'signer':
+      return runSigner(values.socket);
     default:
       throw new Error(`there is no command "${command}"; see: npx bursar --help`);
   }
 }
 
-async function printWallets(): Promise<void> {
-  const config = await resolveSecrets(loadConfig(process.env));
-  const signer = new MnemonicSigner(config.walletMnemonic ?? '', config.walletCount);
-  process.stdout.write(`${signer.addresses.join('\n')}\n`);
+async function runSigner(socket: string | undefined): Promise<void> {
+  if (socket === undefined) throw new Error('--socket is missing; give the path to listen on');
+  const config = loadConfig(process.env);
+  if (config.signerSocket !== undefined) {
+    throw new Error(
+      'BURSAR_SIGNER_SOCKET is for services; a signer needs BURSAR_KEYSTORE or BURSAR_WALLET_MNEMONIC',
+    );
+  }
+  const stopped = Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)));
+  const signer = signerOf(await resolveSecrets(config));
+  const { addresses } = await signer.wallets({ position: 0, name: 'main' });
+  const server = await serveSigner(signer, socket, config.networks);
+  process.stdout.write(
+    `The signer is ready on ${socket}, with ${addresses.length} wallets of main\n`,
+  );
+  await stopped;
+  await server.close();
 }
 
 async function manageKeys(
@@ -127,21 +173,32 @@ async function manageKeys(
   throw new Error('keys takes one of: list, rotate, retire ID; see: npx bursar --help');
 }
 
-async function withKeys(work: (keys: Keys, open: OpenDatabase) => Promise<void>): Promise<void> {
+async function withDatabase(work: (open: OpenDatabase) => Promise<void>): Promise<void> {
   const open = await openDatabase(loadConfig(process.env), createLogger('silent'));
   try {
-    const keys = new Keys(open.database, open.config);
-    await keys.load();
-    await work(keys, open);
+    await work(open);
   } finally {
     await open.close();
   }
+}
+
+async function withKeys(work: (keys: Keys, open: OpenDatabase) => Promise<void>): Promise<void> {
+  return withDatabase(async (open) => {
+    const keys = new Keys(open.database, open.config);
+    await keys.load();
+    await work(keys, open);
+  });
 }
 
 function parseRole(text: string): AdminRole {
   const role = ADMIN_ROLES.find((each) => each === text);
   if (!role) throw new Error(`--role must be one of: ${ADMIN_ROLES.join(', ')}`);
   return role;
+}
+
+function parseCount(text: string): number {
+  if (!/^([1-9][0-9]?|100)$/.test(text)) throw new Error('--count must be a number from 1 to 100');
+  return Number(text);
 }
 
 /** Whom events name. What comes from the identity provider begins differently: no one poses as another. */

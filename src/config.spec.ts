@@ -58,11 +58,18 @@ describe('loadConfig', () => {
           rpcUrls: ['https://sepolia.base.org'],
           finality: 'finalized',
           pollMs: 2_000,
+          maxClockSkewSeconds: 300,
           assets: [{ currency: 'USDC', address: TOKEN, decimals: 6, name: 'USDC', version: '2' }],
         },
       ],
       walletMnemonic: undefined,
       walletCount: 4,
+      keystore: undefined,
+      keystorePassword: undefined,
+      signerSocket: undefined,
+      gasKey: undefined,
+      gasMaxFee: 20_000_000_000n,
+      gasStuckMs: 15_000,
       maxValiditySeconds: 120,
       approvalSeconds: 3_600,
       batches: { maxBatch: 128, maxInFlight: 2, maxWaiting: 2_000 },
@@ -97,6 +104,9 @@ describe('loadConfig', () => {
         BURSAR_NETWORKS: JSON.stringify([{ network: 'eip155:8453', rpcUrls: RPC }]),
         BURSAR_WALLET_MNEMONIC: PHRASE,
         BURSAR_WALLET_COUNT: '256',
+        BURSAR_GAS_KEY: `0x${'5a'.repeat(32)}`,
+        BURSAR_GAS_MAX_FEE_GWEI: '3',
+        BURSAR_GAS_STUCK_SECONDS: '60',
         BURSAR_MAX_VALIDITY_SECONDS: '300',
         BURSAR_MAX_GRANT_SECONDS: '86400',
         BURSAR_ISSUER: 'https://bursar.example.com',
@@ -129,6 +139,9 @@ describe('loadConfig', () => {
       networks: [{ network: 'eip155:8453', chainId: 8_453, assets: [{ name: 'USD Coin' }] }],
       walletMnemonic: PHRASE,
       walletCount: 256,
+      gasKey: `0x${'5a'.repeat(32)}`,
+      gasMaxFee: 3_000_000_000n,
+      gasStuckMs: 60_000,
       maxValiditySeconds: 300,
       maxGrantSeconds: 86_400,
       issuer: 'https://bursar.example.com',
@@ -218,9 +231,11 @@ describe('loadConfig', () => {
     [
       'BURSAR_KEYSTORE',
       ['/keys.json'],
-      'keystores are not supported yet; use BURSAR_WALLET_MNEMONIC',
+      'the wallets come from BURSAR_WALLET_MNEMONIC already; set one of the two',
     ],
-    ['BURSAR_KEYSTORE_PASSWORD', ['secret'], 'use BURSAR_WALLET_MNEMONIC'],
+    ['BURSAR_SIGNER_SOCKET', ['/run/signer.sock'], 'come from BURSAR_WALLET_MNEMONIC already'],
+    ['BURSAR_GAS_KEY', ['0x5a', 'word '.repeat(12)], 'must be a private key: 0x and 64'],
+    ['BURSAR_GAS_MAX_FEE_GWEI', ['0', '0.5'], 'a whole number from 1 to 100000'],
     [
       'BURSAR_OIDC_ISSUER',
       [
@@ -269,10 +284,21 @@ describe('loadConfig', () => {
     });
     expect(problems.map((line) => line.split(':')[0]).toSorted()).toEqual([
       'BURSAR_KEYSTORE',
+      'BURSAR_KEYSTORE_PASSWORD',
       'BURSAR_NETWORKS',
       'BURSAR_ROLE',
-      'BURSAR_WALLET_MNEMONIC',
       'PORT',
+    ]);
+  });
+
+  it('takes the wallets from keystores, or from a signer, instead of a phrase', () => {
+    const DATABASE_URL = 'postgres://db/bursar';
+    const keystores = { DATABASE_URL, BURSAR_KEYSTORE: folder, BURSAR_KEYSTORE_PASSWORD: 'secret' };
+    expect(loadConfig(keystores)).toMatchObject({ keystore: folder, keystorePassword: 'secret' });
+    const signer = { DATABASE_URL, BURSAR_SIGNER_SOCKET: '/run/bursar/signer.sock' };
+    expect(loadConfig(signer)).toMatchObject({ signerSocket: '/run/bursar/signer.sock' });
+    expect(problemsOf({ BURSAR_SIGNER_SOCKET: 'signer.sock' })).toEqual([
+      expect.stringMatching(/^BURSAR_SIGNER_SOCKET: must be the absolute path/),
     ]);
   });
 
@@ -334,13 +360,22 @@ describe('loadConfig', () => {
     it('reads them from the variable', () => {
       const finality = { blocks: 2 };
       expect(networksOf([{ ...local, finality, pollMs: 250 }])).toEqual([
-        { ...local, chainId: 31_337, finality, pollMs: 250 },
+        { ...local, chainId: 31_337, finality, pollMs: 250, maxClockSkewSeconds: 300 },
       ]);
     });
 
     it('reads them from a file', () => {
       const path = file('networks.json', JSON.stringify([local]));
       expect(loadConfig({ BURSAR_NETWORKS: path }).networks).toEqual(networksOf([local]));
+    });
+
+    it.each([
+      1, 50, 51, 137, 143, 1_328, 1_329, 8_453, 42_161, 42_220, 43_114, 84_532, 421_614, 11_142_220,
+    ])('knows the USDC of chain %i, as the x402 packages do', (chainId) => {
+      const [network] = networksOf([{ network: `eip155:${chainId}`, rpcUrls: RPC }]);
+      expect(network?.assets).toEqual([
+        expect.objectContaining({ currency: 'USDC', decimals: 6, version: '2' }),
+      ]);
     });
 
     it('knows USDC on the networks of the x402 packages, and takes a lower-case address', () => {

@@ -26,7 +26,19 @@ export interface Config {
   readonly networks: readonly Network[];
   /** BIP-39; undefined makes one under `dataDir` (embedded database only). */
   readonly walletMnemonic: string | undefined;
+  /** Wallets of each treasury taken from the phrase. */
   readonly walletCount: number;
+  /** A folder of keystores, or one file; the wallets instead of those of a phrase. */
+  readonly keystore: string | undefined;
+  readonly keystorePassword: string | undefined;
+  /** The Unix socket of a signer in its own process; the wallets are those it has. */
+  readonly signerSocket: string | undefined;
+  /** The key that pays for cancellations; undefined takes a branch of the phrase, if there is one. */
+  readonly gasKey: `0x${string}` | undefined;
+  /** The most a cancellation may bid, in wei per gas. */
+  readonly gasMaxFee: bigint;
+  /** After how long a transaction that is not mined is bid up, in milliseconds. */
+  readonly gasStuckMs: number;
   readonly maxValiditySeconds: number;
   /** How long a payment may wait for an approval. */
   readonly approvalSeconds: number;
@@ -110,6 +122,7 @@ const networkSchema = z
       ])
       .default('finalized'),
     pollMs: z.int().min(100).max(60_000).default(2_000),
+    maxClockSkewSeconds: z.int().min(10).max(86_400).default(300),
     assets: z.array(assetSchema).optional(),
   })
   .transform((network, context) => {
@@ -213,6 +226,18 @@ const environmentSchema = z.object({
     .refine(isMnemonic, 'must be a valid BIP-39 phrase of 12 or 24 English words')
     .optional(),
   BURSAR_WALLET_COUNT: integer(4, 1, 256),
+  BURSAR_KEYSTORE: z.string().min(1).optional(),
+  BURSAR_KEYSTORE_PASSWORD: z.string().min(1).optional(),
+  BURSAR_SIGNER_SOCKET: z
+    .string()
+    .startsWith('/', 'must be the absolute path of the socket of: npx bursar signer --socket PATH')
+    .optional(),
+  BURSAR_GAS_KEY: z
+    .string()
+    .regex(/^0x[0-9a-fA-F]{64}$/, 'must be a private key: 0x and 64 hexadecimal digits')
+    .optional(),
+  BURSAR_GAS_MAX_FEE_GWEI: integer(20, 1, 100_000),
+  BURSAR_GAS_STUCK_SECONDS: integer(15, 1, 3_600),
   BURSAR_MAX_VALIDITY_SECONDS: integer(120, 10, 300),
   BURSAR_APPROVAL_SECONDS: integer(3_600, 1, 2_592_000),
   BURSAR_MAX_BATCH: integer(128, 1, 1_000),
@@ -266,12 +291,6 @@ const environmentSchema = z.object({
     .default('info'),
 });
 
-/** Variables of the contract this version cannot honour: refused, never silently ignored. */
-const NOT_YET: Readonly<Record<string, string>> = {
-  BURSAR_KEYSTORE: 'keystores are not supported yet; use BURSAR_WALLET_MNEMONIC',
-  BURSAR_KEYSTORE_PASSWORD: 'keystores are not supported yet; use BURSAR_WALLET_MNEMONIC',
-};
-
 /**
  * Reads and validates the configuration.
  *
@@ -283,9 +302,6 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
   );
   const problems: string[] = [];
-  for (const [name, remedy] of Object.entries(NOT_YET)) {
-    if (name in given) problems.push(`${name}: ${remedy}`);
-  }
   const parsed = environmentSchema.safeParse(given);
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
@@ -298,12 +314,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
   } catch (error) {
     problems.push(`BURSAR_NETWORKS: ${error instanceof Error ? error.message : String(error)}`);
   }
-  if (given.DATABASE_URL && !given.BURSAR_WALLET_MNEMONIC) {
-    problems.push(
-      'BURSAR_WALLET_MNEMONIC: is required with DATABASE_URL, so that every process signs with the same ' +
-        'wallets; give the BIP-39 phrase of the treasury',
-    );
-  }
+  problems.push(...walletProblems(given));
   if (parsed.success && given.BURSAR_OIDC_ISSUER && !given.BURSAR_OIDC_AUDIENCE) {
     problems.push(
       'BURSAR_OIDC_AUDIENCE: is required with BURSAR_OIDC_ISSUER, or a token meant for any other ' +
@@ -323,6 +334,12 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     networks,
     walletMnemonic: env.BURSAR_WALLET_MNEMONIC,
     walletCount: env.BURSAR_WALLET_COUNT,
+    keystore: env.BURSAR_KEYSTORE === undefined ? undefined : resolve(env.BURSAR_KEYSTORE),
+    keystorePassword: env.BURSAR_KEYSTORE_PASSWORD,
+    signerSocket: env.BURSAR_SIGNER_SOCKET,
+    gasKey: env.BURSAR_GAS_KEY as `0x${string}` | undefined,
+    gasMaxFee: BigInt(env.BURSAR_GAS_MAX_FEE_GWEI) * 1_000_000_000n,
+    gasStuckMs: env.BURSAR_GAS_STUCK_SECONDS * 1_000,
     maxValiditySeconds: env.BURSAR_MAX_VALIDITY_SECONDS,
     approvalSeconds: env.BURSAR_APPROVAL_SECONDS,
     batches: {
@@ -357,6 +374,34 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     corsOrigins: env.BURSAR_CORS_ORIGINS,
     logLevel: env.BURSAR_LOG_LEVEL,
   };
+}
+
+/** The wallets' keys come from one place, and every process of a database must have the same. */
+function walletProblems(given: Readonly<Record<string, string | undefined>>): string[] {
+  const sources = ['BURSAR_WALLET_MNEMONIC', 'BURSAR_KEYSTORE', 'BURSAR_SIGNER_SOCKET'].filter(
+    (name) => name in given,
+  );
+  if (sources.length > 1) {
+    return [`${sources[1]}: the wallets come from ${sources[0]} already; set one of the two`];
+  }
+  const problems: string[] = [];
+  if (given.DATABASE_URL && sources.length === 0) {
+    problems.push(
+      'BURSAR_WALLET_MNEMONIC: is required with DATABASE_URL, so that every process signs with the same ' +
+        'wallets; give the BIP-39 phrase of the treasury, or BURSAR_KEYSTORE, or BURSAR_SIGNER_SOCKET',
+    );
+  }
+  if (given.BURSAR_KEYSTORE && !given.BURSAR_KEYSTORE_PASSWORD) {
+    problems.push(
+      'BURSAR_KEYSTORE_PASSWORD: is required with BURSAR_KEYSTORE; give what opens the keystores',
+    );
+  }
+  if (given.BURSAR_KEYSTORE && !existsSync(given.BURSAR_KEYSTORE)) {
+    problems.push(
+      `BURSAR_KEYSTORE: nothing is at "${given.BURSAR_KEYSTORE}"; make keystores with: npx bursar wallets new --dir PATH`,
+    );
+  }
+  return problems;
 }
 
 function readNetworks(text: string | undefined): Network[] {

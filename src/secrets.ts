@@ -8,7 +8,8 @@ import type { Config } from './config.js';
  * Fills in the secrets the configuration leaves out, from files in the data directory that only their
  * owner may read, making them on first use.
  *
- * @returns the configuration with a master secret and a wallet mnemonic.
+ * @returns the configuration with a master secret, and with a wallet mnemonic unless the keys are
+ *   elsewhere.
  */
 export async function resolveSecrets(config: Config): Promise<Config> {
   return {
@@ -20,7 +21,9 @@ export async function resolveSecrets(config: Config): Promise<Config> {
       )),
     walletMnemonic:
       config.walletMnemonic ??
-      (await keptSecret(config.dataDir, 'wallet-mnemonic', () => generateMnemonic(english))),
+      (config.keystore === undefined && config.signerSocket === undefined
+        ? await keptSecret(config.dataDir, 'wallet-mnemonic', () => generateMnemonic(english))
+        : undefined),
   };
 }
 

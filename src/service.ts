@@ -81,7 +81,7 @@ export async function startService(given: Config, logger: Logger): Promise<Servi
     await listen(app, config);
     return {
       url: await app.getUrl(),
-      walletAddresses: wallets.addresses,
+      walletAddresses: await wallets.signable(await wallets.mainTreasuryId()),
       mintAdminToken: (identity, ttlSeconds) =>
         app.get(Tokens).mintAdminToken(identity, ttlSeconds),
       stop,

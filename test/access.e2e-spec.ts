@@ -96,6 +96,7 @@ let families: Family[];
 /** The treasury that everything asked about is in, and one that has nothing to do with it. */
 let treasuryId: string;
 let otherTreasuryId: string;
+let walletId: string;
 /** The service's own signing key, as only the service should have it. */
 let own: { kid: string; privatePem: string; publicPem: string };
 let openapi: OpenApi;
@@ -228,7 +229,28 @@ const ROWS: Readonly<Record<string, Row>> = {
   'GET /v1/audit/key': { allowed: READERS, status: 200 },
   'GET /v1/audit/export': { allowed: ['admin', 'auditor'], status: 200 },
   'GET /v1/treasuries': { allowed: ADMINS, status: 200 },
+  'POST /v1/treasuries': {
+    allowed: ['admin'],
+    status: 201,
+    body: () => ({ name: `t-${randomUUID()}` }),
+    // It would not see what it made.
+    cell: ({ role, place }) => (role === 'admin' && place !== 'everywhere' ? 403 : undefined),
+  },
   'GET /v1/wallets': { allowed: ADMINS, status: 200 },
+  'POST /v1/wallets/{id}/status': {
+    allowed: ['admin'],
+    status: 200,
+    path: () => `/v1/wallets/${walletId}/status`,
+    body: () => ({ status: 'active' }),
+  },
+  'POST /v1/payments/{id}/cancel': {
+    allowed: ['admin', 'holder'],
+    status: 202,
+    path: () => `/v1/payments/${family().paymentId}/cancel`,
+    body: () => ({}),
+    check: () => void families.shift(),
+  },
+  'GET /v1/summary': { allowed: ADMINS, status: 200 },
 };
 
 beforeAll(async () => {
@@ -271,7 +293,7 @@ beforeAll(async () => {
     holder: root.token,
   };
   families = [];
-  for (let n = 0; n < 24; n += 1) {
+  for (let n = 0; n < 30; n += 1) {
     const target = await holder.mint({
       budget: '1.00',
       holder: TARGET,
@@ -291,6 +313,8 @@ beforeAll(async () => {
       return items[0]?.leafIndex ? items[0].id : undefined;
     });
   }
+  const { items } = await admin.read<{ items: [{ id: string }] }>('/v1/wallets');
+  walletId = items[0].id;
   own = await loadSigningKey();
   openapi = await anonymous().read<OpenApi>('/openapi.json');
 }, 60_000);

@@ -1,12 +1,14 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
+import { startChain } from '../sandbox/chain.js';
 import { serve } from '../sandbox/ports.js';
 import { Api, expectProblem, type Listed, type WalletAnswer } from './support/api.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 import { flood } from './support/flood.js';
+import { receiptOf, settleCall, submit } from './support/on-chain.js';
 import {
   build,
   bursar,
@@ -17,7 +19,7 @@ import {
   peakMemory,
   startProgram,
 } from './support/program.js';
-import { PAYEE, RESOURCE_URL } from './support/terms.js';
+import { order, PAYEE, RESOURCE_URL } from './support/terms.js';
 import { until } from './support/until.js';
 
 /** A BIP-39 test vector. */
@@ -348,6 +350,87 @@ describe('the embedded mode', () => {
     second.signal('SIGTERM');
     expect(await second.exited).toBe(0);
   }, 60_000);
+});
+
+describe('keystores, and a signer in a process of its own', () => {
+  const PASSWORD = 'canary-keystore-password';
+
+  it('pay as the phrase does, with no key where HTTP is; without the signer nothing is lost', async () => {
+    secrets.add(PASSWORD);
+    const { BURSAR_WALLET_MNEMONIC: _phrase, ...environment } = await wholeEnvironment();
+    const chain = await startChain();
+    const folder = await dataDir();
+    const socket = join(folder, 'signer.sock');
+    try {
+      const keys = join(folder, 'keys');
+      const networks = JSON.stringify([
+        { network: chain.network, rpcUrls: [chain.rpcUrl], finality: { blocks: 1 }, pollMs: 200 },
+      ]);
+      const made = await bursar(
+        { BURSAR_KEYSTORE_PASSWORD: PASSWORD },
+        'wallets',
+        'new',
+        '--dir',
+        keys,
+      );
+      const [address = '', file = ''] = made.split(/\s+/);
+      expect((await stat(file)).mode & 0o777).toBe(0o600);
+      await chain.mintUsdc(address as `0x${string}`, 1_000_000n);
+      await chain.mineBlocks(2);
+
+      const startSigner = async () => {
+        const signer = startProgram(
+          {
+            BURSAR_KEYSTORE: keys,
+            BURSAR_KEYSTORE_PASSWORD: PASSWORD,
+            BURSAR_NETWORKS: networks,
+          },
+          [process.execPath, 'dist/src/cli.js', 'signer', '--socket', socket],
+        );
+        programs.push(signer);
+        await until('the signer is ready', () => signer.output().stdout.includes('is ready'));
+        return signer;
+      };
+      const signer = await startSigner();
+      const whole = { ...environment, BURSAR_NETWORKS: networks, BURSAR_SIGNER_SOCKET: socket };
+      const program = start(whole);
+      const url = await program.ready();
+      const admin = await adminOf(url, whole);
+      await until('its funds are final', async () => {
+        const wallets = await admin.all<WalletAnswer>('/v1/wallets');
+        return wallets.some(({ free }) => free === '1.00') && wallets;
+      });
+      expect(await bursar(whole, 'wallets')).toBe(
+        `${address}  main  active  ${NETWORK}  1.00 USDC, 0.00 reserved`,
+      );
+      const { token } = await admin.mint({ budget: '1.00' });
+      secrets.add(token);
+      const agent = admin.as(token);
+      const paid = await agent.paid(order(chain), 'first');
+      const hash = await submit(chain, settleCall(paid.header.value));
+      await until('its signature settles', () => receiptOf(chain, hash));
+      expect(await receiptOf(chain, hash)).toMatchObject({ status: '0x1' });
+
+      signer.signal('SIGTERM');
+      expect(await signer.exited).toBe(0);
+      const refused = await agent.pay(order(chain), 'second');
+      expectProblem(refused, 503, 'unavailable');
+      expectProblem(await admin.post(`/v1/payments/${paid.payment.id}/cancel`), 503, 'unavailable');
+      const next = await startSigner();
+      expect((await agent.pay(order(chain), 'second')).status).toBe(201);
+      expect((await agent.paid(order(chain), 'first')).header).toEqual(paid.header);
+
+      expect(await bursar(whole, 'wallets', 'draining', address, '--reason', 'rotation')).toBe(
+        `${address} is draining`,
+      );
+      expectProblem(await agent.pay(order(chain), 'third'), 503, 'treasury_insufficient');
+      next.signal('SIGTERM');
+      program.signal('SIGTERM');
+      expect(await program.exited).toBe(0);
+    } finally {
+      await chain.stop();
+    }
+  }, 120_000);
 });
 
 it('prints no secret, at the most talkative log level', () => {

@@ -508,7 +508,7 @@ describe('revoking', () => {
   it('refuses what it cannot do yet and what it does not know', async () => {
     const { grant } = await admin.mint({ budget: '1.00' });
     const path = `/v1/grants/${grant.id}/revoke`;
-    for (const body of [{ cancelOutstanding: true }, { why: 'x' }, { reason: '' }, []]) {
+    for (const body of [{ cancelOutstanding: 'yes' }, { why: 'x' }, { reason: '' }, []]) {
       expectProblem(await admin.post(path, body), 400, 'invalid_request');
     }
     expect((await admin.grant(grant.id)).status).toBe('active');

@@ -309,6 +309,19 @@ describe('the database itself refuses', () => {
       created_at: 'now()',
       ...columns,
     });
+  const gas = (nonce: number, columns: Record<string, string> = {}): string =>
+    insert('gas_transactions', {
+      network: `'eip155:1'`,
+      sender: `'0x06'`,
+      nonce: String(nonce),
+      treasury_id: `'trs_1'`,
+      payment_id: `'pay_1'`,
+      gas_limit: '60000',
+      max_fee: '10',
+      max_priority_fee: '1',
+      attempts: '2',
+      ...columns,
+    });
   const ended = { ended_at: 'now()' };
   const SETTLED = payment('pay_done', { ...ended, status: `'settled'`, transaction: `'0x05'` });
   const REVOKED = grant('grt_dead', { status: `'revoked'`, revoked_at: 'now()' });
@@ -335,6 +348,15 @@ describe('the database itself refuses', () => {
     for (const good of [grant('grt_1'), child(), payment('pay_1'), event('evt_1')]) {
       await client.query(good);
     }
+    for (const good of [
+      gas(0),
+      gas(1, { status: `'mined'` }),
+      gas(2, { is_void: 'true' }),
+      `INSERT INTO wallets (treasury_id, id, address, position, status)
+       VALUES ('trs_1', 'wal_old', '0x08', 7, 'retired')`,
+    ]) {
+      await client.query(good);
+    }
     for (const good of [SETTLED, REVOKED, SEALED, waiting('pay_waits')]) await client.query(good);
     for (const good of [LOG_KEY, tile(0, 64), CHECKPOINT]) await client.query(good);
   });
@@ -342,6 +364,32 @@ describe('the database itself refuses', () => {
 
   /** CHECK constraint or trigger -> statements that break each of its clauses. */
   const refused: Record<string, string[]> = {
+    treasuries_position: [`INSERT INTO treasuries (id, name, position) VALUES ('trs_2', 'x', -1)`],
+    treasuries_keep_position: [
+      'UPDATE treasuries SET position = position + 100',
+      `UPDATE treasuries SET id = 'trs_9'`,
+    ],
+    wallets_retired: [`UPDATE wallets SET status = 'active' WHERE id = 'wal_old'`],
+    gas_transactions_bounds: [
+      gas(5, { status: `'lost'` }),
+      gas(-1),
+      gas(5, { gas_limit: '0' }),
+      gas(5, { attempts: '0' }),
+      gas(5, { max_priority_fee: '-1' }),
+      gas(5, { max_priority_fee: '11' }),
+    ],
+    gas_transactions_forward: [
+      'UPDATE gas_transactions SET max_fee = 9, max_priority_fee = 1 WHERE nonce = 0',
+      'UPDATE gas_transactions SET attempts = 1 WHERE nonce = 0',
+      'UPDATE gas_transactions SET nonce = 9 WHERE nonce = 0',
+      `UPDATE gas_transactions SET payment_id = 'pay_done' WHERE nonce = 0`,
+      `UPDATE gas_transactions SET sender = '0x99' WHERE nonce = 0`,
+      `UPDATE gas_transactions SET network = 'eip155:2' WHERE nonce = 0`,
+      'UPDATE gas_transactions SET is_void = false WHERE nonce = 2',
+      `UPDATE gas_transactions SET status = 'open' WHERE nonce = 1`,
+    ],
+    gas_transactions_no_truncate: ['TRUNCATE gas_transactions'],
+    gas_transactions_no_delete: ['DELETE FROM gas_transactions'],
     treasuries_id_kind: [`INSERT INTO treasuries (id, name) VALUES ('grt_1', 'other')`],
     wallets_id_kind: [WALLET.replace('wal_1', 'pay_1').replace('0x01', '0x09').replace('0)', '1)')],
     wallets_status: [`UPDATE wallets SET status = 'lost'`],
@@ -465,7 +513,7 @@ describe('the database itself refuses', () => {
       `DELETE FROM payments WHERE id = 'pay_1'`,
       `DELETE FROM payments WHERE id = 'pay_done'`,
     ],
-    payments_no_truncate: ['TRUNCATE payments'],
+    payments_no_truncate: ['TRUNCATE payments CASCADE'],
     events_no_truncate: ['TRUNCATE events'],
     events_no_delete: [`DELETE FROM events WHERE id = 'evt_1'`],
     events_no_rewrite: [
@@ -526,6 +574,11 @@ describe('the database itself refuses', () => {
       events_no_truncate: /^table events is a record and cannot be emptied$/,
       events_no_delete: /^event evt_1 is part of the audit log and cannot change$/,
       events_no_rewrite: /^event evt_(1|sealed) is part of the audit log and cannot change$/,
+      treasuries_keep_position: /^treasury trs_1 keeps its position$/,
+      wallets_retired: /^wallet wal_old is retired for good$/,
+      gas_transactions_forward: /^nonce [012] of 0x06 cannot change so$/,
+      gas_transactions_no_truncate: /^table gas_transactions is a record and cannot be emptied$/,
+      gas_transactions_no_delete: /^nonce [012] of 0x06 cannot change so$/,
       payments_pending: /^payment pay_waits is pending_approval and cannot change so$/,
       grants_no_rewrite: /^the terms of grant grt_1 are fixed$/,
       grants_revoked: /^grant grt_dead is revoked for good$/,
@@ -578,6 +631,9 @@ describe('the database itself refuses', () => {
          WHERE id = 'pay_waits'`,
       `UPDATE grants SET reserved = 0, spent = 100 WHERE id = 'grt_dead'`,
       `UPDATE payments SET status = 'released', ended_at = now() WHERE id = 'pay_1'`,
+      `UPDATE wallets SET status = 'draining' WHERE id = 'wal_1'`,
+      'UPDATE gas_transactions SET max_fee = 11, attempts = 3, is_void = true WHERE nonce = 0',
+      `UPDATE gas_transactions SET status = 'mined' WHERE nonce = 0`,
       `UPDATE events SET leaf_index = 1 WHERE id = 'evt_1'`,
       `UPDATE log_tiles SET hashes = hashes || decode(repeat('cd', 32), 'hex')`,
       `UPDATE log_keys SET sealed_private = 'sealed anew'`,

@@ -33,6 +33,7 @@ describe('a network whose chain has lost the block that was read last', () => {
     });
     expect(rows).toHaveLength(1);
 
+    await stack.db.query('UPDATE chain_blocks SET hash = $1', [`0x${'0'.repeat(64)}`]);
     await stack.db.query('UPDATE chain_cursors SET block_hash = $1', [`0x${'0'.repeat(64)}`]);
     await until('the service mistrusts the chain', async () => (await ready()).status === 503);
     expect(await (await ready()).text()).toContain('read before');

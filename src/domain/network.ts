@@ -22,5 +22,15 @@ export interface Network {
   readonly finality: Finality;
   /** How often the chain is read, in milliseconds. */
   readonly pollMs: number;
+  /** How far the newest block's time may be from the database's, in seconds, for payments to be made. */
+  readonly maxClockSkewSeconds: number;
   readonly assets: readonly Asset[];
+}
+
+/** A block a network was read up to. */
+export interface BlockMark {
+  readonly number: bigint;
+  readonly hash: string;
+  /** Unix seconds, by the chain. */
+  readonly time: bigint;
 }

@@ -104,8 +104,9 @@ export type MintBody = z.infer<typeof mintSchema>;
 export const revokeSchema = z.strictObject({
   reason: text(1, 1000).optional(),
   cancelOutstanding: z
-    .literal(false, { error: 'cancelling signed payments on chain is not supported yet' })
-    .optional(),
+    .boolean()
+    .optional()
+    .describe('also ask the chain to cancel what is signed and unsettled'),
 });
 /** See {@link revokeSchema}. */
 export type RevokeBody = z.infer<typeof revokeSchema>;

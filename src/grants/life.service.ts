@@ -4,6 +4,7 @@ import type { Caller } from '../access/caller.js';
 import { Database } from '../database/database.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
 import { Problem } from '../domain/problem.js';
+import { requestCancellations } from '../ledger/cancellations.js';
 import { hasCarveOutsBelow, returnIn, writeReturns } from '../ledger/carve-outs.js';
 import { appendEvents, type EventKind } from '../ledger/events.js';
 import {
@@ -70,6 +71,17 @@ export class LifeService {
         ]);
         const revoked: GrantRecord = { ...grant, status: 'revoked', suspendedBy: undefined };
         after = await giveBack(tx, [...chain.slice(0, -1), revoked], now);
+      }
+      if (body.cancelOutstanding) {
+        const { actor } = caller;
+        const of = { grantId: id };
+        await requestCancellations(tx, now, {
+          treasuryId,
+          of,
+          actor,
+          requestId,
+          reason: body.reason,
+        });
       }
       return { ...view(after, now), revokedGrants, exposure: exposure(grant) };
     });

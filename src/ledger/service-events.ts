@@ -11,7 +11,8 @@ export async function mainTreasury(tx: ClientBase): Promise<string> {
   const id = newId('trs');
   const now = await databaseNow(tx);
   const made = await tx.query(
-    'INSERT INTO treasuries (id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING',
+    `INSERT INTO treasuries (id, name, created_at, position) VALUES ($1, $2, $3, 0)
+     ON CONFLICT (name) DO NOTHING`,
     [id, MAIN_TREASURY, now],
   );
   if (made.rowCount === 1) {

@@ -1,18 +1,12 @@
 import type { ClientBase } from 'pg';
 import type { Database } from '../database/database.js';
 import { releaseOn, settleOn } from '../domain/charge.js';
+import type { BlockMark } from '../domain/network.js';
 import type { PaymentEnd } from '../domain/payment.js';
 import { returnIn, writeReturns } from './carve-outs.js';
 import { appendEvents } from './events.js';
 import { chainOf, databaseNow, lockChains, writeCounters } from './grant-rows.js';
-
-/** A block a network was read up to. */
-export interface BlockMark {
-  readonly number: bigint;
-  readonly hash: string;
-  /** Unix seconds, by the chain. */
-  readonly time: bigint;
-}
+import { dropSightings } from './sightings.js';
 
 /** The end of one payment, as the finalized chain tells it. */
 export interface Closing {
@@ -39,8 +33,16 @@ export interface ChainReading {
   readonly after: bigint | undefined;
   readonly upTo: BlockMark;
   readonly closings: readonly Closing[];
-  readonly balances: readonly BalanceReading[];
+  /**
+   * Every wallet's balance at `upTo`. Undefined in the middle of a catch-up, where a node may no longer
+   * know the balances of so long ago: what settled is then taken off the balances known, and what came
+   * in counts once the catch-up is over.
+   */
+  readonly balances: readonly BalanceReading[] | undefined;
 }
+
+/** How many of the blocks read up to are remembered of a network, to find the way back after a reorg. */
+export const BLOCKS_REMEMBERED = 128;
 
 interface ClosedRow {
   treasury_id: string;
@@ -76,6 +78,7 @@ export function applyReading(
     const now = await databaseNow(tx);
     await creditGrants(tx, closed, now);
     await creditWallets(tx, reading, closed);
+    await dropSightings(tx, closed);
     await appendEvents(
       tx,
       now,
@@ -115,7 +118,47 @@ async function advanceCursor(tx: ClientBase, reading: ChainReading): Promise<boo
            WHERE network = $1 AND block_number = $5 AND block_number < $2`,
           [...values, reading.after.toString()],
         );
-  return rowCount === 1;
+  if (rowCount !== 1) return false;
+  await tx.query(
+    `INSERT INTO chain_blocks (network, number, hash, time) VALUES ($1, $2, $3, $4)
+     ON CONFLICT (network, number) DO UPDATE SET hash = excluded.hash, time = excluded.time`,
+    values,
+  );
+  await tx.query(
+    `DELETE FROM chain_blocks WHERE network = $1 AND number <= (
+       SELECT number FROM chain_blocks WHERE network = $1
+       ORDER BY number DESC OFFSET ${BLOCKS_REMEMBERED} LIMIT 1)`,
+    [reading.network],
+  );
+  return true;
+}
+
+/**
+ * Sets a network back to an earlier block that its chain still has: what was read after it is read
+ * again. What ended in between stays ended.
+ *
+ * @returns false when another worker has moved the cursor meanwhile.
+ */
+export function rewindCursor(
+  database: Database,
+  network: string,
+  from: bigint,
+  to: BlockMark,
+): Promise<boolean> {
+  return database.transaction(async (tx) => {
+    const { rowCount } = await tx.query(
+      `UPDATE chain_cursors SET block_number = $2, block_hash = $3, block_time = $4,
+         head_hash = NULL, updated_at = now()
+       WHERE network = $1 AND block_number = $5`,
+      [network, to.number.toString(), to.hash, to.time.toString(), from.toString()],
+    );
+    if (rowCount !== 1) return false;
+    await tx.query('DELETE FROM chain_blocks WHERE network = $1 AND number > $2', [
+      network,
+      to.number.toString(),
+    ]);
+    return true;
+  });
 }
 
 async function closePayments(tx: ClientBase, reading: ChainReading): Promise<ClosedRow[]> {
@@ -184,7 +227,7 @@ async function creditWallets(
   { network, upTo, balances }: ChainReading,
   closed: readonly ClosedRow[],
 ): Promise<void> {
-  if (closed.length === 0 && balances.length === 0) return;
+  if (closed.length === 0 && !balances?.length) return;
   // In the order in which reservations lock them.
   await tx.query(
     `SELECT 1 FROM wallet_balances WHERE network = $1
@@ -192,11 +235,13 @@ async function creditWallets(
     [network],
   );
   await tx.query(
-    `UPDATE wallet_balances b SET reserved = b.reserved - d.freed
+    `UPDATE wallet_balances b SET reserved = b.reserved - d.freed,
+       balance = greatest(b.balance - d.paid, 0)
      FROM (
-       SELECT c.treasury_id, c.wallet_id, c.asset, sum(c.amount) AS freed
-       FROM unnest($2::text[], $3::text[], $4::text[], $5::numeric[])
-         AS c (treasury_id, wallet_id, asset, amount)
+       SELECT c.treasury_id, c.wallet_id, c.asset, sum(c.amount) AS freed,
+         coalesce(sum(c.amount) FILTER (WHERE c.settled), 0) AS paid
+       FROM unnest($2::text[], $3::text[], $4::text[], $5::numeric[], $6::boolean[])
+         AS c (treasury_id, wallet_id, asset, amount, settled)
        GROUP BY c.treasury_id, c.wallet_id, c.asset) d
      WHERE b.treasury_id = d.treasury_id AND b.wallet_id = d.wallet_id AND b.network = $1
        AND b.asset = d.asset`,
@@ -206,8 +251,10 @@ async function creditWallets(
       closed.map(({ wallet_id }) => wallet_id),
       closed.map(({ asset }) => asset),
       closed.map(({ amount }) => amount),
+      closed.map(({ status }) => status === 'settled'),
     ],
   );
+  if (!balances) return;
   await tx.query(
     `UPDATE wallet_balances b SET balance = r.balance, block_number = $2, updated_at = now()
      FROM unnest($3::text[], $4::text[], $5::text[], $6::numeric[])

@@ -2,7 +2,12 @@ import { Module } from '@nestjs/common';
 import { OutboxModule } from '../outbox/outbox.module.js';
 import { TreasuryModule } from '../treasury/treasury.module.js';
 import { HealthController } from './health.controller.js';
+import { MetricsController } from './metrics.controller.js';
+import { SummaryController } from './summary.controller.js';
 
 /** Whether the service is well. */
-@Module({ imports: [OutboxModule, TreasuryModule], controllers: [HealthController] })
+@Module({
+  imports: [OutboxModule, TreasuryModule],
+  controllers: [HealthController, MetricsController, SummaryController],
+})
 export class OpsModule {}

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** The queues. One concern a queue, so that a slow chain never holds up the audit log. */
-export const QUEUES = ['access', 'audit', 'grants', 'payments', 'settlement'] as const;
+export const QUEUES = ['access', 'audit', 'cancel', 'grants', 'payments', 'settlement'] as const;
 /** See {@link QUEUES}. */
 export type QueueName = (typeof QUEUES)[number];
 
@@ -22,6 +22,8 @@ export const JOBS = {
   'payments.lapse': { queue: 'payments', payload: z.strictObject({}) },
   /** Read a network's new final blocks. Scheduled. */
   'settlement.read': { queue: 'settlement', payload: z.strictObject({ network: z.string() }) },
+  /** Send a network's cancellations, and see after those that were sent. Scheduled. */
+  'cancel.send': { queue: 'cancel', payload: z.strictObject({ network: z.string() }) },
   /** Forget proofs and revocations that can no longer count. Scheduled. */
   'access.forget': { queue: 'access', payload: z.strictObject({}) },
 } as const satisfies Record<string, { queue: QueueName; payload: z.ZodType }>;

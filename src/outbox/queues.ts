@@ -25,6 +25,14 @@ const OVERDUE_MS = 15_000;
 /** How long closing may wait for running jobs and connections, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 5_000;
 
+/** How many jobs a queue has, by state. */
+export interface QueueCounts {
+  readonly waiting: number;
+  readonly active: number;
+  readonly delayed: number;
+  readonly failed: number;
+}
+
 type Handler = (payload: unknown) => Promise<void>;
 
 interface Schedule {
@@ -116,6 +124,24 @@ export class Queues {
   /** @throws what the queues' store says when it does not answer. */
   async ping(): Promise<void> {
     await this.queue(QUEUES[0]).getJobCounts('waiting');
+  }
+
+  /**
+   * How many jobs of each queue wait, run, are for later, and failed of late.
+   *
+   * @throws what the queues' store says when it does not answer.
+   */
+  async counts(): Promise<Record<QueueName, QueueCounts>> {
+    const entries = QUEUES.map(async (name) => {
+      const {
+        waiting = 0,
+        active = 0,
+        delayed = 0,
+        failed = 0,
+      } = await this.queue(name).getJobCounts('waiting', 'active', 'delayed', 'failed');
+      return [name, { waiting, active, delayed, failed }] as const;
+    });
+    return Object.fromEntries(await Promise.all(entries)) as Record<QueueName, QueueCounts>;
   }
 
   /** Lets running jobs finish, within a bound, then closes everything. */

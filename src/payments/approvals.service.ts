@@ -46,7 +46,7 @@ export class ApprovalsService implements OnModuleInit {
     const body = pending.approval?.body;
     if (body === undefined) throw notWaiting(pending);
     if (this.config.twoPerson) await this.refuseSameHands(caller, grant);
-    const order = this.payments.order(
+    const order = await this.payments.order(
       {
         treasuryId: pending.treasuryId,
         grantId: pending.grantId,

@@ -63,6 +63,15 @@ export const paymentSchema = z.object({
   resource: z.string(),
   memo: z.string().nullable(),
   transaction: z.string().nullable(),
+  seen: z
+    .object({
+      transaction: z.string(),
+      blockNumber: z.string(),
+      confirmations: z.int().describe('blocks from that one to the newest, both counted'),
+    })
+    .nullable()
+    .describe('its transfer in a block that is not final yet; a reorganisation may take it back'),
+  cancelRequestedAt: z.iso.datetime().nullable(),
   createdAt: z.iso.datetime(),
   settledAt: z.iso.datetime().nullable(),
   approval: z

@@ -19,9 +19,10 @@ import {
   toPaymentRecord,
 } from '../ledger/payment-rows.js';
 import type { ReservationOrder } from '../ledger/reservations.js';
+import { CHAIN_VIEW_COLUMNS, type ChainViewRow } from '../ledger/sightings.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Networks } from '../treasury/networks.js';
-import { SIGNER, type Signer } from '../treasury/signer.js';
+import { Wallets } from '../treasury/wallets.js';
 import { type PaymentHeader, paymentHeader } from '../x402/header.js';
 import { parsePaymentRequired } from '../x402/parse.js';
 import { parseReceipt } from '../x402/receipt.js';
@@ -35,7 +36,7 @@ export class PaymentsService {
   constructor(
     private readonly ledger: Ledger,
     private readonly networks: Networks,
-    @Inject(SIGNER) private readonly signer: Signer,
+    private readonly wallets: Wallets,
     @Inject(CONFIG) private readonly config: Config,
     private readonly outbox: Outbox,
     private readonly database: Database,
@@ -50,11 +51,15 @@ export class PaymentsService {
    */
   async pay(caller: HolderCaller, body: PayBody, idempotencyKey: string, requestId: string) {
     const reservation = await this.ledger.reserve(
-      this.order(caller, body, idempotencyKey, requestId),
+      await this.order(caller, body, idempotencyKey, requestId),
     );
     if (reservation.outcome === 'refused') {
       this.outbox.eventsWritten(caller.treasuryId);
-      throw refusal(reservation.denial);
+      const { denial } = reservation;
+      if (denial.code === 'treasury_insufficient') {
+        this.wallets.foundInsufficient(caller.treasuryId);
+      }
+      throw refusal(denial);
     }
     const { replayed } = reservation;
     if (!replayed) this.outbox.eventsWritten(caller.treasuryId);
@@ -75,12 +80,12 @@ export class PaymentsService {
    *
    * @throws Problem `requirements_invalid` or `invalid_request`.
    */
-  order(
+  async order(
     holder: Pick<HolderCaller, 'treasuryId' | 'grantId' | 'tokenGeneration'>,
     body: PayBody,
     idempotencyKey: string,
     requestId: string,
-  ): ReservationOrder {
+  ): Promise<ReservationOrder> {
     const terms = parsePaymentRequired(body.paymentRequired);
     const requested = requestedResource(body.request.url);
     const canonicalBody = canonicalJson(body);
@@ -95,7 +100,7 @@ export class PaymentsService {
       requestHash: sha256Hex(canonicalBody),
       options: () => payableOf(sorted()),
       unusable: () => sorted().unusable,
-      signable: this.signer.addresses,
+      signable: await this.wallets.signable(holder.treasuryId),
       x402Version: terms.x402Version,
       offers: new Map(terms.offers.map((offer) => [offer.index, offer])),
       resourceJson: terms.resourceJson,
@@ -161,14 +166,14 @@ export class PaymentsService {
     return addSubtree(conditions, own);
   }
 
-  private async find(conditions: Conditions, limit: number): Promise<PaymentRecord[]> {
-    const { rows } = await this.database.pool.query<PaymentRow>(
-      `SELECT ${PAYMENT_COLUMNS} FROM payments p
+  private async find(conditions: Conditions, limit: number) {
+    const { rows } = await this.database.pool.query<PaymentRow & ChainViewRow>(
+      `SELECT ${PAYMENT_COLUMNS}, ${CHAIN_VIEW_COLUMNS} FROM payments p
        JOIN grants g ON g.treasury_id = p.treasury_id AND g.id = p.grant_id
        ${conditions.where} ORDER BY p.id LIMIT ${limit}`,
       conditions.values,
     );
-    return rows.map(toPaymentRecord);
+    return rows.map((row) => ({ ...toPaymentRecord(row), chain: row }));
   }
 
   /** Signs what the ledger wrote, and nothing else. Deterministic: a replay gives the same bytes. */
@@ -196,7 +201,7 @@ export class PaymentsService {
       resourceJson: payment.resourceEcho,
       extensionsJson: payment.extensionsEcho,
     };
-    const signature = await this.signer.sign(authorization.payer, scheme.typedData(fixed, asset));
+    const signature = await this.wallets.sign(authorization.payer, scheme.typedData(fixed, asset));
     return paymentHeader(fixed, scheme.payload(fixed, signature));
   }
 }
@@ -213,7 +218,8 @@ export function refusal({ code, detail, ...fields }: Denial): Problem {
 }
 
 /** Shows a payment as the contract does. */
-export function viewPayment(payment: PaymentRecord): PaymentView {
+export function viewPayment(payment: PaymentRecord & { chain?: ChainViewRow }): PaymentView {
+  const { chain } = payment;
   const { authorization, approval } = payment;
   return {
     id: payment.id,
@@ -233,6 +239,8 @@ export function viewPayment(payment: PaymentRecord): PaymentView {
     resource: payment.resource,
     memo: payment.memo ?? null,
     transaction: payment.transaction ?? null,
+    seen: chain?.seen ?? null,
+    cancelRequestedAt: chain?.cancel_requested_at?.toISOString() ?? null,
     createdAt: payment.createdAt.toISOString(),
     settledAt: payment.status === 'settled' ? (payment.endedAt?.toISOString() ?? null) : null,
     ...(approval

@@ -8,7 +8,7 @@ import { currencyOf, formatAmount } from '../domain/money.js';
 import { approvalNeeded, type PaymentOption, type Weighed } from '../domain/policy.js';
 import { type Quote, quote } from '../ledger/quote.js';
 import { Networks } from '../treasury/networks.js';
-import { SIGNER, type Signer } from '../treasury/signer.js';
+import { Wallets } from '../treasury/wallets.js';
 import { parsePaymentRequired } from '../x402/parse.js';
 import { requestedResource, sortOptions, type UnusableOption } from './options.js';
 import type { PayBody, QuotedOption, QuoteView } from './payments.dto.js';
@@ -18,7 +18,7 @@ import type { PayBody, QuotedOption, QuoteView } from './payments.dto.js';
 export class QuoteService {
   constructor(
     private readonly networks: Networks,
-    @Inject(SIGNER) private readonly signer: Signer,
+    private readonly wallets: Wallets,
     @Inject(CONFIG) private readonly config: Config,
     private readonly database: Database,
   ) {}
@@ -37,7 +37,7 @@ export class QuoteService {
       treasuryId: caller.treasuryId,
       grantId: caller.grantId,
       options: payable,
-      signable: this.signer.addresses,
+      signable: await this.wallets.signable(caller.treasuryId),
       maxValiditySeconds: this.config.maxValiditySeconds,
     });
     const { chain, now, decision } = quoted;

@@ -1,12 +1,13 @@
 import { Module } from '@nestjs/common';
 import { OutboxModule } from '../outbox/outbox.module.js';
 import { TreasuryModule } from '../treasury/treasury.module.js';
+import { Canceller } from './canceller.js';
 import { ChainReader } from './chain-reader.js';
 import { SettlementService } from './settlement.service.js';
 
 /** Following the chains, and ending reservations as they say. */
 @Module({
   imports: [OutboxModule, TreasuryModule],
-  providers: [ChainReader, SettlementService],
+  providers: [ChainReader, SettlementService, Canceller],
 })
 export class SettlementModule {}

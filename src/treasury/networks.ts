@@ -8,10 +8,15 @@ import {
   parseAbi,
 } from 'viem';
 import { CONFIG, type Config } from '../config.js';
+import { Database } from '../database/database.js';
 import type { Asset, Network } from '../domain/network.js';
+import { databaseNow } from '../ledger/grant-rows.js';
 
 /** How often an RPC that did not check out is looked at again, in milliseconds. */
 const RECHECK_MS = 3_000;
+
+/** How often the clocks of the networks that checked out are looked at, in milliseconds. */
+const CLOCK_CHECK_MS = 15_000;
 
 /** How long one RPC request may take, in milliseconds; it is tried once more. */
 const RPC_TIMEOUT_MS = 4_000;
@@ -29,25 +34,41 @@ export type NetworkHealth =
 /** What a look at one RPC URL found. */
 type Inspection = { ok: true } | { ok: false; isWrong: boolean; reason: string };
 
+/** The clients of one network. */
+interface Clients {
+  readonly rpcUrls: readonly string[];
+  /** One over all of them, in turn: for what any of them may answer. */
+  readonly any: PublicClient;
+  /** One each, in the configured order: for readings, which must not mix two nodes' views. */
+  readonly each: readonly PublicClient[];
+}
+
 /**
  * The networks and tokens Bursar signs for. An RPC is used once its chain has shown that it is the
  * one configured: chain id, token decimals, and each token's own EIP-712 domain separator. A network
- * is ready with one such RPC and none that contradicts. One that is not ready does not stop the
- * others.
+ * is ready with one such RPC, none that contradicts, and a newest block about as old as the database
+ * thinks it is: signatures that the chain holds for expired, or a chain that stands still, help
+ * nobody. One that is not ready does not stop the others.
  */
 @Injectable()
 export class Networks implements OnModuleDestroy {
   readonly #log = new Logger('networks');
   readonly #networks: ReadonlyMap<string, Network>;
   /** The clients over the RPCs that checked out, by network. */
-  readonly #clients = new Map<string, { client: PublicClient; rpcUrls: readonly string[] }>();
+  readonly #clients = new Map<string, Clients>();
   readonly #health = new Map<string, NetworkHealth>();
   /** Networks whose chain is no longer the one read before, and why that is thought. */
   readonly #mistrusted = new Map<string, string>();
+  /** Networks whose newest block is too old or too new, and by how much. */
+  readonly #skewed = new Map<string, string>();
   #recheck: NodeJS.Timeout | undefined;
+  #clockCheck: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(@Inject(CONFIG) config: Config) {
+  constructor(
+    @Inject(CONFIG) config: Config,
+    private readonly database: Database,
+  ) {
     this.#networks = new Map(config.networks.map((network) => [network.network, network]));
   }
 
@@ -68,13 +89,18 @@ export class Networks implements OnModuleDestroy {
 
   /** The chain client of a network, over the RPCs that checked out; undefined while there is none. */
   client(network: string): PublicClient | undefined {
-    return this.#clients.get(network)?.client;
+    return this.#clients.get(network)?.any;
+  }
+
+  /** A client for each RPC of a network that checked out, in the configured order. */
+  clients(network: string): readonly PublicClient[] {
+    return this.#clients.get(network)?.each ?? [];
   }
 
   /** Whether payments may be made on a network now. */
   health(network: string): NetworkHealth {
-    const mistrust = this.#mistrusted.get(network);
-    if (mistrust !== undefined) return { ready: false, reason: mistrust };
+    const reason = this.#mistrusted.get(network) ?? this.#skewed.get(network);
+    if (reason !== undefined) return { ready: false, reason };
     return this.#health.get(network) ?? { ready: false, reason: 'is not checked yet' };
   }
 
@@ -87,14 +113,63 @@ export class Networks implements OnModuleDestroy {
   /** Checks every RPC that has not checked out, and keeps checking until each has. */
   async checkAll(): Promise<void> {
     const settled = await Promise.all(this.all().map((network) => this.check(network)));
-    if (!this.#closed && settled.includes(false)) {
+    await this.checkClocks();
+    if (this.#closed) return;
+    if (settled.includes(false)) {
       this.#recheck = setTimeout(() => void this.checkAll(), RECHECK_MS).unref();
     }
+    clearTimeout(this.#clockCheck);
+    this.#clockCheck = setTimeout(() => void this.keepCheckingClocks(), CLOCK_CHECK_MS).unref();
+  }
+
+  /**
+   * Compares the newest block's time with the database's, of every network that can be read. A network
+   * that cannot be read keeps the judgement it had: that is another fault, with words of its own.
+   */
+  async checkClocks(): Promise<void> {
+    await Promise.all(
+      this.all().map(async (network) => {
+        const client = this.client(network.network);
+        if (!client) return;
+        try {
+          const { timestamp } = await client.getBlock({ blockTag: 'latest' });
+          const now = await databaseNow(this.database.pool);
+          this.clockRead(network, timestamp, now);
+        } catch (error) {
+          this.#log.debug(
+            `network ${network.network}: its clock was not read: ${shortMessage(error)}`,
+          );
+        }
+      }),
+    );
+  }
+
+  /** Notes what the newest block of a network says the time is. */
+  clockRead(network: Network, blockTime: bigint, now: Date): void {
+    const name = network.network;
+    const skew = Number(blockTime) - Math.floor(now.getTime() / 1000);
+    const before = this.#skewed.has(name);
+    if (Math.abs(skew) <= network.maxClockSkewSeconds) {
+      this.#skewed.delete(name);
+      if (before) this.#log.log(`network ${name}: its newest block is of this time again`);
+      return;
+    }
+    const reason =
+      `its newest block is ${Math.abs(skew)} s ${skew < 0 ? 'old' : 'ahead'} by the database's clock, more than ` +
+      `${network.maxClockSkewSeconds} s (maxClockSkewSeconds in BURSAR_NETWORKS)`;
+    this.#skewed.set(name, reason);
+    if (!before) this.#log.warn(`network ${name} is not ready: ${reason}`);
   }
 
   onModuleDestroy(): void {
     this.#closed = true;
     clearTimeout(this.#recheck);
+    clearTimeout(this.#clockCheck);
+  }
+
+  private async keepCheckingClocks(): Promise<void> {
+    await this.checkClocks();
+    if (!this.#closed) this.#clockCheck?.refresh();
   }
 
   /** @returns whether all of a network's RPCs have checked out. */
@@ -109,7 +184,11 @@ export class Networks implements OnModuleDestroy {
     );
     const good = inspections.filter(({ inspection }) => inspection.ok).map(({ url }) => url);
     if (good.length > trusted.length) {
-      this.#clients.set(network.network, { client: connect(good), rpcUrls: good });
+      this.#clients.set(network.network, {
+        rpcUrls: good,
+        any: connect(good),
+        each: good.map((url) => connect([url])),
+      });
     }
     this.tell(network.network, healthOf(inspections.map(({ inspection }) => inspection)));
     return good.length === network.rpcUrls.length;

@@ -1,37 +1,74 @@
 import type { Hex } from 'viem';
 import { type HDAccount, mnemonicToAccount } from 'viem/accounts';
 import type { exactTypedData } from '../x402/exact.js';
+import type { cancelTypedData } from './cancel-authorization.js';
 
-/** The typed data a signer may be asked to sign. */
-export type SignableTypedData = ReturnType<typeof exactTypedData>;
+/** The typed data a signer may be asked to sign: payments, and taking them back. Nothing else. */
+export type SignableTypedData =
+  | ReturnType<typeof exactTypedData>
+  | ReturnType<typeof cancelTypedData>;
 
 /** Injection token of the {@link Signer}. */
 export const SIGNER = Symbol('signer');
 
-/** Holds wallet keys and signs with them. Keys never leave it. */
-export interface Signer {
-  /** The addresses it can sign for, EIP-55 checksummed, in the order of their derivation. */
+/** Which treasury's keys are meant: each has its own, and none another's. */
+export interface TreasuryKeys {
+  /** Its place in the key tree, 0 for the main one. */
+  readonly position: number;
+  readonly name: string;
+}
+
+/** The wallets a signer has the keys of, for one treasury. */
+export interface SignerWallets {
+  /** EIP-55 checksummed. */
   readonly addresses: readonly string[];
+  /**
+   * Whether the n-th address is always the same one, as with a phrase. Where keys come and go, as with
+   * keystores, their order means nothing.
+   */
+  readonly isOrdered: boolean;
+}
+
+/** Holds wallet keys and signs with them. Keys never leave it. A KMS can be one, or another process. */
+export interface Signer {
+  /** The wallets of a treasury it can sign for. Asked before signing for that treasury. */
+  wallets(treasury: TreasuryKeys): Promise<SignerWallets>;
   /**
    * Signs EIP-712 typed data, deterministically (RFC 6979, low s): the same data always gives the
    * same 65 bytes.
    *
-   * @throws Error when `address` is not one of its own.
+   * @throws Error when `address` is not one of those {@link wallets} gave.
    */
   sign(address: string, data: SignableTypedData): Promise<Hex>;
 }
 
-/** A signer over a BIP-39 mnemonic: wallet n is the account at `m/44'/60'/0'/0/n` (BIP-44). */
+/**
+ * A signer over a BIP-39 phrase: wallet n of the treasury at position t is the account at
+ * `m/44'/60'/t'/0/n` (BIP-44). The hardened account keeps the treasuries' branches apart.
+ */
 export class MnemonicSigner implements Signer {
-  readonly addresses: readonly string[];
-  readonly #accounts: ReadonlyMap<string, HDAccount>;
+  readonly #mnemonic: string;
+  readonly #accounts = new Map<string, HDAccount>();
+  readonly #addresses = new Map<number, readonly string[]>();
 
-  constructor(mnemonic: string, count: number) {
-    const accounts = Array.from({ length: count }, (_, addressIndex) =>
-      mnemonicToAccount(mnemonic, { addressIndex }),
-    );
-    this.addresses = accounts.map(({ address }) => address);
-    this.#accounts = new Map(accounts.map((account) => [account.address, account]));
+  constructor(
+    mnemonic: string,
+    private readonly count: number,
+  ) {
+    this.#mnemonic = mnemonic;
+  }
+
+  async wallets({ position }: Pick<TreasuryKeys, 'position'>): Promise<SignerWallets> {
+    let addresses = this.#addresses.get(position);
+    if (!addresses) {
+      const accounts = Array.from({ length: this.count }, (_, addressIndex) =>
+        mnemonicToAccount(this.#mnemonic, { accountIndex: position, addressIndex }),
+      );
+      for (const account of accounts) this.#accounts.set(account.address, account);
+      addresses = accounts.map(({ address }) => address);
+      this.#addresses.set(position, addresses);
+    }
+    return { addresses, isOrdered: true };
   }
 
   async sign(address: string, data: SignableTypedData): Promise<Hex> {
@@ -39,6 +76,16 @@ export class MnemonicSigner implements Signer {
     if (!account) {
       throw new Error(`no key for wallet ${address}: is BURSAR_WALLET_MNEMONIC another one's?`);
     }
-    return account.signTypedData(data);
+    return signWith(account, data);
   }
+}
+
+/** viem wants to know which of the two it is; both are signed alike. */
+export function signWith(
+  account: { signTypedData: HDAccount['signTypedData'] },
+  data: SignableTypedData,
+): Promise<Hex> {
+  return data.primaryType === 'CancelAuthorization'
+    ? account.signTypedData(data)
+    : account.signTypedData(data);
 }

@@ -1,14 +1,13 @@
-import { Controller, Get } from '@nestjs/common';
+import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Allow } from '../access/allow.js';
-import { type Caller, CurrentCaller, treasuriesOf } from '../access/caller.js';
-import { Database } from '../database/database.js';
+import { type Caller, CurrentCaller, RequestId, treasuriesOf } from '../access/caller.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
-import { Answers, QueryInput } from '../http/contract.js';
-import { page, pageOf, pageQuery } from '../http/paging.js';
+import { Answers, BodyInput, QueryInput, text } from '../http/contract.js';
+import { pageOf, pageQuery } from '../http/paging.js';
 import { idPattern } from '../ids.js';
-import { Wallets } from './wallets.js';
+import { type TreasuryRecord, WALLET_STATUSES, Wallets } from './wallets.js';
 
 const treasurySchema = z.object({
   id: z.string(),
@@ -30,6 +29,17 @@ const walletSchema = z.object({
   blockNumber: z.string(),
 });
 
+const createTreasurySchema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 of a-z, 0-9 and "-", not "-" first'),
+});
+
+const walletStatusSchema = z.strictObject({
+  status: z.enum(WALLET_STATUSES),
+  reason: text(1, 1000).optional(),
+});
+
 const walletsQuery = pageQuery.extend({
   treasuryId: z.string().regex(idPattern('trs'), 'must be a trs_ id').optional(),
 });
@@ -38,10 +48,7 @@ const walletsQuery = pageQuery.extend({
 @ApiTags('treasury')
 @Controller('v1')
 export class TreasuryController {
-  constructor(
-    private readonly database: Database,
-    private readonly wallets: Wallets,
-  ) {}
+  constructor(private readonly wallets: Wallets) {}
 
   @Get('treasuries')
   @Allow('admin', 'approver', 'auditor')
@@ -50,27 +57,42 @@ export class TreasuryController {
     @CurrentCaller() caller: Caller,
     @QueryInput(pageQuery) query: z.infer<typeof pageQuery>,
   ) {
-    const seen = treasuriesOf(caller);
-    const rows = await this.database.prisma.treasury.findMany({
-      where: {
-        id: {
-          ...(seen === undefined ? {} : { in: [...seen] }),
-          ...(query.cursor === undefined ? {} : { gt: query.cursor }),
-        },
-      },
-      orderBy: { id: 'asc' },
-      take: query.limit + 1,
+    const { items, nextCursor } = await this.wallets.treasuries(treasuriesOf(caller), query);
+    return { items: items.map(viewTreasury), nextCursor };
+  }
+
+  @Post('treasuries')
+  @Allow('admin')
+  @Answers(201, treasurySchema, 'One more treasury, with wallets, grants and a log of its own')
+  async createTreasury(
+    @CurrentCaller() caller: Caller,
+    @BodyInput(createTreasurySchema) { name }: z.infer<typeof createTreasurySchema>,
+    @RequestId() requestId: string,
+  ) {
+    return viewTreasury(await this.wallets.createTreasury(caller, name, requestId));
+  }
+
+  @Post('wallets/:id/status')
+  @HttpCode(200)
+  @Allow('admin')
+  @Answers(
+    200,
+    z.object({ id: z.string(), status: z.enum(WALLET_STATUSES) }),
+    'The status it has now',
+  )
+  async setWalletStatus(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @BodyInput(walletStatusSchema) { status, reason }: z.infer<typeof walletStatusSchema>,
+    @RequestId() requestId: string,
+  ) {
+    await this.wallets.setStatus(id, status, {
+      actor: caller.actor,
+      treasuries: treasuriesOf(caller),
+      requestId,
+      reason,
     });
-    return page(
-      rows,
-      query.limit,
-      ({ id }) => id,
-      (row) => ({
-        id: row.id,
-        name: row.name,
-        createdAt: row.createdAt.toISOString(),
-      }),
-    );
+    return { id, status };
   }
 
   @Get('wallets')
@@ -100,4 +122,8 @@ export class TreasuryController {
     });
     return { items: shown, nextCursor };
   }
+}
+
+function viewTreasury({ id, name, createdAt }: TreasuryRecord) {
+  return { id, name, createdAt: createdAt.toISOString() };
 }

@@ -1,7 +1,9 @@
 import { Module } from '@nestjs/common';
-import { CONFIG, type Config } from '../config.js';
+import { CONFIG } from '../config.js';
+import { GasAccount } from './gas-account.js';
 import { Networks } from './networks.js';
-import { MnemonicSigner, SIGNER } from './signer.js';
+import { SIGNER } from './signer.js';
+import { signerOf } from './signer-of.js';
 import { TreasuryController } from './treasury.controller.js';
 import { Wallets } from './wallets.js';
 
@@ -11,15 +13,9 @@ import { Wallets } from './wallets.js';
   providers: [
     Networks,
     Wallets,
-    {
-      provide: SIGNER,
-      inject: [CONFIG],
-      useFactory: ({ walletMnemonic, walletCount }: Config) => {
-        if (walletMnemonic === undefined) throw new Error('no wallet mnemonic was resolved');
-        return new MnemonicSigner(walletMnemonic, walletCount);
-      },
-    },
+    GasAccount,
+    { provide: SIGNER, inject: [CONFIG], useFactory: signerOf },
   ],
-  exports: [Networks, Wallets, SIGNER],
+  exports: [Networks, Wallets, GasAccount],
 })
 export class TreasuryModule {}

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { verifyTypedData } from 'viem';
 import type { Asset } from '../domain/network.js';
 import { MnemonicSigner } from '../treasury/signer.js';
@@ -15,6 +15,7 @@ const ASSET: Asset = {
   version: '2',
 };
 const signer = new MnemonicSigner('test test test test test test test test test test test junk', 1);
+beforeAll(() => signer.wallets({ position: 0 }));
 const WALLET = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266';
 
 const REQUIREMENT = {

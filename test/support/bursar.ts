@@ -6,7 +6,10 @@ import { createLogger } from '../../src/ops/logger.js';
 import { type Service, startService } from '../../src/service.js';
 import { Api } from './api.js';
 import { createTestDatabase } from './database.js';
+import { rpc } from './rpc.js';
 import { until } from './until.js';
+
+export { rpc } from './rpc.js';
 
 /** The phrase a stack's wallets come from; a replica with another one would refuse to start. */
 export const STACK_MNEMONIC =
@@ -28,7 +31,9 @@ export interface TestStack extends Stack {
 
 /** Starts a stack on a fresh clone of the template database; stopping it drops the database. */
 export async function startTestStack(
-  options: Partial<Pick<StackOptions, 'environment' | 'logger' | 'pollMs' | 'redisUrl'>> = {},
+  options: Partial<
+    Pick<StackOptions, 'environment' | 'logger' | 'network' | 'pollMs' | 'redisUrl'>
+  > = {},
 ): Promise<TestStack> {
   const database = await createTestDatabase();
   const stack = await startStack({
@@ -61,18 +66,6 @@ export async function startTestStack(
 
 async function blockNumber(rpcUrl: string): Promise<bigint> {
   return BigInt((await rpc<string>(rpcUrl, 'eth_blockNumber')) ?? '0x0');
-}
-
-/** One raw JSON-RPC call: what the chain says, past every library the service uses. */
-export async function rpc<T>(rpcUrl: string, method: string, params: unknown[] = []): Promise<T> {
-  const response = await fetch(rpcUrl, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-  });
-  const { result, error } = (await response.json()) as { result: T; error?: { message: string } };
-  if (error) throw new Error(`${method}: ${error.message}`);
-  return result;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Pool, PoolClient } from 'pg';
 import { Replay } from '../../src/audit/replay.js';
+import { rpc } from './rpc.js';
 
 /**
  * The invariants of docs/architecture.md as plain SQL over one snapshot, without a line of the
@@ -96,13 +97,87 @@ const CHECKS: Readonly<Record<string, string>> = {
   'I8: every state of a payment was told in exactly one event': `
     SELECT p.id, p.status, told.kinds FROM payments p CROSS JOIN LATERAL (
       SELECT array_agg(e.kind ORDER BY e.seq) AS kinds FROM events e
-      WHERE e.treasury_id = p.treasury_id AND e.payment_id = p.id AND e.kind <> 'payment.refused') told
+      WHERE e.treasury_id = p.treasury_id AND e.payment_id = p.id AND e.kind NOT IN
+        ('payment.refused', 'payment.seen', 'payment.sighting_withdrawn', 'payment.cancel_requested')) told
     WHERE told.kinds IS DISTINCT FROM
       CASE WHEN p.approval_from_above IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.pending'] END
       || CASE WHEN p.approval_from_above IS NULL OR p.nonce IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.approved'] END
       || CASE WHEN p.nonce IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.authorized'] END
       || CASE WHEN p.status IN ('pending_approval', 'authorized') THEN ARRAY[]::text[] ELSE ARRAY['payment.' || p.status] END`,
+  'I9: nothing stays open longer than 60 s after a final block past its validBefore': `
+    SELECT p.id, p.valid_before, c.block_time FROM payments p
+    JOIN chain_cursors c ON c.network = p.network
+    WHERE p.status = 'authorized' AND p.valid_before + 60 < c.block_time`,
 };
+
+/** The topics of the events that end an authorization, by EIP-3009, and of EIP-20's Transfer. */
+const TOPIC = {
+  used: '0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5',
+  canceled: '0x1cdd46ff242716cdaa72d159d339a485b3438398348d68f09d7c8c0a59353d81',
+  transfer: '0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef',
+} as const;
+/** The selector of `authorizationState(address,bytes32)`. */
+const AUTHORIZATION_STATE = '0xe94a0102';
+
+interface RawLog {
+  readonly address: string;
+  readonly topics: readonly string[];
+  readonly data: string;
+}
+
+/**
+ * I6, asked of the chain itself, past every line of the service: a settled payment has its exact
+ * transfer, a cancelled one its AuthorizationCanceled, a released one a nonce that is still unused after
+ * its end. One line for everything that is wrong.
+ */
+export async function brokenOnChain(db: Pool, rpcUrl: string): Promise<string[]> {
+  const { rows } = await db.query<{
+    id: string;
+    status: string;
+    transaction: string | null;
+    asset: string;
+    payer: string;
+    pay_to: string;
+    amount: string;
+    nonce: string;
+    valid_before: string;
+  }>(`SELECT * FROM payments WHERE status IN ('settled', 'released', 'cancelled')`);
+  const word = (hex: string) => hex.slice(2).toLowerCase().padStart(64, '0');
+  const broken: string[] = [];
+  const head = await rpc<{ timestamp: string }>(rpcUrl, 'eth_getBlockByNumber', ['latest', false]);
+  for (const payment of rows) {
+    const { asset, payer, pay_to: payTo, nonce } = payment;
+    if (payment.status === 'released') {
+      const data = `${AUTHORIZATION_STATE}${word(payer)}${word(nonce)}`;
+      const state = await rpc<string>(rpcUrl, 'eth_call', [{ to: asset, data }, 'latest']);
+      if (BigInt(state) !== 0n) broken.push(`I6: ${payment.id} is released, its nonce spent`);
+      if (BigInt(head.timestamp) < BigInt(payment.valid_before)) {
+        broken.push(`I6: ${payment.id} is released before its end`);
+      }
+      continue;
+    }
+    const receipt = await rpc<{ logs: RawLog[] } | null>(rpcUrl, 'eth_getTransactionReceipt', [
+      payment.transaction,
+    ]);
+    const has = (topics: string[], data: string) =>
+      receipt?.logs.some(
+        (log) =>
+          log.address.toLowerCase() === asset.toLowerCase() &&
+          topics.every((topic, n) => log.topics[n] === topic) &&
+          log.data === data,
+      );
+    const ended = payment.status === 'settled' ? TOPIC.used : TOPIC.canceled;
+    if (!has([ended, `0x${word(payer)}`, nonce], '0x')) {
+      broken.push(`I6: ${payment.id} is ${payment.status}, and its transaction does not say so`);
+    }
+    const value = `0x${BigInt(payment.amount).toString(16).padStart(64, '0')}`;
+    const transfer = [TOPIC.transfer, `0x${word(payer)}`, `0x${word(payTo)}`];
+    if (payment.status === 'settled' && !has(transfer, value)) {
+      broken.push(`I6: ${payment.id} is settled without its transfer`);
+    }
+  }
+  return broken;
+}
 
 /** Everything in a database that breaks an invariant: one line each, none when all is well. */
 export async function brokenInvariants(db: Pool): Promise<string[]> {

@@ -1,0 +1,261 @@
+import { chmod, rm } from 'node:fs/promises';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import { authorizationTypes } from '@x402/evm';
+import { getAddress, type Hex, isAddress, isHex } from 'viem';
+import { z } from 'zod';
+import type { Asset, Network } from '../domain/network.js';
+import { cancellationTypes } from './cancel-authorization.js';
+import type { SignableTypedData, Signer, SignerWallets, TreasuryKeys } from './signer.js';
+
+/** How long the signer's process may take to answer, in milliseconds. Opening keystores takes its time. */
+const ANSWER_TIMEOUT_MS = 60_000;
+
+/** The longest request there is, in characters. Whoever sends more is no client of this. */
+const MAX_LINE = 16_384;
+
+/** How far in the future a signature may end, in seconds: the service's own bound, and some clock. */
+const MAX_VALIDITY_SECONDS = 900;
+
+const address = z
+  .string()
+  .refine((text) => isAddress(text), 'must be a checksummed address')
+  .transform((text) => getAddress(text));
+const uint = z
+  .string()
+  .regex(/^(0|[1-9][0-9]{0,77})$/, 'must be a decimal number')
+  .transform(BigInt);
+const bytes32 = z.custom<Hex>((text) => isHex(text) && text.length === 66, 'must be 32 bytes, hex');
+
+/**
+ * What may be asked. The types that are signed are not part of it: they are the two of EIP-3009 that
+ * are written here, whatever a request says.
+ */
+const requestSchema = z.discriminatedUnion('method', [
+  z.strictObject({
+    id: z.int(),
+    method: z.literal('wallets'),
+    treasury: z.strictObject({
+      position: z.int().min(0).max(1_000_000),
+      name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
+    }),
+  }),
+  z.strictObject({
+    id: z.int(),
+    method: z.literal('sign'),
+    address,
+    chainId: z.int().positive(),
+    token: address,
+    data: z.discriminatedUnion('primaryType', [
+      z.strictObject({
+        primaryType: z.literal('TransferWithAuthorization'),
+        message: z.strictObject({
+          from: address,
+          to: address,
+          value: uint,
+          validAfter: uint,
+          validBefore: uint,
+          nonce: bytes32,
+        }),
+      }),
+      z.strictObject({
+        primaryType: z.literal('CancelAuthorization'),
+        message: z.strictObject({ authorizer: address, nonce: bytes32 }),
+      }),
+    ]),
+  }),
+]);
+type SignRequest = Extract<z.infer<typeof requestSchema>, { method: 'sign' }>;
+
+/**
+ * Serves a signer over a Unix socket that only its owner may use: one JSON object a line, each answered
+ * by `{ id, result }` or `{ id, error }`. It signs EIP-3009 payments and cancellations of the tokens of
+ * `networks`, from the wallet that signs, for a short time; all else is refused, whoever asks.
+ *
+ * @throws Error when another signer serves the path.
+ */
+export async function serveSigner(
+  signer: Signer,
+  path: string,
+  networks: readonly Network[],
+): Promise<{ close(): Promise<void> }> {
+  if (await answersAt(path)) throw new Error(`another signer already listens on ${path}`);
+  await rm(path, { force: true });
+  const open = new Set<Socket>();
+  const server: Server = createServer((socket) => {
+    open.add(socket);
+    socket.on('close', () => open.delete(socket));
+    socket.on('error', () => socket.destroy());
+    onLines(socket, async (line) => {
+      const answer = await answerTo(signer, networks, line);
+      if (!socket.destroyed) socket.write(`${JSON.stringify(answer)}\n`);
+    });
+  });
+  const mask = process.umask(0o177);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, resolve);
+    });
+  } finally {
+    process.umask(mask);
+  }
+  await chmod(path, 0o600);
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of open) socket.destroy();
+      }),
+  };
+}
+
+async function answerTo(signer: Signer, networks: readonly Network[], line: string) {
+  let id: unknown = null;
+  try {
+    const value = JSON.parse(line);
+    id = typeof value?.id === 'number' ? value.id : null;
+    const parsed = requestSchema.safeParse(value);
+    if (!parsed.success) {
+      const issue = parsed.error.issues[0];
+      throw new Error(`${issue?.path.join('.') || 'request'}: ${issue?.message}`);
+    }
+    const request = parsed.data;
+    if (request.method === 'wallets') return { id, result: await signer.wallets(request.treasury) };
+    return { id, result: await signer.sign(request.address, checked(request, networks)) };
+  } catch (error) {
+    return { id, error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** The typed data of a request, on the registry's domain. @throws Error when it is nothing we sign. */
+function checked(request: SignRequest, networks: readonly Network[]): SignableTypedData {
+  const { chainId, token, data } = request;
+  const asset: Asset | undefined = networks
+    .find((network) => network.chainId === chainId)
+    ?.assets.find((each) => each.address === token);
+  if (!asset) throw new Error(`token ${token} of chain ${chainId} is not in BURSAR_NETWORKS`);
+  const domain = { name: asset.name, version: asset.version, chainId, verifyingContract: token };
+  if (data.primaryType === 'CancelAuthorization') {
+    if (data.message.authorizer !== request.address)
+      throw new Error('authorizer is not the wallet');
+    return { domain, types: cancellationTypes, ...data };
+  }
+  if (data.message.from !== request.address) throw new Error('from is not the wallet');
+  const latest = BigInt(Math.floor(Date.now() / 1000) + MAX_VALIDITY_SECONDS);
+  if (data.message.validBefore > latest) {
+    throw new Error(`validBefore is more than ${MAX_VALIDITY_SECONDS} s away`);
+  }
+  return { domain, types: authorizationTypes, ...data };
+}
+
+interface Waiting {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** A signer in another process, behind the socket that {@link serveSigner} made: no key is here. */
+export class SocketSigner implements Signer {
+  #socket: Promise<Socket> | undefined;
+  #lastId = 0;
+  readonly #waiting = new Map<number, Waiting>();
+
+  constructor(private readonly path: string) {}
+
+  async wallets({ position, name }: TreasuryKeys): Promise<SignerWallets> {
+    return (await this.ask({ method: 'wallets', treasury: { position, name } })) as SignerWallets;
+  }
+
+  async sign(wallet: string, { domain, primaryType, message }: SignableTypedData): Promise<Hex> {
+    return (await this.ask({
+      method: 'sign',
+      address: wallet,
+      chainId: domain.chainId,
+      token: domain.verifyingContract,
+      data: { primaryType, message },
+    })) as Hex;
+  }
+
+  /** Lets go of the socket; what waits is rejected. */
+  close(): void {
+    void this.#socket?.then(
+      (socket) => socket.destroy(),
+      () => undefined,
+    );
+  }
+
+  private async ask(request: object): Promise<unknown> {
+    this.#socket ??= this.open();
+    const socket = await this.#socket;
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(id);
+        reject(new Error(`the signer at ${this.path} did not answer`));
+      }, ANSWER_TIMEOUT_MS);
+      this.#waiting.set(id, { resolve, reject, timer });
+      const line = JSON.stringify({ id, ...request }, (_, value) =>
+        typeof value === 'bigint' ? value.toString() : value,
+      );
+      socket.write(`${line}\n`);
+    });
+  }
+
+  private open(): Promise<Socket> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(this.path);
+      const lost = (reason: string) => {
+        const error = new Error(
+          `BURSAR_SIGNER_SOCKET: the signer at ${this.path} is not there (${reason}); start it with: npx bursar signer`,
+        );
+        this.#socket = undefined;
+        reject(error);
+        for (const { reject: fail, timer } of this.#waiting.values()) {
+          clearTimeout(timer);
+          fail(error);
+        }
+        this.#waiting.clear();
+      };
+      socket.unref();
+      socket.once('connect', () => resolve(socket));
+      socket.on('error', (error: NodeJS.ErrnoException) => lost(error.code ?? error.message));
+      socket.on('close', () => lost('it closed the connection'));
+      onLines(socket, async (line) => this.answered(line));
+    });
+  }
+
+  private answered(line: string): void {
+    const answer = JSON.parse(line) as { id: number; result?: unknown; error?: string };
+    const waiting = this.#waiting.get(answer.id);
+    if (!waiting) return;
+    this.#waiting.delete(answer.id);
+    clearTimeout(waiting.timer);
+    if (answer.error === undefined) waiting.resolve(answer.result);
+    else waiting.reject(new Error(`the signer refused: ${answer.error}`));
+  }
+}
+
+/** Calls back for each line; a peer that sends endless ones is cut off. */
+function onLines(socket: Socket, onLine: (line: string) => Promise<void>): void {
+  let sinceLine = 0;
+  socket.on('data', (chunk: Buffer) => {
+    const end = chunk.lastIndexOf(10);
+    sinceLine = end < 0 ? sinceLine + chunk.length : chunk.length - end;
+    if (sinceLine > MAX_LINE) socket.destroy();
+  });
+  createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY })
+    .on('line', (line) => void onLine(line).catch(() => socket.destroy()))
+    .on('error', () => socket.destroy());
+}
+
+function answersAt(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}

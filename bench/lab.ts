@@ -83,6 +83,8 @@ export interface LabOptions {
   readonly environment: Readonly<Record<string, string>>;
   readonly progress: (what: string) => void;
   readonly onStop: (close: () => Promise<void>) => void;
+  /** Aborted when the run is to end at once. */
+  readonly stopped: AbortSignal;
 }
 
 /** Starts the chain and the databases' server, and migrates the template that every shape gets a copy of. */
@@ -114,6 +116,13 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   };
   onStop(() => drop(template));
   await migrate(named(server, template));
+  // Whatever is asked of the databases then fails, so that nobody waits for a long statement.
+  options.stopped.addEventListener('abort', () => {
+    query(
+      server,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE '${template}%'`,
+    ).catch(() => {});
+  });
   const [version] = await query<{ server_version: string }>(server, 'SHOW server_version');
 
   let worlds = 0;

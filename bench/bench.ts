@@ -73,6 +73,7 @@ await runUntilSignalled('bench', async (onStop, stopped) => {
     environment: passedOn(),
     progress,
     onStop,
+    stopped,
   });
   const report: Report = {
     machine: {

@@ -59,7 +59,7 @@ const CHECKS: Readonly<Record<string, string>> = {
 };
 
 /** What a payment that was bulk-loaded is called at most; every id the service makes sorts above it. */
-export const LAST_LOADED_PAYMENT = 'pay_00000000zzzzzzzzzzzzzzzzzz';
+const LAST_LOADED_PAYMENT = 'pay_00000000zzzzzzzzzzzzzzzzzz';
 
 /**
  * Everything in a database that breaks an invariant: one line each, none when all is well.

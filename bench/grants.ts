@@ -44,7 +44,7 @@ export function paymentRequired(chain: Chain) {
 }
 
 /** The body of `POST /v1/payments` for that seller. */
-export function paymentBody(chain: Chain): string {
+function paymentBody(chain: Chain): string {
   return JSON.stringify({
     paymentRequired: paymentRequired(chain),
     request: { method: 'GET', url: RESOURCE_URL },

@@ -46,6 +46,8 @@ export interface ServiceProcess {
   readonly url: string;
   /** From its start to its line "ready". */
   readonly readyMs: number;
+  /** The end of its log. */
+  lastWords(): Promise<string>;
   /** SIGTERM, and its end awaited. */
   stop(): Promise<void>;
 }
@@ -81,6 +83,8 @@ export interface LabOptions {
   readonly environment: Readonly<Record<string, string>>;
   readonly progress: (what: string) => void;
   readonly onStop: (close: () => Promise<void>) => void;
+  /** Aborted when the run is to end at once. */
+  readonly stopped: AbortSignal;
 }
 
 /** Starts the chain and the databases' server, and migrates the template that every shape gets a copy of. */
@@ -114,6 +118,13 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   };
   onStop(() => drop(template));
   await migrate(named(server, template));
+  // Whatever is asked of the databases then fails, so that nobody waits for a long statement.
+  options.stopped.addEventListener('abort', () => {
+    query(
+      server,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE '${template}%'`,
+    ).catch(() => {});
+  });
   const [version] = await query<{ server_version: string }>(server, 'SHOW server_version');
 
   let worlds = 0;
@@ -198,18 +209,20 @@ async function startService(
   });
   closeSync(file);
   const stop = stopper(child);
+  const lastWords = async () => (await readFile(log, 'utf8')).slice(-2_000);
   for (;;) {
     const text = await readFile(log, 'utf8');
     const url = /Bursar is ready on (http:\/\/[0-9.:]+)/.exec(text)?.[1];
     if (url !== undefined) {
-      return { role, pid: child.pid ?? 0, url, readyMs: performance.now() - began, stop };
+      const readyMs = performance.now() - began;
+      return { role, pid: child.pid ?? 0, url, readyMs, lastWords, stop };
     }
     if (child.exitCode !== null || child.signalCode !== null) {
-      throw new Error(`the service (${role}) ended:\n${text.slice(-2_000)}`);
+      throw new Error(`the service (${role}) ended:\n${await lastWords()}`);
     }
     if (performance.now() - began > READY_TIMEOUT_MS) {
       await stop();
-      throw new Error(`the service (${role}) is not ready:\n${text.slice(-2_000)}`);
+      throw new Error(`the service (${role}) is not ready:\n${await lastWords()}`);
     }
     await delay(POLL_MS);
   }

@@ -4,7 +4,7 @@ import { createWalletClient, http, parseAbi, publicActions } from 'viem';
 import { baseSepolia } from 'viem/chains';
 import { type HttpService, serve } from '../sandbox/ports.js';
 import { ledgerOrder } from './comparing.js';
-import { type Helper, type Lab, startHelper, type World } from './lab.js';
+import { type Helper, type Lab, type ServiceProcess, startHelper, type World } from './lab.js';
 import { openPaying } from './payments.js';
 import type { LedgerOrder } from './protocol.js';
 import type { Sample } from './sample.js';
@@ -70,7 +70,12 @@ export async function measureSettling(
     progress('reconciling');
     const from = await world.db.query<{ now: Date }>('SELECT clock_timestamp() AS now');
     const worker = await world.start('worker', withRpc(world, counter.url));
-    await until(world, async () => (await count(world, `status = 'settled'`)) >= kept.length);
+    await until(
+      'all payments are settled',
+      world,
+      worker,
+      async () => (await count(world, `status = 'settled'`)) >= kept.length,
+    );
     const { rows } = await world.db.query<{ last: Date }>(
       `SELECT max(ended_at) AS last FROM payments WHERE status = 'settled'`,
     );
@@ -101,14 +106,14 @@ async function sealing(world: World): Promise<Pick<Settling, 'sealedEvents' | 'e
   };
   const behind = await unsealed();
   let first: { at: number; left: number } | undefined;
-  const starting = world.start('worker');
-  await until(world, async () => {
+  const worker = await world.start('worker');
+  await until('all events are sealed', world, worker, async () => {
     const left = await unsealed();
     if (left < behind) first ??= { at: performance.now(), left };
     return left === 0;
   });
   const at = performance.now();
-  await (await starting).stop();
+  await worker.stop();
   if (!first || first.left === 0) return { sealedEvents: behind, eventsPerSecond: Number.NaN };
   return { sealedEvents: behind, eventsPerSecond: (first.left * 1_000) / (at - first.at) };
 }
@@ -117,7 +122,7 @@ async function sealing(world: World): Promise<Pick<Settling, 'sealedEvents' | 'e
 async function settleOnChain({ chain }: Lab, answers: readonly string[]): Promise<void> {
   const [account] = chain.accounts;
   if (!account) throw new Error('the chain has no accounts');
-  // anvil signs for its own accounts. It cannot number what comes at once.
+  // anvil signs for its own accounts.
   const client = createWalletClient({
     chain: baseSepolia,
     transport: http(chain.rpcUrl),
@@ -158,8 +163,17 @@ async function settleOnChain({ chain }: Lab, answers: readonly string[]): Promis
     });
   };
   for (let at = 0; at < answers.length; at += 100) {
-    await Promise.all(answers.slice(at, at + 100).map((answer, place) => send(answer, at + place)));
+    const hashes: `0x${string}`[] = [];
+    // One after the other: anvil loses transactions of one account that overtake one another.
+    for (const answer of answers.slice(at, at + 100)) {
+      hashes.push(await send(answer, at + hashes.length));
+    }
     await chain.mineBlocks(1);
+    const receipts = await Promise.all(
+      hashes.map((hash) => client.waitForTransactionReceipt({ hash, timeout: 20_000 })),
+    );
+    const failed = receipts.find(({ status }) => status !== 'success');
+    if (failed) throw new Error(`the token refused the transfer in ${failed.transactionHash}`);
   }
   await chain.mineBlocks(4);
 }
@@ -217,14 +231,21 @@ async function count(world: World, where: string): Promise<number> {
   return Number(rows[0]?.count);
 }
 
-async function until(world: World, condition: () => Promise<boolean>): Promise<void> {
+async function until(
+  what: string,
+  world: World,
+  worker: ServiceProcess,
+  condition: () => Promise<boolean>,
+): Promise<void> {
   const giveUpAt = performance.now() + TIMEOUT_MS;
   while (!(await condition())) {
     if (performance.now() > giveUpAt) {
       const { rows } = await world.db.query(
         'SELECT status, count(*) FROM payments GROUP BY status ORDER BY status',
       );
-      throw new Error(`the worker did not get done: ${JSON.stringify(rows)}`);
+      throw new Error(
+        `waited ${TIMEOUT_MS} ms in vain until ${what}; ${JSON.stringify(rows)}; the worker's log ends:\n${await worker.lastWords()}`,
+      );
     }
     await delay(10);
   }

@@ -117,7 +117,8 @@ function decorateMethod(
   if (descriptor) decorator(target, key, descriptor);
 }
 
-function jsonSchema(schema: z.ZodType, io: 'input' | 'output') {
+/** A zod schema as the OpenAPI document has it. */
+export function jsonSchema(schema: z.ZodType, io: 'input' | 'output') {
   const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, {
     target: 'openapi-3.0',
     io,

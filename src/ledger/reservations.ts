@@ -98,7 +98,7 @@ export interface Writings {
  * How many payments of one grant may wait for an approval at once. They count against no limit, so
  * without a bound an agent could fill the disk and the approvers' list.
  */
-export const MAX_WAITING = 100;
+const MAX_WAITING = 100;
 
 /** What identifies an order's payment within its treasury. */
 export function keyOf(order: { grantId: string; idempotencyKey: string }): string {

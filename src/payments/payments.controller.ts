@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify';
 import { Allow } from '../access/allow.js';
 import { type Caller, CurrentCaller, type HolderCaller, RequestId } from '../access/caller.js';
 import { Problem } from '../domain/problem.js';
-import { Answers, BodyInput, QueryInput } from '../http/contract.js';
+import { Answers, BodyInput, jsonSchema, QueryInput } from '../http/contract.js';
 import { parseIdempotencyKey } from '../http/idempotency-key.js';
 import { pageOf } from '../http/paging.js';
 import { ApprovalsService } from './approvals.service.js';
@@ -16,6 +16,7 @@ import {
   paidSchema,
   paymentSchema,
   paySchema,
+  pendingSchema,
   quoteSchema,
   type ReceiptBody,
   receiptSchema,

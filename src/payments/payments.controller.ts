@@ -43,6 +43,7 @@ export class PaymentsController {
   @ApiResponse({
     status: 202,
     description: 'It waits for an approval; ask again with the same key',
+    schema: jsonSchema(pendingSchema, 'output'),
   })
   async pay(
     @CurrentCaller() caller: Caller,

@@ -61,6 +61,7 @@ function reservationOrder(treasuryId: string, order: LedgerOrder): ReservationOr
     treasuryId,
     grantId: nextGrant(order),
     tokenGeneration: 1,
+    keyThumbprint: undefined,
     idempotencyKey: nextKey(),
     requestHash: '0'.repeat(64),
     unusable: () => [],

@@ -354,7 +354,7 @@ describe('a tree of 10,000 grants', () => {
 
   /** Grows a tree of two levels below a root, its ids beginning with these two digits. */
   async function grow({ grant }: Minted, kinds: readonly [number, number], middles: number) {
-    const columns = `treasury_id, id, parent_id, root_id, path, depth, holder, labels, delegation_depth,
+    const columns = `treasury_id, id, parent_id, root_id, path, lineage, depth, holder, labels, delegation_depth,
       alive, budget, currency, scope, starts_at, expires_at, funding, minted_by, created_at`;
     const terms =
       'g.budget, g.currency, g.scope, g.starts_at, g.expires_at, g.funding, g.minted_by, g.created_at';
@@ -364,7 +364,7 @@ describe('a tree of 10,000 grants', () => {
       await client.query('SET session_replication_role = replica');
       await client.query(
         `INSERT INTO grants (${columns})
-         SELECT g.treasury_id, m.id, g.id, g.id, g.path || m.id, 1, 'middle-' || n, '{}', 1, $2, ${terms}
+         SELECT g.treasury_id, m.id, g.id, g.id, g.path || m.id, g.lineage || '/' || m.id, 1, 'middle-' || n, '{}', 1, $2, ${terms}
          FROM grants g, generate_series(1, $3::int) n,
            LATERAL (SELECT 'grt_${kinds[0]}' || lpad(n::text, 25, '0') AS id) m
          WHERE g.id = $1`,
@@ -372,7 +372,7 @@ describe('a tree of 10,000 grants', () => {
       );
       await client.query(
         `INSERT INTO grants (${columns})
-         SELECT g.treasury_id, l.id, g.id, g.root_id, g.path || l.id, 2, 'leaf-' || n % 20,
+         SELECT g.treasury_id, l.id, g.id, g.root_id, g.path || l.id, g.lineage || '/' || l.id, 2, 'leaf-' || n % 20,
            jsonb_build_object('batch', 'b-' || n), 0, 1, ${terms}
          FROM grants g, generate_series(1, $2::int) n, LATERAL (
            SELECT 'grt_${kinds[1]}' || lpad(right(g.id, 6) || lpad(n::text, 4, '0'), 25, '0') AS id) l

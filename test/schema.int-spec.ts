@@ -439,7 +439,7 @@ describe('the database itself refuses', () => {
       windows(WINDOW, '[{"period":0,"amount":"1","payments":-1}]'),
       windows(TWO_WINDOWS, `[${USED},{"period":0,"amount":"8","payments":1}]`),
     ],
-    grants_lineage: [`UPDATE grants SET lineage = 'grt_1/grt_2' WHERE id = 'grt_1'`],
+    grants_path_lineage: [`UPDATE grants SET lineage = 'grt_1/grt_2' WHERE id = 'grt_1'`],
     grants_approval: [`UPDATE grants SET approval_above = -1 WHERE id = 'grt_1'`],
     grants_suspended: [
       `UPDATE grants SET status = 'suspended' WHERE id = 'grt_1'`,

@@ -8,7 +8,7 @@ import { Problem } from '../domain/problem.js';
 import { rateLimited } from '../http/edge.js';
 import { publicUrlOf } from '../http/public-url.js';
 import { RateLimits } from '../http/rate-limits.js';
-import { ALLOWED, type AllowedCaller, PUBLIC } from './allow.js';
+import { ALLOWED, type AllowedCaller, CHECKED_UNDER_LOCK, PUBLIC } from './allow.js';
 import { type AuthenticatedRequest, type Caller, treasuriesOf } from './caller.js';
 import { checkProof, invalidProof, PROOF_WINDOW_SECONDS, ProofNonces } from './dpop.js';
 import { Oidc } from './oidc.js';
@@ -48,7 +48,9 @@ export class AccessGuard implements CanActivate {
     }
     const http = context.switchToHttp();
     const request = http.getRequest<AuthenticatedRequest>();
-    const caller = await this.identify(request, http.getResponse<FastifyReply>());
+    const isCheckedLater =
+      this.reflector.getAllAndOverride<boolean>(CHECKED_UNDER_LOCK, targets) === true;
+    const caller = await this.identify(request, http.getResponse<FastifyReply>(), isCheckedLater);
     const waitSeconds = this.limits.take('caller', caller.actor, Date.now());
     if (waitSeconds !== undefined) throw rateLimited('caller', waitSeconds);
     const allowed = this.reflector.getAllAndOverride<AllowedCaller[]>(ALLOWED, targets) ?? [];
@@ -65,7 +67,11 @@ export class AccessGuard implements CanActivate {
     return true;
   }
 
-  private async identify(request: AuthenticatedRequest, reply: FastifyReply): Promise<Caller> {
+  private async identify(
+    request: AuthenticatedRequest,
+    reply: FastifyReply,
+    isCheckedLater: boolean,
+  ): Promise<Caller> {
     const [, scheme = '', token] = AUTHORIZATION.exec(request.headers.authorization ?? '') ?? [];
     if (token === undefined) throw invalidToken();
     const isBearer = scheme.toLowerCase() === 'bearer';
@@ -83,7 +89,7 @@ export class AccessGuard implements CanActivate {
     // one that is not gains nothing by a proof.
     if (isBearer !== (verified.identity.jkt === undefined)) throw invalidToken();
     return isBearer
-      ? this.bearer(verified.identity)
+      ? this.bearer(verified.identity, isCheckedLater)
       : this.prover(verified.identity, token, request, reply);
   }
 
@@ -93,7 +99,8 @@ export class AccessGuard implements CanActivate {
     return { kind: 'admin', name, role, treasuries, actor: `admin:${name}` };
   }
 
-  private async bearer(identity: GrantIdentity): Promise<Caller> {
+  private async bearer(identity: GrantIdentity, isCheckedLater: boolean): Promise<Caller> {
+    if (isCheckedLater) return holderOf(identity);
     const { grantId, treasuryId, generation } = identity;
     seeTreasuries([treasuryId]);
     const { rows } = await this.database.pool.query<{ token_generation: number }>(
@@ -164,12 +171,13 @@ export class AccessGuard implements CanActivate {
   }
 }
 
-function holderOf({ treasuryId, grantId, generation }: GrantIdentity): Caller {
+function holderOf({ treasuryId, grantId, generation, jkt }: GrantIdentity): Caller {
   return {
     kind: 'holder',
     treasuryId,
     grantId,
     tokenGeneration: generation,
+    keyThumbprint: jkt,
     actor: `grant:${grantId}`,
   };
 }

@@ -19,3 +19,14 @@ export function Allow(...callers: AllowedCaller[]): MethodDecorator & ClassDecor
 export function Public(): MethodDecorator & ClassDecorator {
   return SetMetadata(PUBLIC, true);
 }
+
+/** See {@link LedgerChecksToken}. */
+export const CHECKED_UNDER_LOCK = 'bursar:checked-under-lock';
+
+/**
+ * For a route whose work looks at the caller's grant under its lock, and refuses a token that was
+ * replaced or that should come with a proof: the guard need not ask the database the same before.
+ */
+export function LedgerChecksToken(): MethodDecorator {
+  return SetMetadata(CHECKED_UNDER_LOCK, true);
+}

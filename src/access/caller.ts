@@ -24,6 +24,8 @@ export interface HolderCaller {
   readonly grantId: string;
   /** Of the token that was presented. */
   readonly tokenGeneration: number;
+  /** RFC 7638 thumbprint of the key it proved to hold; undefined for a token that is bound to none. */
+  readonly keyThumbprint: string | undefined;
   readonly actor: string;
 }
 

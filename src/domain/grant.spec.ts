@@ -503,7 +503,7 @@ describe('describeWindow', () => {
   it.each([
     [window(3600, 5_000_000n, 200), '5.00 and 200 payments every 3600 s'],
     [window(60, 500n), '0.0005 every 60 s'],
-    [window(86_400, undefined, 1), '1 payments every 86400 s'],
+    [window(86_400, undefined, 1), '1 payment every 86400 s'],
   ])('says %j as %s', (each, text) => {
     expect(describeWindow(each, (atomic) => formatAmount(atomic, USDC))).toBe(text);
   });

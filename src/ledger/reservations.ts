@@ -25,6 +25,8 @@ export interface ReservationOrder {
   readonly grantId: string;
   /** The generation of the token that asks: one of an earlier generation has been replaced. */
   readonly tokenGeneration: number;
+  /** The key its holder proved to have; a grant that is bound to one obeys nobody else. */
+  readonly keyThumbprint: string | undefined;
   readonly idempotencyKey: string;
   /** SHA-256 of the request's canonical body: the same key with another one is an error. */
   readonly requestHash: string;
@@ -120,7 +122,10 @@ export function decideOrder(
   const grant = chain.at(-1);
   const [root] = chain;
   if (!grant || !root) throw new Problem('not_found', `no grant ${order.grantId}`);
-  if (grant.tokenGeneration !== order.tokenGeneration) {
+  if (
+    grant.tokenGeneration !== order.tokenGeneration ||
+    grant.holderKeyThumbprint !== order.keyThumbprint
+  ) {
     throw new Problem('invalid_token', 'the token was replaced; use the one that replaced it');
   }
   const earlier = books.payments.get(keyOf(order));

@@ -4,7 +4,7 @@ import { releaseOn, settleOn } from '../domain/charge.js';
 import type { BlockMark } from '../domain/network.js';
 import type { PaymentEnd } from '../domain/payment.js';
 import { returnIn, writeReturns } from './carve-outs.js';
-import { appendEvents } from './events.js';
+import { appendEvents, type NewEvent } from './events.js';
 import { chainOf, databaseNow, lockChains, writeCounters } from './grant-rows.js';
 import { dropSightings } from './sightings.js';
 
@@ -76,27 +76,9 @@ export function applyReading(
     if (!(await advanceCursor(tx, reading))) return undefined;
     const closed = await closePayments(tx, reading);
     const now = await databaseNow(tx);
-    await creditGrants(tx, closed, now);
+    await creditGrants(tx, reading.network, closed, now);
     await creditWallets(tx, reading, closed);
     await dropSightings(tx, closed);
-    await appendEvents(
-      tx,
-      now,
-      closed.map((payment) => ({
-        treasuryId: payment.treasury_id,
-        kind: `payment.${payment.status}` as const,
-        actor: 'system:settlement',
-        grantId: payment.grant_id,
-        paymentId: payment.id,
-        data: {
-          currency: payment.currency,
-          value: payment.amount,
-          network: reading.network,
-          transaction: payment.transaction,
-          blockNumber: payment.block_number,
-        },
-      })),
-    );
     return closed.map(({ id }) => id);
   });
 }
@@ -185,10 +167,12 @@ async function closePayments(tx: ClientBase, reading: ChainReading): Promise<Clo
 
 /**
  * Turns what was reserved into spent, or gives it back, on the paying grants and all above them: to
- * their budgets, to what was set aside for a carve-out, and to the windows that are still open.
+ * their budgets, to what was set aside for a carve-out, and to the windows that are still open. Writes their
+ * events.
  */
 async function creditGrants(
   tx: ClientBase,
+  network: string,
   closed: readonly ClosedRow[],
   now: Date,
 ): Promise<void> {
@@ -217,8 +201,31 @@ async function creditGrants(
       now,
     );
     await writeCounters(tx, treasuryId, [...grants.values()]);
+    // Behind the locks, and a return behind the end that made it possible: the log is replayed in order.
+    await appendEvents(
+      tx,
+      now,
+      payments.map((payment) => endedEvent(network, payment)),
+    );
     await writeReturns(tx, treasuryId, returns, now);
   }
+}
+
+function endedEvent(network: string, payment: ClosedRow): NewEvent {
+  return {
+    treasuryId: payment.treasury_id,
+    kind: `payment.${payment.status}`,
+    actor: 'system:settlement',
+    grantId: payment.grant_id,
+    paymentId: payment.id,
+    data: {
+      currency: payment.currency,
+      value: payment.amount,
+      network,
+      transaction: payment.transaction,
+      blockNumber: payment.block_number,
+    },
+  };
 }
 
 /** Frees what the ended payments held on their wallets, and sets the balances that were read. */

@@ -51,6 +51,7 @@ export class ApprovalsService implements OnModuleInit {
         treasuryId: pending.treasuryId,
         grantId: pending.grantId,
         tokenGeneration: grant.tokenGeneration,
+        keyThumbprint: grant.holderKeyThumbprint,
       },
       paySchema.parse(JSON.parse(body)),
       pending.idempotencyKey,

@@ -1,7 +1,7 @@
 import { Controller, Get, Headers, HttpCode, Param, Post, Res } from '@nestjs/common';
 import { ApiHeader, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { Allow } from '../access/allow.js';
+import { Allow, LedgerChecksToken } from '../access/allow.js';
 import { type Caller, CurrentCaller, type HolderCaller, RequestId } from '../access/caller.js';
 import { Problem } from '../domain/problem.js';
 import { Answers, BodyInput, jsonSchema, QueryInput } from '../http/contract.js';
@@ -38,6 +38,7 @@ export class PaymentsController {
 
   @Post()
   @Allow('holder')
+  @LedgerChecksToken()
   @ApiHeader({ name: 'Idempotency-Key', required: true, description: '1 to 255 characters' })
   @Answers(201, paidSchema, 'Reserved and signed: retry the request with this header')
   @ApiResponse({

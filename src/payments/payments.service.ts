@@ -81,7 +81,7 @@ export class PaymentsService {
    * @throws Problem `requirements_invalid` or `invalid_request`.
    */
   async order(
-    holder: Pick<HolderCaller, 'treasuryId' | 'grantId' | 'tokenGeneration'>,
+    holder: Pick<HolderCaller, 'treasuryId' | 'grantId' | 'tokenGeneration' | 'keyThumbprint'>,
     body: PayBody,
     idempotencyKey: string,
     requestId: string,
@@ -96,6 +96,7 @@ export class PaymentsService {
       treasuryId: holder.treasuryId,
       grantId: holder.grantId,
       tokenGeneration: holder.tokenGeneration,
+      keyThumbprint: holder.keyThumbprint,
       idempotencyKey,
       requestHash: sha256Hex(canonicalBody),
       options: () => payableOf(sorted()),

@@ -11,7 +11,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { scryptAsync as slowScrypt } from '@noble/hashes/scrypt';
 import { concat, getAddress, type Hex, hexToBytes, keccak256, toHex } from 'viem';
-import { generatePrivateKey, type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts';
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 import { z } from 'zod';
 import {
   type SignableTypedData,
@@ -117,7 +117,7 @@ export async function makeKeystore(password: string): Promise<{ address: Hex; js
  */
 export class KeystoreSigner implements Signer {
   readonly #password: string;
-  readonly #accounts = new Map<string, PrivateKeyAccount>();
+  readonly #keys = new Map<string, Uint8Array>();
   readonly #opened = new Map<string, Promise<SignerWallets>>();
 
   constructor(
@@ -138,9 +138,9 @@ export class KeystoreSigner implements Signer {
   }
 
   async sign(address: string, data: SignableTypedData): Promise<Hex> {
-    const account = this.#accounts.get(address);
-    if (!account) throw new Error(`no keystore for wallet ${address} in BURSAR_KEYSTORE`);
-    return signWith(account, data);
+    const key = this.#keys.get(address);
+    if (!key) throw new Error(`no keystore for wallet ${address} in BURSAR_KEYSTORE`);
+    return signWith(key, data);
   }
 
   private async open(path: string): Promise<SignerWallets> {
@@ -158,9 +158,9 @@ export class KeystoreSigner implements Signer {
     for (const file of files) {
       try {
         const key = await openKeystore(await readFile(file, 'utf8'), this.#password);
-        const account = privateKeyToAccount(key);
-        this.#accounts.set(account.address, account);
-        addresses.push(account.address);
+        const { address } = privateKeyToAccount(key);
+        this.#keys.set(address, hexToBytes(key));
+        addresses.push(address);
       } catch (error) {
         throw new Error(
           `BURSAR_KEYSTORE: ${file}: ${error instanceof Error ? error.message : error}`,

@@ -2,6 +2,8 @@ import type { Hex } from 'viem';
 import { type HDAccount, mnemonicToAccount } from 'viem/accounts';
 import type { exactTypedData } from '../x402/exact.js';
 import type { cancelTypedData } from './cancel-authorization.js';
+import { signDigest } from './ecdsa.js';
+import { digestOf } from './eip712.js';
 
 /** The typed data a signer may be asked to sign: payments, and taking them back. Nothing else. */
 export type SignableTypedData =
@@ -48,7 +50,7 @@ export interface Signer {
  */
 export class MnemonicSigner implements Signer {
   readonly #mnemonic: string;
-  readonly #accounts = new Map<string, HDAccount>();
+  readonly #keys = new Map<string, Uint8Array>();
   readonly #addresses = new Map<number, readonly string[]>();
 
   constructor(
@@ -64,7 +66,7 @@ export class MnemonicSigner implements Signer {
       const accounts = Array.from({ length: this.count }, (_, addressIndex) =>
         mnemonicToAccount(this.#mnemonic, { accountIndex: position, addressIndex }),
       );
-      for (const account of accounts) this.#accounts.set(account.address, account);
+      for (const account of accounts) this.#keys.set(account.address, privateKeyOf(account));
       addresses = accounts.map(({ address }) => address);
       this.#addresses.set(position, addresses);
     }
@@ -72,20 +74,21 @@ export class MnemonicSigner implements Signer {
   }
 
   async sign(address: string, data: SignableTypedData): Promise<Hex> {
-    const account = this.#accounts.get(address);
-    if (!account) {
+    const key = this.#keys.get(address);
+    if (!key) {
       throw new Error(`no key for wallet ${address}: is BURSAR_WALLET_MNEMONIC another one's?`);
     }
-    return signWith(account, data);
+    return signWith(key, data);
   }
 }
 
-/** viem wants to know which of the two it is; both are signed alike. */
-export function signWith(
-  account: { signTypedData: HDAccount['signTypedData'] },
-  data: SignableTypedData,
-): Promise<Hex> {
-  return data.primaryType === 'CancelAuthorization'
-    ? account.signTypedData(data)
-    : account.signTypedData(data);
+function privateKeyOf(account: HDAccount): Uint8Array {
+  const { privateKey } = account.getHdKey();
+  if (!privateKey) throw new Error(`no private key of ${account.address}`);
+  return privateKey;
+}
+
+/** Signs typed data with a key of 32 bytes: the same bytes as any wallet's, several times as fast. */
+export function signWith(privateKey: Uint8Array, data: SignableTypedData): Hex {
+  return signDigest(privateKey, digestOf(data));
 }

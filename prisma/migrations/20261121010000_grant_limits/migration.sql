@@ -18,10 +18,10 @@ ALTER TABLE "grants"
 -- The path as one text: a tree is a range of an index over it. Over the array it would be one too, but
 -- comparing arrays is not leakproof, so that row-level security keeps it from such an index.
 UPDATE "grants" SET "lineage" = array_to_string("path", '/');
-ALTER TABLE "grants" ADD CONSTRAINT "grants_lineage" CHECK ("lineage" = array_to_string("path", '/'));
+ALTER TABLE "grants" ADD CONSTRAINT "grants_path_lineage" CHECK ("lineage" = array_to_string("path", '/'));
 CREATE FUNCTION "grants_fill_lineage"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  NEW."lineage" := array_to_string(NEW."path", '/');
+  NEW."lineage" := coalesce(array_to_string(NEW."path", '/'), '');
   RETURN NEW;
 END $$;
 CREATE TRIGGER "grants_fill_lineage" BEFORE INSERT ON "grants"

@@ -49,11 +49,12 @@ export class GrantsService {
         )
         .add(query.holder, (n) => `g.holder = ${n}`)
         .add(query.label && labelJson(query.label), (n) => `g.labels @> ${n}::jsonb`);
-    if (query.status === undefined) return this.page(conditions(), query);
+    const isTree = own !== undefined;
+    if (query.status === undefined) return this.page(conditions(), query, isTree);
     const items: GrantView[] = [];
     let cursor: string | undefined = query.cursor;
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
-      const found = await this.page(conditions(), { limit: LOOK, cursor });
+      const found = await this.page(conditions(), { limit: LOOK, cursor }, isTree);
       for (const grant of found.items) {
         if (grant.status === query.status) items.push(grant);
         if (items.length === query.limit) {
@@ -73,7 +74,7 @@ export class GrantsService {
     const { chain, now } = await this.chain(grant);
     const amount = (atomic: bigint) => formatAmount(atomic, currencyOf(grant.currency));
     return {
-      ...(await this.page(addSubtree(new Conditions(), grant), query)),
+      ...(await this.page(addSubtree(new Conditions(), grant), query, true)),
       totals: {
         grants: chain.some(({ status }) => status === 'revoked') ? 0 : grant.alive,
         payments: grant.payments,
@@ -106,11 +107,12 @@ export class GrantsService {
   private async page(
     conditions: Conditions,
     { limit, cursor }: Pick<TreeQuery, 'limit' | 'cursor'>,
+    isTree: boolean,
   ): Promise<Page<GrantView>> {
-    conditions.add(
-      cursor,
-      (n) => `(g.treasury_id, g.lineage) > ${placeOf(n, 'treasury_id, lineage')}`,
-    );
+    conditions
+      .add(cursor, (n) => `(g.treasury_id, g.lineage) > ${placeOf(n, 'treasury_id, lineage')}`)
+      // The same once more where there is one treasury only: a place in the index to begin at.
+      .add(isTree ? cursor : undefined, (n) => `g.lineage > ${placeOf(n, 'lineage')}`);
     const { rows } = await this.database.pool.query(
       `SELECT ${GRANT_COLUMNS} FROM grants g ${conditions.where}
        ORDER BY g.treasury_id, g.lineage LIMIT ${limit + 1}`,

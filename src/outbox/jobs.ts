@@ -1,7 +1,10 @@
 import { z } from 'zod';
 
-/** The queues. One concern a queue, so that a slow chain never holds up the audit log. */
-export const QUEUES = ['access', 'audit', 'cancel', 'grants', 'payments', 'settlement'] as const;
+/**
+ * The queues: what waits for a chain, what seals the log, and what only looks after rows. A slow chain
+ * never holds up the others. Few, because each costs connections where queues are on Postgres.
+ */
+export const QUEUES = ['audit', 'settlement', 'upkeep'] as const;
 /** See {@link QUEUES}. */
 export type QueueName = (typeof QUEUES)[number];
 
@@ -17,15 +20,15 @@ export const JOBS = {
   /** Push new checkpoints to the witnesses. Scheduled where there are any. */
   'audit.witness': { queue: 'audit', payload: z.strictObject({}) },
   /** Give back what is left of carve-outs that have ended. Scheduled, and rung by revocations. */
-  'grants.return': { queue: 'grants', payload: z.strictObject({}) },
+  'grants.return': { queue: 'upkeep', payload: z.strictObject({}) },
   /** End payments that waited too long for an approval. Scheduled. */
-  'payments.lapse': { queue: 'payments', payload: z.strictObject({}) },
+  'payments.lapse': { queue: 'upkeep', payload: z.strictObject({}) },
   /** Read a network's new final blocks. Scheduled. */
   'settlement.read': { queue: 'settlement', payload: z.strictObject({ network: z.string() }) },
   /** Send a network's cancellations, and see after those that were sent. Scheduled. */
-  'cancel.send': { queue: 'cancel', payload: z.strictObject({ network: z.string() }) },
+  'cancel.send': { queue: 'settlement', payload: z.strictObject({ network: z.string() }) },
   /** Forget proofs and revocations that can no longer count. Scheduled. */
-  'access.forget': { queue: 'access', payload: z.strictObject({}) },
+  'access.forget': { queue: 'upkeep', payload: z.strictObject({}) },
 } as const satisfies Record<string, { queue: QueueName; payload: z.ZodType }>;
 
 /** The name of a job. */

@@ -33,10 +33,12 @@ export default async function setup() {
       dataDir: join(directory, 'server'),
       // Nothing in here outlives the run; only speed counts. Autovacuum would visit the template, and
       // a database that somebody is connected to cannot be cloned.
-      postgresFlags: ['fsync=off', 'full_page_writes=off', 'autovacuum=off'].flatMap((flag) => [
-        '-c',
-        flag,
-      ]),
+      postgresFlags: [
+        'max_connections=300',
+        'fsync=off',
+        'full_page_writes=off',
+        'autovacuum=off',
+      ].flatMap((flag) => ['-c', flag]),
     });
     const admin = new pg.Client({ connectionString: server.url });
     await admin.connect();

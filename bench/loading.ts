@@ -43,10 +43,11 @@ export async function load(db: pg.Pool, { grants, payments }: Growth): Promise<v
     );
     for (const { name } of indexes) await client.query(`DROP INDEX "${name}"`);
     await client.query(
-      `INSERT INTO grants (treasury_id, id, parent_id, root_id, path, depth, holder, currency, budget, scope,
+      `INSERT INTO grants (treasury_id, id, parent_id, root_id, path, lineage, depth, holder, currency, budget, scope,
          starts_at, expires_at, delegation_depth, funding, labels, minted_by, created_at, spent, payments, alive)
        SELECT t.id, g.id, CASE WHEN child THEN root END, root,
-         CASE WHEN child THEN ARRAY[root, g.id] ELSE ARRAY[root] END, child::int, 'agent-' || n % 1000, 'USDC',
+         CASE WHEN child THEN ARRAY[root, g.id] ELSE ARRAY[root] END,
+         CASE WHEN child THEN root || '/' || g.id ELSE root END, child::int, 'agent-' || n % 1000, 'USDC',
          1000000000000, '{}', now() - interval '1 day', now() + interval '30 days', 8 - child::int, 'shared',
          '{}', 'admin:bench', now() - interval '1 day', $2::numeric * total, total,
          CASE WHEN child THEN 1 ELSE ${TREE} END

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { JwtService } from '@nestjs/jwt';
 import { ADMIN_ROLES, type AdminRole } from './access/caller.js';
 import { Keys } from './access/keys.js';
+import { Oidc } from './access/oidc.js';
 import { Tokens } from './access/tokens.js';
 import { auditCommand } from './audit/verify-command.js';
 import { loadConfig } from './config.js';
@@ -22,6 +23,8 @@ const HELP = `npx bursar COMMAND
   admin-token [--role admin|approver|auditor] [--name NAME] [--ttl 12h] [--treasury ID]...
               prints a bearer token for an admin, of all treasuries or of those named; --ttl takes
               s, m, h or d
+  actor SUBJECT
+              prints how somebody who signs in at the identity provider is named in the log
   keys list   prints the keys that tokens are signed with: id, state, since when
   keys rotate [--in 60s]
               makes a new key: published at once, signing after the time given. The keys before it
@@ -76,9 +79,17 @@ async function main(): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
-  const most = { keys: 2, wallets: words[0] === 'new' ? 1 : 2 }[command] ?? 0;
+  const most = { actor: 1, keys: 2, wallets: words[0] === 'new' ? 1 : 2 }[command] ?? 0;
   if (words.length > most) throw new Error(`too many words: ${positionals.join(' ')}`);
   switch (command) {
+    case 'actor': {
+      const [subject] = words;
+      if (subject === undefined)
+        throw new Error('actor takes the subject, as the provider names it');
+      const oidc = new Oidc(await resolveSecrets(loadConfig(process.env)));
+      process.stdout.write(`admin:${oidc.nameOf(subject)}\n`);
+      return;
+    }
     case 'admin-token': {
       const role = parseRole(values.role);
       const ttlSeconds = parseTime('--ttl', values.ttl);

@@ -13,6 +13,7 @@ import { type AuthenticatedRequest, type Caller, treasuriesOf } from './caller.j
 import { checkProof, invalidProof, PROOF_WINDOW_SECONDS, ProofNonces } from './dpop.js';
 import { Oidc } from './oidc.js';
 import { Revocations } from './revocations.js';
+import { SignIns } from './sign-ins.js';
 import { type AdminIdentity, type GrantIdentity, invalidToken, Tokens } from './tokens.js';
 
 /** RFC 6750 and RFC 9449, section 7.1. */
@@ -32,6 +33,7 @@ export class AccessGuard implements CanActivate {
     private readonly tokens: Tokens,
     private readonly oidc: Oidc,
     private readonly revocations: Revocations,
+    private readonly signIns: SignIns,
     private readonly limits: RateLimits,
     private readonly database: Database,
     @Inject(CONFIG) private readonly config: Config,
@@ -77,13 +79,14 @@ export class AccessGuard implements CanActivate {
     const isBearer = scheme.toLowerCase() === 'bearer';
     if (this.oidc.claims(token)) {
       if (!isBearer) throw invalidToken();
-      const { tokenId, identity } = await this.oidc.verify(token);
-      return this.admin(tokenId, identity);
+      const { tokenId, expiresAt, identity } = await this.oidc.verify(token);
+      return this.admin({ id: tokenId, expiresAt }, identity);
     }
     const verified = await this.tokens.verify(token);
     if (verified.kind === 'admin') {
       if (!isBearer) throw invalidToken();
-      return this.admin(verified.jti, verified.identity);
+      const { jti, expiresAt } = verified;
+      return this.admin({ id: jti, expiresAt }, verified.identity);
     }
     // The scheme says whether the token is bound to a key: a bound one is worth nothing by itself, and
     // one that is not gains nothing by a proof.
@@ -93,8 +96,12 @@ export class AccessGuard implements CanActivate {
       : this.prover(verified.identity, token, request, reply);
   }
 
-  private async admin(tokenId: string, identity: AdminIdentity): Promise<Caller> {
-    if (await this.revocations.isRevoked(tokenId)) throw invalidToken();
+  private async admin(
+    token: { readonly id: string; readonly expiresAt: number },
+    identity: AdminIdentity,
+  ): Promise<Caller> {
+    if (await this.revocations.isRevoked(token.id)) throw invalidToken();
+    await this.signIns.note(token, identity);
     const { name, role, treasuries } = identity;
     return { kind: 'admin', name, role, treasuries, actor: `admin:${name}` };
   }

@@ -11,6 +11,7 @@ import { JwksController } from './jwks.controller.js';
 import { Keys } from './keys.js';
 import { Oidc } from './oidc.js';
 import { Revocations } from './revocations.js';
+import { SignIns } from './sign-ins.js';
 import { Tokens } from './tokens.js';
 
 /** Who is calling, and how often: tokens, their keys, and the guard of every route. */
@@ -22,6 +23,7 @@ import { Tokens } from './tokens.js';
     Tokens,
     Oidc,
     Revocations,
+    SignIns,
     { provide: RateLimits, inject: [CONFIG], useFactory: rateLimits },
     { provide: APP_GUARD, useClass: AccessGuard },
   ],

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, createHmac, hkdfSync } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { createRemoteJWKSet, decodeJwt, errors, jwtVerify } from 'jose';
 import { z } from 'zod';
@@ -54,10 +54,13 @@ export interface OidcToken {
 @Injectable()
 export class Oidc {
   readonly #config: OidcConfig | undefined;
+  readonly #salt: Buffer;
   #keys: Promise<ReturnType<typeof createRemoteJWKSet>> | undefined;
 
   constructor(@Inject(CONFIG) config: Config) {
     this.#config = config.oidc;
+    if (config.masterSecret === undefined) throw new Error('no master secret was resolved');
+    this.#salt = Buffer.from(hkdfSync('sha256', config.masterSecret, '', 'bursar/people', 32));
   }
 
   /** Whether a token says that the provider issued it; nothing of it is believed yet. */
@@ -91,8 +94,18 @@ export class Oidc {
       tokenId: `sha256:${createHash('sha256').update(token).digest('base64url')}`,
       issuedAt: claims.iat,
       expiresAt: claims.exp,
-      identity: { name: `oidc:${claims.sub}`, role, treasuries: treasuriesOf(claims, config) },
+      identity: { name: this.nameOf(claims.sub), role, treasuries: treasuriesOf(claims, config) },
     };
+  }
+
+  /**
+   * How somebody who signed in is named here, and in the log: a commitment to issuer and subject, salted
+   * with a secret of the service. The log must not tell who a person is to whoever reads it; whoever has
+   * the secret can show it (`bursar actor SUBJECT`).
+   */
+  nameOf(subject: string): string {
+    const who = `${this.#config?.issuer ?? ''}\n${subject}`;
+    return `oidc:${createHmac('sha256', this.#salt).update(who).digest('base64url').slice(0, 22)}`;
   }
 
   private async verified(token: string, config: OidcConfig): Promise<z.infer<typeof claimsSchema>> {

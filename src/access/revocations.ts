@@ -42,5 +42,8 @@ export class Revocations implements OnModuleInit {
     await this.database.pool.query(
       `DELETE FROM revoked_tokens WHERE expires_at < now() - interval '1 minute'`,
     );
+    await this.database.pool.query(
+      `DELETE FROM admin_sign_ins WHERE expires_at < now() - interval '1 minute'`,
+    );
   }
 }

@@ -389,6 +389,7 @@ function isNonceOf(nonce: string, decision: unknown): boolean {
 
 /** Kinds that move no money and no authority. */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
+  'admin.signed_in',
   'treasury.created',
   'grant.token_reissued',
   'payment.refused',

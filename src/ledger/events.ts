@@ -32,7 +32,8 @@ export type EventKind =
   | 'payment.refused_more'
   | 'key.created'
   | 'key.retired'
-  | 'admin.token_minted';
+  | 'admin.token_minted'
+  | 'admin.signed_in';
 
 /** One state change, to be written in the transaction that makes it. */
 export interface NewEvent {

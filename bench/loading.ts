@@ -92,9 +92,10 @@ export async function loadTree(db: pg.Pool, place: number, size: number): Promis
   const branches = size === 1 ? 0 : Math.floor(Math.sqrt(size - 1));
   await alone(db, (client) =>
     client.query(
-      `INSERT INTO grants (treasury_id, id, parent_id, root_id, path, depth, holder, currency, budget, scope,
+      `INSERT INTO grants (treasury_id, id, parent_id, root_id, path, lineage, depth, holder, currency, budget, scope,
          starts_at, expires_at, delegation_depth, funding, labels, minted_by, created_at, alive)
-       SELECT t.id, path[cardinality(path)], path[cardinality(path) - 1], path[1], path, cardinality(path) - 1,
+       SELECT t.id, path[cardinality(path)], path[cardinality(path) - 1], path[1], path,
+         array_to_string(path, '/'), cardinality(path) - 1,
          'agent', 'USDC', 1000000000000, '{}', now(), now() + interval '30 days', 8, 'shared', '{}',
          'admin:bench', now(),
          CASE WHEN n = 0 THEN $2::int WHEN n <= $3::int

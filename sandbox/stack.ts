@@ -93,7 +93,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),
       ...options.environment,
     });
-    const signer = new MnemonicSigner(TEST_MNEMONIC, config.walletCount);
+    const mnemonic = config.walletMnemonic ?? TEST_MNEMONIC;
+    const signer = new MnemonicSigner(mnemonic, config.walletCount);
     const { addresses } = await signer.wallets({ position: 0 });
     await Promise.all(
       addresses.map((wallet) => chain.mintUsdc(wallet as `0x${string}`, WALLET_FUNDS)),

@@ -34,9 +34,10 @@ for (const [path, { hasInstallScript, integrity, resolved, link }] of Object.ent
   }
 }
 
-// The whole tree: with --omit dev, npm leaves out what development tools use as well.
+// The whole tree: with --omit dev, npm leaves out what development tools use as well. Some of these ask for
+// another TypeScript as a peer, which they never load; npm would list nothing at all for that.
 const sbom = JSON.parse(
-  execFileSync('npm', ['sbom', '--sbom-format', 'cyclonedx'], {
+  execFileSync('npm', ['sbom', '--sbom-format', 'cyclonedx', '--legacy-peer-deps'], {
     cwd: root,
     encoding: 'utf8',
     maxBuffer: 64 * 1024 * 1024,

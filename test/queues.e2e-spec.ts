@@ -99,6 +99,8 @@ describe.each(STORES)('with the queues on %s', (_name, redisUrl) => {
 
   it('settles and seals all the same when the queues lose everything in the middle', async () => {
     const before = await buy();
+    const schedules = await behind.schedules();
+    expect(schedules.length).toBeGreaterThan(3);
     await behind.wipe();
     const after = await buy();
     await allSettled([before, after]);
@@ -106,7 +108,7 @@ describe.each(STORES)('with the queues on %s', (_name, redisUrl) => {
     await expectWholeLog();
     // Not by luck of what ran already: the schedules are back.
     await until('the schedules are made anew', async () => {
-      return (await behind.schedules()).length === 2;
+      return (await behind.schedules()).length === schedules.length;
     });
   });
 
@@ -212,6 +214,7 @@ async function lookBehind(
     : redisStore(redisUrl, treasuryId, ignore));
   const audit = store.queue('audit');
   const settlement = store.queue('settlement');
+  const upkeep = store.queue('upkeep');
   const keys = async () => (await redis?.keys(`{bursar:${treasuryId}}:*`)) ?? [];
   return {
     audit,
@@ -224,6 +227,7 @@ async function lookBehind(
     schedules: async () => [
       ...(await audit.getJobSchedulers()),
       ...(await settlement.getJobSchedulers()),
+      ...(await upkeep.getJobSchedulers()),
     ],
     async wipe() {
       if (redis) {
@@ -240,6 +244,7 @@ async function lookBehind(
     async close() {
       await audit.close();
       await settlement.close();
+      await upkeep.close();
       store.close();
       redis?.disconnect();
       await database.close();

@@ -72,7 +72,7 @@ describe('loadConfig', () => {
       gasStuckMs: 15_000,
       maxValiditySeconds: 120,
       approvalSeconds: 3_600,
-      batches: { maxBatch: 128, maxInFlight: 2, maxWaiting: 2_000 },
+      batches: { maxBatch: 128, maxInFlight: 1, maxWaiting: 2_000 },
       maxGrantSeconds: 315_360_000,
       issuer: 'urn:bursar',
       masterSecret: undefined,

@@ -241,7 +241,7 @@ const environmentSchema = z.object({
   BURSAR_MAX_VALIDITY_SECONDS: integer(120, 10, 300),
   BURSAR_APPROVAL_SECONDS: integer(3_600, 1, 2_592_000),
   BURSAR_MAX_BATCH: integer(128, 1, 1_000),
-  BURSAR_MAX_BATCHES_IN_FLIGHT: integer(2, 1, 16),
+  BURSAR_MAX_BATCHES_IN_FLIGHT: integer(1, 1, 16),
   BURSAR_MAX_WAITING_PAYMENTS: integer(2_000, 1, 100_000),
   BURSAR_MAX_GRANT_SECONDS: integer(MAX_TTL_SECONDS, 60, MAX_TTL_SECONDS),
   BURSAR_ISSUER: z.url({ error: 'must be a URL' }).optional(),

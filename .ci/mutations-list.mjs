@@ -29,8 +29,8 @@ export default [
     row: 'stolen grant token',
     guard: 'a proof is of this minute',
     file: GUARD,
-    find: 'if (!found.in_time) {',
-    replace: 'if (false) {',
+    find: 'abs(extract(epoch FROM clock_timestamp()) - $6::numeric) <= $7 AS in_time',
+    replace: 'true AS in_time',
     test: 'test/dpop.e2e-spec.ts',
     name: 'refuses a proof %s',
   },
@@ -95,7 +95,8 @@ export default [
     find: 'FROM signing_keys WHERE retired_at IS NULL ORDER BY',
     replace: 'FROM signing_keys ORDER BY',
     test: 'test/keys.e2e-spec.ts',
-    name: 'is over when the old key is retired: tokens it signed are refused everywhere',
+    // With the rotation before it, which makes the key.
+    name: 'a rotation of the signing key',
   },
   {
     row: 'leaked signing key or admin token',
@@ -231,7 +232,7 @@ export default [
     find: '(maxTimeoutSeconds as number) > LIMITS.timeoutSeconds',
     replace: 'false',
     test: 'src/x402/parse.spec.ts',
-    name: 'never signs for the timeout %j',
+    name: 'never signs for a timeout of %d seconds',
   },
   {
     row: 'long authorizations',
@@ -276,7 +277,7 @@ export default [
     find: 'return atomic <= MAX_ATOMIC ? atomic : undefined;',
     replace: 'return atomic;',
     test: 'src/x402/parse.spec.ts',
-    name: 'never signs for the amount %j',
+    name: 'never signs for the amount "%s"',
   },
   {
     row: 'body and header floods',

@@ -182,7 +182,7 @@ function firstLine(text) {
 
 /** A test's name as Jest's -t takes it: what it.each fills in may be anything. */
 function patternOf(name) {
-  return name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/%[sj]/g, '.*');
+  return name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/%[sjd]/g, '.*');
 }
 
 function copyOfTree(name) {

@@ -650,6 +650,14 @@ describe('decide', () => {
       ),
       expiresAt: fc.oneof({ weight: 9, arbitrary: fc.constant(3600) }, seconds),
       status: fc.constantFrom(...Array(18).fill('active'), 'suspended', 'revoked'),
+      windows: fc.array(
+        fc.record({
+          seconds: fc.constantFrom(3600, 86_400),
+          amount: fc.option(fc.bigInt({ min: 0n, max: 30n }), { nil: undefined }),
+          payments: fc.option(fc.integer({ min: 1, max: 6 }), { nil: undefined }),
+        }),
+        { maxLength: 2 },
+      ),
     });
     const options = fc.record({
       amount: small,
@@ -701,6 +709,10 @@ describe('decide', () => {
               ...each,
               reserved: each.reserved + selected.amount,
               payments: each.payments + 1,
+              // All in the first period.
+              windowUsage: each.windows.map(() =>
+                used(0, each.reserved + selected.amount, each.payments + 1),
+              ),
             }));
             pool = pool.map((each) =>
               each.id === paying.id ? { ...each, reserved: each.reserved + selected.amount } : each,
@@ -709,6 +721,10 @@ describe('decide', () => {
               expect(each.reserved <= each.budget).toBe(true);
               expect(each.payments).toBeLessThanOrEqual(each.maxPayments ?? 100);
               expect(after(validFor).getTime()).toBeLessThanOrEqual(each.expiresAt.getTime());
+              for (const { amount, payments } of each.windows) {
+                expect(each.reserved <= (amount ?? each.reserved)).toBe(true);
+                expect(each.payments).toBeLessThanOrEqual(payments ?? each.payments);
+              }
             }
             for (const each of pool) expect(each.reserved <= each.balance).toBe(true);
           }
@@ -730,6 +746,7 @@ describe('decide', () => {
       'payments_exceeded',
       'per_payment_exceeded',
       'treasury_insufficient',
+      'window_exceeded',
     ]);
   });
 });
@@ -748,6 +765,10 @@ function modelAllows(
     if (each.maxPerPayment !== undefined && each.maxPerPayment < amount) return false;
     if (each.maxPayments !== undefined && each.maxPayments < each.payments + 1) return false;
     if (each.scope.networks && each.scope.networks.indexOf(network) < 0) return false;
+    for (const { amount: most, payments } of each.windows) {
+      if (most !== undefined && each.reserved + amount > most) return false;
+      if (payments !== undefined && each.payments + 1 > payments) return false;
+    }
     const payees = each.scope.payTo?.map((payee) => payee.toLowerCase());
     if (payees && payees.indexOf(payTo.toLowerCase()) < 0) return false;
   }

@@ -355,14 +355,17 @@ const scope: fc.Arbitrary<Scope> = fc.record(
   { requiredKeys: [] },
 );
 
-/** Two scopes of which the second is mostly made of the first's entries, as a child's is. */
+/** Two scopes of which the second is mostly made of the first's entries, as a child's is, or just wider. */
 const related = scope.chain((outer) => {
   const part = <T>(entries: readonly T[] | undefined, any: fc.Arbitrary<T[]>) =>
     entries ? fc.oneof({ weight: 4, arbitrary: fc.subarray([...entries]) }, any) : any;
   const inner = fc.record({
     networks: part(outer.networks, networks),
     payTo: part(outer.payTo, payees),
-    resources: part(outer.resources, patterns),
+    resources: fc.oneof(
+      { weight: 4, arbitrary: part(outer.resources, patterns) },
+      fc.constant((outer.resources ?? []).map((text) => text.replace(/\*?$/, '*'))),
+    ),
   });
   return inner.chain((own) =>
     fc.record({

@@ -1,0 +1,266 @@
+// Takes every guard of docs/security.md out of the code, one at a time, and expects the test that is named
+// for it to fail: npm run mutations [-- --only TEXT --jobs N --trust]
+//
+// The guards are in mutations-list.mjs. Works in copies of the tree in a temporary directory, on what is in
+// the working tree now. A test must pass with its guard in place first, or its failing would prove nothing;
+// --trust leaves that out, for when all of npm test has just passed. --only may come several times.
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parseArgs, stripVTControlCharacters } from 'node:util';
+import mutations from './mutations-list.mjs';
+
+/** How long one test may take, in milliseconds: one that hangs has noticed nothing. */
+const TIMEOUT_MS = 240_000;
+
+const root = new URL('../', import.meta.url).pathname;
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string', multiple: true, default: [''] },
+    jobs: { type: 'string', default: '2' },
+    trust: { type: 'boolean', default: false },
+  },
+});
+
+const wrong = [...mutations.flatMap(wrongWith), ...rowsWithout(mutations)];
+if (wrong.length > 0) {
+  console.error(wrong.join('\n'));
+  process.exit(1);
+}
+const wanted = mutations.filter(({ row, guard, file }) =>
+  options.only.some((text) =>
+    `${row}\n${guard}\n${file}`.toLowerCase().includes(text.toLowerCase()),
+  ),
+);
+if (wanted.length === 0) {
+  console.error(`no row, guard or file has "${options.only.join('" or "')}" in it`);
+  process.exit(1);
+}
+
+const scratch = mkdtempSync(join(tmpdir(), 'bursar-mutations-'));
+/** Processes under way; each leads a group of its own. */
+const running = new Set();
+let isStopping = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    isStopping = true;
+    for (const child of running) end(child, 'SIGTERM');
+    // The tests stop their Postgres when they are told to.
+    setTimeout(() => finish(130), 5_000);
+  });
+}
+
+/** What each test says with every guard in place, by file and name: asked once. */
+const untouched = new Map();
+const results = [];
+const waiting = [...wanted];
+const jobs = Math.min(Number(options.jobs), wanted.length);
+await Promise.all(Array.from({ length: jobs }, (_, n) => work(copyOfTree(`tree-${n}`))));
+
+console.log(`\n${table(results)}\n`);
+const unproven = results.filter(({ verdict }) => verdict !== 'noticed');
+for (const { row, guard, verdict, why } of unproven) {
+  console.log(`NOT PROVEN  ${row}: ${guard} (${verdict}${why ? `: ${why}` : ''})`);
+}
+console.log(`${results.length - unproven.length} of ${results.length} guards are missed when gone`);
+finish(unproven.length > 0 ? 1 : 0);
+
+/** Takes out one guard after the other, until none is left. */
+async function work(tree) {
+  for (let mutation = waiting.shift(); mutation; mutation = waiting.shift()) {
+    const { row, guard } = mutation;
+    const result = { ...mutation, ...(await judge(tree, mutation)) };
+    results.push(result);
+    console.log(`${result.verdict.padEnd(10)}  ${row}: ${guard} (${result.seconds} s)`);
+    if (result.why) console.log(`            ${result.why}`);
+  }
+}
+
+async function judge(tree, mutation) {
+  const key = `${mutation.test} ${mutation.name}`;
+  if (options.trust) untouched.set(key, { outcome: 'passed' });
+  if (!untouched.has(key)) untouched.set(key, run(tree, mutation));
+  const before = await untouched.get(key);
+  if (before.outcome !== 'passed') {
+    const why = before.why ?? 'without a reason';
+    return { verdict: `${before.outcome} with the guard in place`, why, seconds: before.seconds };
+  }
+  const path = join(tree, mutation.file);
+  const whole = readFileSync(path, 'utf8');
+  try {
+    writeFileSync(
+      path,
+      whole.replace(mutation.find, () => mutation.replace),
+    );
+    const { outcome, why, seconds } = await run(tree, mutation);
+    const verdict = { passed: 'UNNOTICED', failed: 'noticed' }[outcome] ?? outcome;
+    return { verdict, why, seconds };
+  } finally {
+    writeFileSync(path, whole);
+  }
+}
+
+/** Runs a test: "passed", "failed", "hung", or "did not run", which no guard's absence should cause. */
+async function run(tree, { test, name }) {
+  const began = performance.now();
+  const report = `${tree}.json`;
+  rmSync(report, { force: true });
+  const jest = [
+    ...['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
+    ...['node_modules/jest/bin/jest.js', '--ci', '--runInBand', '--forceExit', '--json'],
+    ...[`--outputFile=${report}`, `--cacheDirectory=${scratch}/cache`],
+    ...['--runTestsByPath', test, '-t', patternOf(name)],
+  ];
+  const isSpec = test.endsWith('spec.ts');
+  const { code, output, isLate } = await start(tree, isSpec ? jest : [test]);
+  const found = isSpec ? readReport(report, output) : readOutput(code, output, name);
+  const outcome = isLate ? { outcome: 'hung' } : found;
+  return { ...outcome, seconds: Math.round((performance.now() - began) / 1000) };
+}
+
+function start(tree, args) {
+  if (isStopping) return new Promise(() => {});
+  const child = spawn(process.execPath, args, {
+    cwd: tree,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  running.add(child);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text) => {
+      output += text;
+    });
+  }
+  let isLate = false;
+  const late = setTimeout(() => {
+    isLate = true;
+    end(child, 'SIGTERM');
+    setTimeout(() => end(child, 'SIGKILL'), 10_000).unref();
+  }, TIMEOUT_MS);
+  return new Promise((resolve) => {
+    child.on('exit', (code) => {
+      clearTimeout(late);
+      // Whatever a test that failed left behind.
+      end(child, 'SIGKILL');
+      running.delete(child);
+      resolve({ code, output, isLate });
+    });
+  });
+}
+
+function end(child, signal) {
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // All of the group has ended.
+  }
+}
+
+function readReport(report, output) {
+  let suites;
+  try {
+    suites = JSON.parse(readFileSync(report, 'utf8')).testResults;
+  } catch {
+    return { outcome: 'did not run', why: firstLine(output) };
+  }
+  const tests = suites.flatMap(({ assertionResults }) => assertionResults);
+  const failed = tests.find(({ status }) => status === 'failed');
+  if (failed) return { outcome: 'failed', why: firstLine(failed.failureMessages.join('\n')) };
+  if (tests.some(({ status }) => status === 'passed')) return { outcome: 'passed' };
+  const [{ message = '' } = {}] = suites;
+  return { outcome: 'did not run', why: firstLine(message) || 'no test has this name' };
+}
+
+function readOutput(code, output, name) {
+  if (code === 0) return { outcome: 'passed' };
+  const line = output.split('\n').find((each) => each.includes(name));
+  return line
+    ? { outcome: 'failed', why: line }
+    : { outcome: 'did not run', why: firstLine(output) };
+}
+
+function firstLine(text) {
+  const lines = stripVTControlCharacters(text).split('\n');
+  return lines
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && line !== '●')
+    .slice(0, 3)
+    .join(' | ')
+    .slice(0, 240);
+}
+
+/** A test's name as Jest's -t takes it: what it.each fills in may be anything. */
+function patternOf(name) {
+  return name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/%[sjd]/g, '.*');
+}
+
+function copyOfTree(name) {
+  const tree = join(scratch, name);
+  const files = execFileSync('git', ['ls-files', '-coz', '--exclude-standard'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  for (const file of files.split('\0').filter(Boolean)) {
+    mkdirSync(dirname(join(tree, file)), { recursive: true });
+    cpSync(join(root, file), join(tree, file));
+  }
+  const generated = 'src/database/generated';
+  cpSync(join(root, generated), join(tree, generated), { recursive: true });
+  const modules = [join(root, 'node_modules'), tree];
+  try {
+    // Links where the file system can.
+    execFileSync('cp', ['-al', ...modules], { stdio: 'ignore' });
+  } catch {
+    execFileSync('cp', ['-a', ...modules]);
+  }
+  return tree;
+}
+
+function wrongWith({ row, guard, file, find, replace }) {
+  const times = readFileSync(join(root, file), 'utf8').split(find).length - 1;
+  const where = `${row}: ${guard}: ${file}`;
+  if (times !== 1) return [`${where} has this ${times} times, not once:\n${find}`];
+  return find === replace ? [`${where}: nothing is changed`] : [];
+}
+
+/** The rows of the table of threats that no mutation proves by a test they name; and those there are not. */
+function rowsWithout(list) {
+  const lines = readFileSync(join(root, 'docs/security.md'), 'utf8').split('\n');
+  const rows = lines
+    .filter((line) => line.startsWith('| ') && line.includes('`: "'))
+    .map((line) => ({ attack: line.split('|')[1].trim(), line }));
+  const missing = rows.filter(
+    ({ attack, line }) =>
+      !list.some(
+        ({ row, test, name }) => row === attack && line.includes(`\`${test}\`: "${name}"`),
+      ),
+  );
+  const unknown = list.filter(({ row }) => !rows.some(({ attack }) => attack === row));
+  return [
+    ...missing.map(({ attack }) => `docs/security.md: no mutation is for the row "${attack}"`),
+    ...unknown.map(({ row }) => `docs/security.md has no row "${row}"`),
+  ];
+}
+
+function table(list) {
+  const head = ['row', 'guard taken out', 'test', 's', 'verdict'];
+  const body = list.map(({ row, guard, test, name, seconds, verdict }) => [
+    row,
+    guard,
+    `${test}: "${name}"`,
+    String(seconds),
+    verdict,
+  ]);
+  body.sort(([a], [b]) => a.localeCompare(b));
+  return [head, head.map(() => '---'), ...body]
+    .map((cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`)
+    .join('\n');
+}
+
+function finish(code) {
+  for (const child of running) end(child, 'SIGKILL');
+  rmSync(scratch, { recursive: true, force: true, maxRetries: 10 });
+  process.exit(code);
+}

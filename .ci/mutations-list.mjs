@@ -457,8 +457,8 @@ export default [
     file: 'src/settlement/chain-reader.ts',
     find: '[network.network, upTo.time.toString(), lastId, known],',
     replace: '[network.network, String(Math.floor(Date.now() / 1000)), lastId, known],',
-    test: 'test/payments.e2e-spec.ts',
-    name: 'ends by the time of the chain: what was submitted is spent, the rest returns for good',
+    test: 'test/clocks.e2e-spec.ts',
+    name: 'releases nothing before its end on the chain',
   },
   {
     row: 'audit rewritten',

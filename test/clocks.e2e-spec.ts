@@ -62,4 +62,13 @@ describe('a process whose clock is off by an hour', () => {
     const answer = await stack.admin.as(token).pay(order(stack.chain));
     expectProblem(answer, 403, 'grant_expired');
   });
+
+  it('releases nothing before its end on the chain', async () => {
+    const { token } = await stack.admin.mint({ budget: '1.00' });
+    const agent = stack.admin.as(token);
+    const { payment } = await agent.paid(order(stack.chain));
+    setClockOff(HOUR_MS);
+    await stack.finalize();
+    expect(await agent.payment(payment.id)).toMatchObject({ status: 'authorized' });
+  });
 });

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { expectProblem } from './support/api.js';
 import { startTestStack, type TestStack } from './support/bursar.js';
 import { order } from './support/terms.js';

@@ -5,6 +5,7 @@ import { compareDepths, compareGrowth, comparePeers } from './comparing.js';
 import { SHAPES, type Shape } from './grants.js';
 import { type Lab, openLab } from './lab.js';
 import { parseGrowth } from './loading.js';
+import { oneOf, positive } from './options.js';
 import { type Measured, openPaying, TOPOLOGIES, type Topology } from './payments.js';
 import { allViolations, asText, type PaymentsPart, type Report } from './report.js';
 import { measureRevoking } from './revoking.js';
@@ -171,16 +172,4 @@ function passedOn(): Record<string, string> {
         entry[1] !== undefined && /^(BURSAR|BENCH)_/.test(entry[0]),
     ),
   );
-}
-
-function oneOf<T extends string>(option: string, known: readonly T[], given: string): T {
-  const found = known.find((each) => each === given);
-  if (found === undefined) throw new Error(`--${option} is one of: ${known.join(', ')}`);
-  return found;
-}
-
-function positive(option: string, text: string): number {
-  const value = Number(text);
-  if (!(value > 0)) throw new Error(`--${option} takes a number above 0, not "${text}"`);
-  return value;
 }

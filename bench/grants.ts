@@ -25,7 +25,7 @@ const PAYING_GRANTS = 100;
 const MINTED_AT_ONCE = 10;
 
 /** The 402 body of the made-up seller: x402 v2, one `exact` requirement of the chain's token. */
-export function paymentRequired(chain: Chain) {
+export function paymentRequired(chain: Chain, validitySeconds = VALIDITY_SECONDS) {
   return {
     x402Version: 2,
     resource: { url: RESOURCE_URL, description: 'a page', mimeType: 'application/json' },
@@ -36,7 +36,7 @@ export function paymentRequired(chain: Chain) {
         amount: PRICE.toString(),
         asset: chain.token.address,
         payTo: PAYEE,
-        maxTimeoutSeconds: VALIDITY_SECONDS,
+        maxTimeoutSeconds: validitySeconds,
         extra: { name: chain.token.name, version: chain.token.version },
       },
     ],
@@ -44,9 +44,9 @@ export function paymentRequired(chain: Chain) {
 }
 
 /** The body of `POST /v1/payments` for that seller. */
-function paymentBody(chain: Chain): string {
+export function paymentBody(chain: Chain, validitySeconds = VALIDITY_SECONDS): string {
   return JSON.stringify({
-    paymentRequired: paymentRequired(chain),
+    paymentRequired: paymentRequired(chain, validitySeconds),
     request: { method: 'GET', url: RESOURCE_URL },
   });
 }

@@ -1,24 +1,23 @@
-import { type ChildProcess, execFile, fork, spawn } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import pg from 'pg';
 import { migrate } from '../prisma/migrate.js';
 import { type Chain, startChain } from '../sandbox/chain.js';
 import { closeAll } from '../src/close-all.js';
 import { startEmbeddedPostgres } from '../src/database/embedded-postgres.js';
 import { MnemonicSigner } from '../src/treasury/signer.js';
-
-const run = promisify(execFile);
-
-/** A public test phrase (BIP-39's own vectors). Never one that holds anything. */
-const TEST_MNEMONIC = 'legal winner thank year wave sausage worth useful legal winner thank yellow';
+import {
+  DIST,
+  mintAdminToken,
+  type Role,
+  type ServiceProcess,
+  startService,
+  stopper,
+  TEST_MNEMONIC,
+} from './service.js';
 
 /** What every wallet holds: enough that no payment is ever refused for want of money. */
 const WALLET_FUNDS = 10n ** 18n;
@@ -27,30 +26,6 @@ const FINALITY_BLOCKS = 2;
 
 /** The longest the service allows, so that nothing lapses while it is measured. */
 export const VALIDITY_SECONDS = 300;
-
-const READY_TIMEOUT_MS = 60_000;
-const STOP_TIMEOUT_MS = 20_000;
-const POLL_MS = 10;
-
-/** dist/ of this build. */
-const DIST = fileURLToPath(new URL('..', import.meta.url));
-
-/** The kinds of process the service can be. */
-export type Role = 'api' | 'worker' | 'all';
-
-/** A process of the service. */
-export interface ServiceProcess {
-  readonly role: Role;
-  readonly pid: number;
-  /** Where it listens. */
-  readonly url: string;
-  /** From its start to its line "ready". */
-  readonly readyMs: number;
-  /** The end of its log. */
-  lastWords(): Promise<string>;
-  /** SIGTERM, and its end awaited. */
-  stop(): Promise<void>;
-}
 
 /** A database of one shape's own, with the service's processes on it. */
 export interface World {
@@ -177,12 +152,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
         closers.push(() => service.stop());
         return service;
       },
-      async adminToken() {
-        const { stdout } = await run(process.execPath, [join(DIST, 'src/cli.js'), 'admin-token'], {
-          env: environment,
-        });
-        return stdout.trim();
-      },
+      adminToken: () => mintAdminToken(environment),
       stop,
     };
   };
@@ -192,40 +162,6 @@ export async function openLab(options: LabOptions): Promise<Lab> {
     queues: options.redisUrl === undefined ? 'Postgres' : 'Redis',
     world,
   };
-}
-
-/** Starts one process of the service. Its log goes to a file, as it would in use. */
-async function startService(
-  role: Role,
-  environment: Readonly<Record<string, string>>,
-  log: string,
-): Promise<ServiceProcess> {
-  const began = performance.now();
-  const file = openSync(log, 'w');
-  const nodeOptions = environment.BENCH_NODE_OPTIONS?.split(' ') ?? [];
-  const child = spawn(process.execPath, [...nodeOptions, join(DIST, 'src/main.js')], {
-    env: { ...environment, BURSAR_ROLE: role },
-    stdio: ['ignore', file, file],
-  });
-  closeSync(file);
-  const stop = stopper(child);
-  const lastWords = async () => (await readFile(log, 'utf8')).slice(-2_000);
-  for (;;) {
-    const text = await readFile(log, 'utf8');
-    const url = /Bursar is ready on (http:\/\/[0-9.:]+)/.exec(text)?.[1];
-    if (url !== undefined) {
-      const readyMs = performance.now() - began;
-      return { role, pid: child.pid ?? 0, url, readyMs, lastWords, stop };
-    }
-    if (child.exitCode !== null || child.signalCode !== null) {
-      throw new Error(`the service (${role}) ended:\n${await lastWords()}`);
-    }
-    if (performance.now() - began > READY_TIMEOUT_MS) {
-      await stop();
-      throw new Error(`the service (${role}) is not ready:\n${await lastWords()}`);
-    }
-    await delay(POLL_MS);
-  }
 }
 
 /** A program of this folder as a process of its own, which answers orders one at a time. */
@@ -265,22 +201,6 @@ export function startHelper<Order extends object, Result>(
       });
     },
     stop: stopper(child),
-  };
-}
-
-function stopper(child: ChildProcess): () => Promise<void> {
-  let stopping: Promise<void> | undefined;
-  const stop = async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
-    child.kill('SIGTERM');
-    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-    await gone;
-    clearTimeout(timer);
-  };
-  return () => {
-    stopping ??= stop();
-    return stopping;
   };
 }
 

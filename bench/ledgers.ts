@@ -80,7 +80,9 @@ function reservationOrder(treasuryId: string, order: LedgerOrder): ReservationOr
     ],
     signable: addresses,
     x402Version: 2,
-    offers: new Map([[0, { json: JSON.stringify(requirement), resource: url }]]),
+    offers: new Map([
+      [0, { json: JSON.stringify(requirement), hash: hashOf(requirement), resource: url }],
+    ]),
     resourceJson: JSON.stringify({ url }),
     extensionsJson: undefined,
     request: { method: 'GET', url },
@@ -90,6 +92,10 @@ function reservationOrder(treasuryId: string, order: LedgerOrder): ReservationOr
     maxValiditySeconds: config.maxValiditySeconds,
     approvalSeconds: config.approvalSeconds,
   };
+}
+
+function hashOf(requirement: LedgerOrder['requirement']): string {
+  return sha256Hex(canonicalJson(requirement));
 }
 
 interface LockedGrant {

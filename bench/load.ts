@@ -4,6 +4,7 @@
 import { connect, type Socket } from 'node:net';
 import { answerOrders } from './helper.js';
 import type { LoadOrder, LoadResult } from './protocol.js';
+import { quantile } from './sample.js';
 
 /** How long answers may take after the end of a run, in milliseconds. */
 const DRAIN_MS = 20_000;
@@ -22,11 +23,13 @@ async function run(order: LoadOrder): Promise<LoadResult> {
     return { head, tail: `\r\n\r\n${body}` };
   });
   const latencies: number[] = [];
+  const refusedMs: number[] = [];
   const refused = new Map<string, number>();
   const kept: string[] = [];
   let paid = 0;
   let measured = 0;
   let turn = 0;
+  let slots = 0;
   const began = performance.now();
   const from = began + order.warmUpSeconds * 1_000;
   const until = from + order.seconds * 1_000;
@@ -39,8 +42,18 @@ async function run(order: LoadOrder): Promise<LoadResult> {
       let sentAt = 0;
       let answer = '';
       const next = (): void => {
-        sentAt = performance.now();
-        if (sentAt >= until) {
+        if (order.perSecond === undefined) {
+          send(performance.now());
+          return;
+        }
+        const due = began + (slots++ * 1_000) / order.perSecond;
+        const wait = due - performance.now();
+        if (wait <= 0) send(due);
+        else setTimeout(() => send(due), wait);
+      };
+      const send = (due: number): void => {
+        sentAt = due;
+        if (performance.now() >= until) {
           socket.destroy();
           resolve();
           return;
@@ -69,6 +82,7 @@ async function run(order: LoadOrder): Promise<LoadResult> {
           }
           if (kept.length < order.keep) kept.push(answer.slice(headEnd + 4));
         } else {
+          refusedMs.push(at - sentAt);
           const why = `${status} ${answer.slice(headEnd + 4, headEnd + 304)}`;
           refused.set(why, (refused.get(why) ?? 0) + 1);
         }
@@ -89,16 +103,15 @@ async function run(order: LoadOrder): Promise<LoadResult> {
   const cpuBefore = process.cpuUsage();
   await Promise.all(Array.from({ length: order.clients }, (_, index) => client(index)));
   const { user, system } = process.cpuUsage(cpuBefore);
-  latencies.sort((a, b) => a - b);
-  const at = (share: number): number =>
-    latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? Number.NaN;
+  const at = (share: number): number => quantile(latencies, share);
   return {
     paid,
     perSecond: measured / order.seconds,
     p50Ms: at(0.5),
     p90Ms: at(0.9),
     p99Ms: at(0.99),
-    maxMs: latencies.at(-1) ?? Number.NaN,
+    maxMs: at(1),
+    refusedP99Ms: quantile(refusedMs, 0.99),
     errors: [...refused].map(([what, count]) => ({ what, count })),
     kept,
     cpuSeconds: (user + system) / 1e6,

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { violations } from './checks.js';
 import { mintShape, type PayingGrant, type Shape } from './grants.js';
-import { type Helper, type Lab, type ServiceProcess, startHelper, type World } from './lab.js';
+import { type Helper, type Lab, startHelper, type World } from './lab.js';
 import { busySeconds, cpuBetween, cpuOf, postgresPids, residentMiB } from './processes.js';
 import type { LoadOrder, LoadResult } from './protocol.js';
+import type { ServiceProcess } from './service.js';
 
 /** How the API can be run while it is measured. */
 export const TOPOLOGIES = ['api', 'all', 'api x2'] as const;

@@ -12,6 +12,11 @@ export interface LoadOrder {
   readonly seconds: number;
   /** How many answers to hand back whole. */
   readonly keep: number;
+  /**
+   * Asks so often, however slow the answers are, as long as a connection is free; latency then counts from
+   * when it was due. When left out, each connection asks again once it was answered.
+   */
+  readonly perSecond?: number;
 }
 
 /** What a run of the client found. Rates and times without its warm-up. */
@@ -24,6 +29,8 @@ export interface LoadResult {
   readonly p99Ms: number;
   readonly maxMs: number;
   readonly errors: readonly { readonly what: string; readonly count: number }[];
+  /** How long refusals took. */
+  readonly refusedP99Ms: number;
   /** Bodies of the first answers. */
   readonly kept: readonly string[];
   /** The client's own, warm-up included. */

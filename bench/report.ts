@@ -3,6 +3,7 @@ import type { Shape } from './grants.js';
 import type { Measured, Topology } from './payments.js';
 import type { Revoking } from './revoking.js';
 import type { Settling } from './settling.js';
+import { table } from './table.js';
 
 /** What one run found. Ratios are the result; times are of this machine at that moment. */
 export interface Report {
@@ -163,21 +164,4 @@ function comparisonTable(title: string, comparison: Comparison): string {
 
 function ms(value: number): string {
   return value.toFixed(1);
-}
-
-function table(title: string, headings: readonly string[], rows: readonly string[][]): string {
-  const widths = headings.map((heading, column) =>
-    Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd();
-  return [
-    title,
-    line(headings),
-    line(widths.map((width) => '-'.repeat(width))),
-    ...rows.map(line),
-  ].join('\n');
 }

@@ -4,10 +4,11 @@ import { createWalletClient, http, parseAbi, publicActions } from 'viem';
 import { baseSepolia } from 'viem/chains';
 import { type HttpService, serve } from '../sandbox/ports.js';
 import { ledgerOrder } from './comparing.js';
-import { type Helper, type Lab, type ServiceProcess, startHelper, type World } from './lab.js';
+import { type Helper, type Lab, startHelper, type World } from './lab.js';
 import { openPaying } from './payments.js';
 import type { LedgerOrder } from './protocol.js';
 import type { Sample } from './sample.js';
+import type { ServiceProcess } from './service.js';
 
 /** How long a worker may take for all of it, in milliseconds. */
 const TIMEOUT_MS = 120_000;

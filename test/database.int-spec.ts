@@ -15,6 +15,17 @@ import {
   startEmbeddedPostgres,
 } from '../src/database/embedded-postgres.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
+import { until } from './support/until.js';
+
+/** Resolves once a session of this database waits for a lock. */
+async function waitsForLock(admin: pg.Client): Promise<void> {
+  await until('somebody waits for the lock', async () => {
+    const { rows } = await admin.query(
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    return rows.length > 0;
+  });
+}
 
 /** Unlike `once` of node:events, an 'error' event before it does not end the wait. */
 function emitted(emitter: EventEmitter, event: string): Promise<void> {
@@ -122,6 +133,65 @@ describe('Database', () => {
       await expect(work).rejects.toMatchObject({ code: '23503' });
       await admin.query('DROP TABLE late');
       await database.ping();
+    });
+
+    it('commits a last statement that it does not wait for', async () => {
+      const worked = await database.pipelined(async (tx, { last }) => {
+        last(note(tx, 'a'));
+        return 'worked';
+      });
+      expect(worked).toBe('worked');
+      expect(await notes()).toEqual(['a']);
+    });
+
+    it('commits nothing when the last statement fails, and throws its error', async () => {
+      await note(database.pool, 'a');
+      await expect(
+        database.pipelined(async (tx, { last }) => {
+          await note(tx, 'b');
+          last(note(tx, 'a'));
+        }),
+      ).rejects.toMatchObject({ code: '23505' });
+      expect(await notes()).toEqual(['a']);
+      await database.transaction((tx) => note(tx, 'c'));
+      expect(await notes()).toEqual(['a', 'c']);
+    });
+
+    it('commits nothing when the last statement could not even be sent', async () => {
+      const circular: Record<string, unknown> = {};
+      circular.itself = circular;
+      await expect(
+        database.pipelined(async (tx, { last }) => {
+          last(tx.query('INSERT INTO notes VALUES ($1)', [circular]));
+        }),
+      ).rejects.toThrow(/circular/);
+      expect(await notes()).toEqual([]);
+      await database.transaction((tx) => note(tx, 'c'));
+      expect(await notes()).toEqual(['c']);
+    });
+
+    it('reads behind a lock what was committed before it was got, though both were sent at once', async () => {
+      await note(database.pool, 'a');
+      let hasLocked: () => void = () => {};
+      const locked = new Promise<void>((resolve) => {
+        hasLocked = resolve;
+      });
+      const first = database.transaction(async (tx) => {
+        await tx.query('SELECT FROM notes FOR UPDATE');
+        hasLocked();
+        await waitsForLock(admin);
+        await note(tx, 'b');
+      });
+      await locked;
+      const second = database.transaction(async (tx) => {
+        const [, { rows }] = await Promise.all([
+          tx.query(`SELECT FROM notes WHERE text = 'a' FOR UPDATE`),
+          tx.query<{ text: string }>('SELECT text FROM notes ORDER BY text'),
+        ]);
+        return rows.map(({ text }) => text);
+      });
+      await first;
+      expect(await second).toEqual(['a', 'b']);
     });
 
     it('fails when its session is killed in a statement; the pool goes on', async () => {

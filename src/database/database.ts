@@ -58,6 +58,8 @@ export class Database {
     this.pool = new ScopedPool({
       connectionString,
       max: maxConnections,
+      // What is asked before an earlier answer came travels with it, instead of waiting for its turn.
+      pipeline: true,
       connectionTimeoutMillis: connectionTimeoutMs,
       keepAlive: true,
       // The server enforces statement_timeout; this one is for a server that can no longer be heard.
@@ -92,20 +94,48 @@ export class Database {
    * @throws what `work` threw; or the error of the commit. When the connection breaks during the
    *   commit, nobody knows whether it happened: a caller to whom that matters must look.
    */
-  async transaction<T>(
+  transaction<T>(
     work: (tx: pg.PoolClient) => Promise<T>,
+    treasuries: Treasuries = currentTreasuries(),
+  ): Promise<T> {
+    return this.pipelined(async (tx, { begun }) => {
+      await begun;
+      return work(tx);
+    }, treasuries);
+  }
+
+  /**
+   * A {@link transaction} whose first statements travel with its BEGIN, and whose last one with its
+   * COMMIT: two round trips for a work that asks much and writes once.
+   *
+   * @param work - sends reads and locks as it likes; before it writes anything it must await `begun`.
+   */
+  async pipelined<T>(
+    work: (tx: pg.PoolClient, ends: TransactionEnds) => Promise<T>,
     treasuries: Treasuries = currentTreasuries(),
   ): Promise<T> {
     const setting = treasuriesSetting(treasuries);
     const client = await this.pool.connectAnyScope();
     let result: T;
     try {
-      // One round trip for both.
-      await client.query(
+      const begun = client.query(
         `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL bursar.treasuries = '${setting}'`,
       );
-      result = await work(client);
-      const { command } = await client.query('COMMIT');
+      let last: Promise<unknown> | undefined;
+      const working = work(client, {
+        begun,
+        last: (statement) => {
+          last = statement;
+          // Heard below, or not at all when something before it failed.
+          statement.catch(() => {});
+        },
+      });
+      // The first failure is the one to tell; the other statements only follow it.
+      const [beginning, worked] = await Promise.allSettled([begun, working]);
+      if (beginning.status === 'rejected') throw beginning.reason;
+      if (worked.status === 'rejected') throw worked.reason;
+      result = worked.value;
+      const [, { command }] = await Promise.all([last, client.query('COMMIT')]);
       // Postgres answers the COMMIT of a transaction with a failed statement by rolling back, quietly.
       if (command !== 'COMMIT') {
         throw new Error('the transaction was rolled back: a failed statement in it was ignored');
@@ -141,6 +171,21 @@ export class Database {
     this.closing ??= this.prisma.$disconnect().then(() => this.pool.end());
     return this.closing;
   }
+}
+
+/** What a {@link Database.pipelined} work knows of its transaction's ends. */
+export interface TransactionEnds {
+  /**
+   * The answer to BEGIN. Should it fail while its connection lives on, whatever is sent behind it stands
+   * alone: locks are let go at once, and what is written is committed.
+   */
+  readonly begun: Promise<unknown>;
+  /**
+   * Names the last statement, sent and not awaited: the commit travels with it. Only one, and only where
+   * nothing was written before it. Should it fail on the server, the commit rolls back; should it never
+   * have been sent, the commit commits nothing; either way the transaction throws its error.
+   */
+  last(statement: Promise<unknown>): void;
 }
 
 type ConnectCallback = Parameters<pg.Pool['connect']>[0];

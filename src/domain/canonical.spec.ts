@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
+import canonicalize from 'canonicalize';
 import fc from 'fast-check';
 import { canonicalJson, sha256Hex } from './canonical.js';
 
@@ -46,12 +47,24 @@ describe('canonicalJson', () => {
     expect(canonicalJson(number)).toBe(text);
   });
 
-  it.each([[Number.NaN], [Number.POSITIVE_INFINITY], [undefined], [() => 1]])(
-    'refuses %p, which JSON cannot hold',
-    (value) => {
-      expect(() => canonicalJson(value)).toThrow();
-    },
-  );
+  it.each([
+    [Number.NaN],
+    [Number.POSITIVE_INFINITY],
+    [undefined],
+    [() => 1],
+    ['\ud800'],
+    [{ '\udc00': 1 }],
+  ])('refuses %p, which JSON cannot hold', (value) => {
+    expect(() => canonicalJson(value)).toThrow();
+  });
+
+  it('writes what the library writes, of any value and any names', () => {
+    const name = fc.oneof(fc.string(), fc.nat({ max: 20 }).map(String), fc.constant('__proto__'));
+    const { value } = fc.letrec((tie) => ({
+      value: fc.oneof(fc.jsonValue(), fc.array(tie('value')), fc.dictionary(name, tie('value'))),
+    }));
+    fc.assert(fc.property(value, (any) => expect(canonicalJson(any)).toBe(canonicalize(any))));
+  });
 
   it('writes the same bytes whatever order the members came in, and they read back the same', () => {
     fc.assert(

@@ -3,7 +3,7 @@ import type { Database } from '../database/database.js';
 import { Problem } from '../domain/problem.js';
 import { appendEvents } from './events.js';
 import { chainOf, databaseNow, type GrantRecord, lockChain, readGrants } from './grant-rows.js';
-import { openBooks, write } from './ledger.js';
+import { openBooks } from './ledger.js';
 import {
   authorizePending,
   PAYMENT_COLUMNS,
@@ -17,6 +17,7 @@ import {
   type ReservationOrder,
   type Writings,
 } from './reservations.js';
+import { write } from './writings.js';
 
 /** Who decides about a waiting payment, and why. */
 export interface Verdict {

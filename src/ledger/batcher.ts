@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { Problem } from '../domain/problem.js';
 
 /** How a {@link Batcher} is bounded. */
@@ -9,6 +10,12 @@ export interface BatcherBounds {
   /** Orders that may wait for a batch; one more is refused at once. */
   readonly maxWaiting: number;
 }
+
+/**
+ * Outcomes given in one turn of the event loop. Each is signed and sent at once, which takes a while: in
+ * between, what the database answers to the next batch is heard, so that it has work meanwhile.
+ */
+const ANSWERED_AT_ONCE = 8;
 
 interface Waiting<Order, Outcome> {
   readonly order: Order;
@@ -23,6 +30,8 @@ interface Waiting<Order, Outcome> {
 export class Batcher<Order, Outcome> {
   #waiting: Waiting<Order, Outcome>[] = [];
   #inFlight = 0;
+  /** Orders that were taken into a batch and have no outcome yet. */
+  #unanswered = 0;
 
   /**
    * @param run - carries a batch out, all of it or nothing, and settles every order on its own: an
@@ -42,7 +51,7 @@ export class Batcher<Order, Outcome> {
 
   /** Whether nothing waits and nothing is under way. */
   get idle(): boolean {
-    return this.#waiting.length === 0 && this.#inFlight === 0;
+    return this.#waiting.length === 0 && this.#unanswered === 0;
   }
 
   /**
@@ -63,7 +72,7 @@ export class Batcher<Order, Outcome> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ order, resolve, reject });
       // After the present turn of the event loop, so that requests read from one socket go together.
-      if (this.#inFlight < this.bounds.maxInFlight) setImmediate(() => this.start());
+      if (this.#inFlight < this.bounds.maxInFlight) void setImmediate().then(() => this.start());
     });
   }
 
@@ -71,24 +80,30 @@ export class Batcher<Order, Outcome> {
     if (this.#waiting.length === 0 || this.#inFlight >= this.bounds.maxInFlight) return;
     const batch = this.#waiting.splice(0, this.bounds.maxBatch);
     this.#inFlight += 1;
-    void this.carryOut(batch).finally(() => {
-      this.#inFlight -= 1;
-      this.start();
-    });
+    this.#unanswered += batch.length;
+    void this.carryOut(batch);
   }
 
   private async carryOut(batch: readonly Waiting<Order, Outcome>[]): Promise<void> {
+    let answer: (index: number) => void;
     try {
       const outcomes = await this.run(batch.map(({ order }) => order));
       // An outcome too few would give everybody behind it somebody else's.
       if (outcomes.length !== batch.length) throw new Error('a batch forgot one of its orders');
-      batch.forEach(({ resolve, reject }, index) => {
+      answer = (index) => {
         const outcome = outcomes[index];
-        if (outcome?.status === 'fulfilled') resolve(outcome.value);
-        else reject(outcome?.reason);
-      });
+        if (outcome?.status === 'fulfilled') batch[index]?.resolve(outcome.value);
+        else batch[index]?.reject(outcome?.reason);
+      };
     } catch (error) {
-      for (const { reject } of batch) reject(error);
+      answer = (index) => batch[index]?.reject(error);
+    }
+    this.#inFlight -= 1;
+    this.start();
+    for (let index = 0; index < batch.length; index += 1) {
+      if (index > 0 && index % ANSWERED_AT_ONCE === 0) await setImmediate();
+      answer(index);
+      this.#unanswered -= 1;
     }
   }
 }

@@ -49,9 +49,35 @@ export interface NewEvent {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
+/** Writes events, each as its canonical audit record (RFC 8785). */
+export const NEW_EVENTS = {
+  parameters: 8,
+  sql: (first: number) => {
+    const n = (offset: number) => `$${first + offset}`;
+    // Canonical JSON holds no raw control character: the records travel as lines of one text.
+    return `INSERT INTO events (treasury_id, id, kind, actor, grant_id, payment_id, record, created_at)
+     SELECT *, ${n(7)}::timestamptz FROM unnest(${n(0)}::text[], ${n(1)}::text[], ${n(2)}::text[],
+       ${n(3)}::text[], ${n(4)}::text[], ${n(5)}::text[], string_to_array(${n(6)}::text, E'\n'))`;
+  },
+  /** @param at - the database's time of the change. */
+  values: (at: Date, events: readonly NewEvent[]) => {
+    const rows = events.map((event) => ({ ...event, id: newId('evt') }));
+    return [
+      rows.map(({ treasuryId }) => treasuryId),
+      rows.map(({ id }) => id),
+      rows.map(({ kind }) => kind),
+      rows.map(({ actor }) => actor),
+      rows.map(({ grantId }) => grantId ?? null),
+      rows.map(({ paymentId }) => paymentId ?? null),
+      rows.map((row) => recordOf(row, at)).join('\n'),
+      at,
+    ];
+  },
+};
+
 /**
- * Writes events in the caller's transaction, each as its canonical audit record (RFC 8785): if the
- * event cannot be written, the change does not happen.
+ * Writes events in the caller's transaction: if the event cannot be written, the change does not
+ * happen.
  *
  * @param at - the database's time of the change.
  */
@@ -61,35 +87,21 @@ export async function appendEvents(
   events: readonly NewEvent[],
 ): Promise<void> {
   if (events.length === 0) return;
-  const rows = events.map((event) => {
-    const id = newId('evt');
-    const record = canonicalJson({
-      version: 'bursar.event.v1',
-      id,
-      treasuryId: event.treasuryId,
-      kind: event.kind,
-      actor: event.actor,
-      at: at.toISOString(),
-      grantId: event.grantId ?? null,
-      paymentId: event.paymentId ?? null,
-      requestId: event.requestId ?? null,
-      reason: event.reason ?? null,
-      data: event.data,
-    });
-    return { ...event, id, record };
+  await tx.query(NEW_EVENTS.sql(1), NEW_EVENTS.values(at, events));
+}
+
+function recordOf(event: NewEvent & { id: string }, at: Date): string {
+  return canonicalJson({
+    actor: event.actor,
+    at: at.toISOString(),
+    data: event.data,
+    grantId: event.grantId ?? null,
+    id: event.id,
+    kind: event.kind,
+    paymentId: event.paymentId ?? null,
+    reason: event.reason ?? null,
+    requestId: event.requestId ?? null,
+    treasuryId: event.treasuryId,
+    version: 'bursar.event.v1',
   });
-  await tx.query(
-    `INSERT INTO events (treasury_id, id, kind, actor, grant_id, payment_id, record, created_at)
-     SELECT *, $8::timestamptz FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])`,
-    [
-      rows.map(({ treasuryId }) => treasuryId),
-      rows.map(({ id }) => id),
-      rows.map(({ kind }) => kind),
-      rows.map(({ actor }) => actor),
-      rows.map(({ grantId }) => grantId ?? null),
-      rows.map(({ paymentId }) => paymentId ?? null),
-      rows.map(({ record }) => record),
-      at,
-    ],
-  );
 }

@@ -1,18 +1,20 @@
 import type { ClientBase } from 'pg';
-import { type Database, isConflict, isDatabaseUnavailable } from '../database/database.js';
+import {
+  type Database,
+  isConflict,
+  isDatabaseUnavailable,
+  type TransactionEnds,
+} from '../database/database.js';
 import type { PaymentOption, WalletSnapshot } from '../domain/policy.js';
 import { Batcher, type BatcherBounds } from './batcher.js';
-import { appendEvents } from './events.js';
 import { GrantCache } from './grant-cache.js';
-import { type GrantRecord, lockStates, writeCounters } from './grant-rows.js';
+import { type GrantRecord, lockStates } from './grant-rows.js';
 import {
-  insertPayments,
   PAYMENT_COLUMNS,
   type PaymentRecord,
   type PaymentRow,
   toPaymentRecord,
 } from './payment-rows.js';
-import { boundRefusals } from './refusals.js';
 import {
   type Books,
   chainIn,
@@ -22,6 +24,7 @@ import {
   type ReservationOrder,
   type Writings,
 } from './reservations.js';
+import { write } from './writings.js';
 
 type Settled = PromiseSettledResult<Reservation>;
 
@@ -74,8 +77,8 @@ export class Ledger {
     orders: readonly ReservationOrder[],
   ): Promise<readonly Settled[]> {
     try {
-      return await this.database.transaction(
-        (tx) => this.decideAll(tx, treasuryId, orders),
+      return await this.database.pipelined(
+        (tx, ends) => this.decideAll(tx, ends, treasuryId, orders),
         // Said, since a batch runs in the scope of whichever request came first.
         [treasuryId],
       );
@@ -96,6 +99,7 @@ export class Ledger {
 
   private async decideAll(
     tx: ClientBase,
+    ends: TransactionEnds,
     treasuryId: string,
     orders: readonly ReservationOrder[],
   ): Promise<Settled[]> {
@@ -117,7 +121,8 @@ export class Ledger {
         return { status: 'rejected', reason };
       }
     });
-    await write(tx, treasuryId, books, writings);
+    await ends.begun;
+    await write(tx, treasuryId, books, writings, ends);
     return outcomes;
   }
 }
@@ -131,33 +136,20 @@ export async function openBooks(
   payable: ReadonlyMap<ReservationOrder, () => readonly PaymentOption[]>,
 ): Promise<Books> {
   const known = new Map([...chains.values()].flat().map((grant) => [grant.id, grant]));
-  const states = await lockStates(tx, treasuryId, [...known.keys()]);
+  // Asked at once and answered in this order: what comes behind the grants' locks sees what whoever held
+  // them before has committed. Of two requests with one key, the second sees the first's payment.
+  const [states, wallets, { payments, now }, waiting] = await Promise.all([
+    lockStates(tx, treasuryId, [...known.keys()]),
+    lockWallets(tx, treasuryId, wantedAssets(payable.values())),
+    findByKeys(tx, treasuryId, orders),
+    countWaiting(tx, treasuryId, chains),
+  ]);
   const grants = new Map<string, GrantRecord>();
   for (const [id, state] of states) {
     const terms = known.get(id);
     if (terms) grants.set(id, { ...terms, ...state });
   }
-  const wallets = await lockWallets(tx, treasuryId, wantedAssets(payable.values()));
-  // Behind the grants' locks: of two requests with one key, the second sees the first's payment.
-  const { payments, now } = await findByKeys(tx, treasuryId, orders);
-  const waiting = await countWaiting(tx, treasuryId, chains);
   return { grants, wallets, payments, waiting, now };
-}
-
-/** Writes what was decided: counters, wallets, payments and events. */
-export async function write(
-  tx: ClientBase,
-  treasuryId: string,
-  books: Books,
-  { payments, events, charged }: Writings,
-): Promise<void> {
-  const changed = [...charged]
-    .map((id) => books.grants.get(id))
-    .filter((each) => each !== undefined);
-  await writeCounters(tx, treasuryId, changed);
-  if (changed.length > 0) await writeWallets(tx, treasuryId, books.wallets);
-  await insertPayments(tx, payments);
-  await appendEvents(tx, books.now, await boundRefusals(tx, books.now, events));
 }
 
 /** Asks for an order's options once; what they throw is thrown again to whoever needs them. */
@@ -200,14 +192,15 @@ async function lockWallets(
     asset: string;
     balance: string;
     reserved: string;
-  }>(
-    `SELECT b.wallet_id AS id, w.address, b.network, b.asset, b.balance, b.reserved
+  }>({
+    name: 'lock-wallets',
+    text: `SELECT b.wallet_id AS id, w.address, b.network, b.asset, b.balance, b.reserved
      FROM wallet_balances b JOIN wallets w ON w.treasury_id = b.treasury_id AND w.id = b.wallet_id
      WHERE b.treasury_id = $1 AND w.status = 'active'
        AND (b.network, b.asset) IN (SELECT * FROM unnest($2::text[], $3::text[]))
      ORDER BY b.wallet_id, b.network, b.asset FOR NO KEY UPDATE OF b`,
-    [treasuryId, pairs.map(([network]) => network), pairs.map(([, asset]) => asset)],
-  );
+    values: [treasuryId, pairs.map(([network]) => network), pairs.map(([, asset]) => asset)],
+  });
   return rows.map((row) => ({
     ...row,
     balance: BigInt(row.balance),
@@ -220,19 +213,23 @@ async function findByKeys(
   treasuryId: string,
   orders: readonly ReservationOrder[],
 ): Promise<{ payments: Map<string, PaymentRecord>; now: Date }> {
-  const { rows } = await tx.query<Partial<PaymentRow> & { now: Date }>(
-    `SELECT t.now, ${PAYMENT_COLUMNS}
+  const { rows } = await tx.query<Partial<PaymentRow> & { now: Date }>({
+    // The first of the grant's keys from this one on, if it is this one: a way of asking that only the
+    // unique index can answer. Asked for the key alone, Postgres may read all of a grant's payments while
+    // it knows nothing of the table yet.
+    text: `SELECT t.now, ${PAYMENT_COLUMNS}
      FROM (SELECT date_trunc('milliseconds', clock_timestamp()) AS now) t
-     LEFT JOIN (
-       SELECT p.* FROM unnest($2::text[], $3::text[]) AS k (grant_id, idempotency_key)
-       JOIN payments p ON p.treasury_id = $1 AND p.grant_id = k.grant_id
-         AND p.idempotency_key = k.idempotency_key) p ON true`,
-    [
+     LEFT JOIN (unnest($2::text[], $3::text[]) AS k (grant_id, idempotency_key)
+       JOIN LATERAL (
+         SELECT * FROM payments f WHERE f.treasury_id = $1 AND f.grant_id = k.grant_id
+           AND f.idempotency_key >= k.idempotency_key
+         ORDER BY f.idempotency_key LIMIT 1) p ON p.idempotency_key = k.idempotency_key) ON true`,
+    values: [
       treasuryId,
       orders.map(({ grantId }) => grantId),
       orders.map(({ idempotencyKey }) => idempotencyKey),
     ],
-  );
+  });
   const [first] = rows;
   if (!first) throw new Error('the database did not tell the time');
   const payments = new Map<string, PaymentRecord>();
@@ -261,24 +258,4 @@ async function countWaiting(
     [treasuryId, asking],
   );
   return new Map(rows.map(({ grant_id, waiting }) => [grant_id, waiting]));
-}
-
-async function writeWallets(
-  tx: ClientBase,
-  treasuryId: string,
-  wallets: readonly WalletSnapshot[],
-): Promise<void> {
-  await tx.query(
-    `UPDATE wallet_balances b SET reserved = c.reserved
-     FROM unnest($2::text[], $3::text[], $4::text[], $5::numeric[]) AS c (wallet_id, network, asset, reserved)
-     WHERE b.treasury_id = $1 AND b.wallet_id = c.wallet_id AND b.network = c.network
-       AND b.asset = c.asset AND b.reserved <> c.reserved`,
-    [
-      treasuryId,
-      wallets.map(({ id }) => id),
-      wallets.map(({ network }) => network),
-      wallets.map(({ asset }) => asset),
-      wallets.map(({ reserved }) => reserved.toString()),
-    ],
-  );
 }

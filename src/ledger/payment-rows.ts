@@ -213,21 +213,13 @@ const COLUMNS: readonly Filled[] = [
   ['created_at', 'timestamptz', (payment) => payment.createdAt],
 ];
 
-const INSERT = `INSERT INTO payments (${COLUMNS.map(([column]) => column).join(', ')})
-  SELECT * FROM unnest(${COLUMNS.map(([, type], index) => `$${index + 1}::${type}[]`).join(', ')})`;
-
-/** Writes new payments in one statement. */
-export async function insertPayments(
-  tx: ClientBase,
-  payments: readonly PaymentRecord[],
-): Promise<void> {
-  if (payments.length === 0) return;
-  await tx.query({
-    name: 'insert-payments',
-    text: INSERT,
-    values: COLUMNS.map(([, , value]) => payments.map(value)),
-  });
-}
+/** Writes new payments. */
+export const NEW_PAYMENTS = {
+  parameters: COLUMNS.length,
+  sql: (first: number) => `INSERT INTO payments (${COLUMNS.map(([column]) => column).join(', ')})
+    SELECT * FROM unnest(${COLUMNS.map(([, type], index) => `$${first + index}::${type}[]`).join(', ')})`,
+  values: (payments: readonly PaymentRecord[]) => COLUMNS.map(([, , value]) => payments.map(value)),
+};
 
 /** Writes what an approval made of a payment that waited: what its signature will cover. */
 export async function authorizePending(

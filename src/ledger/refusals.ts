@@ -76,7 +76,8 @@ export async function overdueRefusals(tx: ClientBase, at: Date): Promise<NewEven
   return rows.flatMap(refusedMore);
 }
 
-function isRefusal(event: NewEvent): boolean {
+/** Whether an event is one of those that are bounded. */
+export function isRefusal(event: NewEvent): boolean {
   return event.kind === 'payment.refused' && event.grantId !== undefined;
 }
 

@@ -1,8 +1,7 @@
-import { canonicalJson, sha256Hex } from '../domain/canonical.js';
 import { reserveOn } from '../domain/charge.js';
 import { effectiveStatus, remaining } from '../domain/grant.js';
 import { currencyOf } from '../domain/money.js';
-import { type LeftOption, nonceOf } from '../domain/payment.js';
+import { type DecisionRecord, type LeftOption, nonceOf } from '../domain/payment.js';
 import {
   type Decision,
   type Denial,
@@ -43,7 +42,10 @@ export interface ReservationOrder {
   readonly signable: readonly string[];
   readonly x402Version: 1 | 2;
   /** What the header echoes and the record keeps of each option, by its index in `accepts`. */
-  readonly offers: ReadonlyMap<number, { json: string; resource: string | undefined }>;
+  readonly offers: ReadonlyMap<
+    number,
+    { json: string; hash: string; resource: string | undefined }
+  >;
   readonly resourceJson: string | undefined;
   readonly extensionsJson: string | undefined;
   readonly request: { readonly method: string; readonly url: string };
@@ -120,8 +122,7 @@ export function decideOrder(
   writings: Writings,
 ): Reservation {
   const grant = chain.at(-1);
-  const [root] = chain;
-  if (!grant || !root) throw new Problem('not_found', `no grant ${order.grantId}`);
+  if (!grant) throw new Problem('not_found', `no grant ${order.grantId}`);
   if (
     grant.tokenGeneration !== order.tokenGeneration ||
     grant.holderKeyThumbprint !== order.keyThumbprint
@@ -132,14 +133,7 @@ export function decideOrder(
   if (earlier) return replay(earlier, order, chain, books.now);
 
   const options = optionsIn(grant, order);
-  const decision = decide({
-    chain,
-    wallets: preferredWallets(usable(books.wallets, order.signable), root.id),
-    options,
-    currency: currencyOf(grant.currency),
-    now: books.now,
-    maxValiditySeconds: order.maxValiditySeconds,
-  });
+  const decision = decideOn(order, chain, books, options);
   const { weighed } = decision;
   if (decision.outcome === 'deny') {
     writings.events.push(refusedEvent(order, options, decision.denial));
@@ -202,8 +196,7 @@ export function decideApproved(
   writings: Writings,
 ): Reservation {
   const grant = chain.at(-1);
-  const [root] = chain;
-  if (!grant || !root) throw new Problem('not_found', `no grant ${order.grantId}`);
+  if (!grant) throw new Problem('not_found', `no grant ${order.grantId}`);
   const options = order.options().filter((option) => isOf(option, pending));
   if (options.length === 0) {
     throw new Problem(
@@ -211,15 +204,7 @@ export function decideApproved(
       `${pending.network} cannot be paid on now; approve it again later`,
     );
   }
-  const decision = decide({
-    chain,
-    wallets: preferredWallets(usable(books.wallets, order.signable), root.id),
-    options,
-    currency: currencyOf(grant.currency),
-    now: books.now,
-    maxValiditySeconds: order.maxValiditySeconds,
-    approved: true,
-  });
+  const decision = decideOn(order, chain, books, options, true);
   const { weighed } = decision;
   if (decision.outcome === 'deny') {
     writings.events.push(refusedEvent(order, options, decision.denial, pending.id));
@@ -235,6 +220,26 @@ export function decideApproved(
     remaining: remainingIn(books, chain),
     weighed,
   };
+}
+
+function decideOn(
+  order: ReservationOrder,
+  chain: readonly GrantRecord[],
+  books: Books,
+  options: readonly PaymentOption[],
+  approved = false,
+): Decision {
+  const [root] = chain;
+  if (!root) throw new Error('a chain has a root');
+  return decide({
+    chain,
+    wallets: preferredWallets(usable(books.wallets, order.signable), root.id),
+    options,
+    currency: currencyOf(root.currency),
+    now: books.now,
+    maxValiditySeconds: order.maxValiditySeconds,
+    approved,
+  });
 }
 
 /** Whether an option is the one a payment was made of. */
@@ -304,10 +309,15 @@ function replay(
   return { outcome, replayed: true, payment, remaining: remaining(chain, now), weighed: [] };
 }
 
+function offerOf(order: ReservationOrder, { index }: PaymentOption) {
+  const offer = order.offers.get(index);
+  if (!offer) throw new Error(`option ${index} was selected but not offered`);
+  return offer;
+}
+
 /** What a payment takes over from the option that was selected. */
 function termsOf(order: ReservationOrder, option: PaymentOption) {
-  const offer = order.offers.get(option.index);
-  if (!offer) throw new Error(`option ${option.index} was selected but not offered`);
+  const offer = offerOf(order, option);
   return {
     currency: option.currency,
     amount: option.amount,
@@ -357,17 +367,18 @@ function authorize(
   // "0" as the published v2 client sends it: a seller's or facilitator's clock that runs behind must
   // not refuse a payment that is good now.
   const validAfter = 0n;
-  const { json: decision, nonce } = nonceOf({
+  const offer = offerOf(order, option);
+  const record: DecisionRecord = {
     version: 'bursar.decision.v1',
     paymentId: draft.id,
     treasuryId: draft.treasuryId,
     grants: chain.map((grant) => grant.id),
     request: { method: draft.requestMethod, url: draft.requestUrl },
-    resource: order.offers.get(option.index)?.resource ?? null,
+    resource: offer.resource ?? null,
     x402Version: order.x402Version,
     option: String(option.index),
     left: leftOf(order, option, weighed),
-    requirementHash: sha256Hex(canonicalJson(JSON.parse(draft.requirement))),
+    requirementHash: offer.hash,
     network: option.network,
     asset: option.asset,
     from: wallet.address,
@@ -376,7 +387,8 @@ function authorize(
     validAfter: validAfter.toString(),
     validBefore: validBefore.toString(),
     decidedAt: books.now.toISOString(),
-  });
+  };
+  const { json: decision, nonce } = nonceOf(record);
   const authorization: PaymentAuthorization = {
     walletId: wallet.id,
     payer: wallet.address,
@@ -395,7 +407,7 @@ function authorize(
   books.wallets = books.wallets.map((each) =>
     each === wallet ? { ...each, reserved: each.reserved + option.amount } : each,
   );
-  writings.events.push(authorizedEvent(order, draft, chain, authorization));
+  writings.events.push(authorizedEvent(order, draft, chain, record, nonce));
   return { ...draft, authorization };
 }
 
@@ -428,7 +440,8 @@ function authorizedEvent(
   order: ReservationOrder,
   payment: PaymentRecord,
   chain: readonly GrantRecord[],
-  { decision, nonce }: PaymentAuthorization,
+  decision: DecisionRecord,
+  nonce: string,
 ): NewEvent {
   return {
     treasuryId: order.treasuryId,
@@ -438,7 +451,7 @@ function authorizedEvent(
     paymentId: payment.id,
     requestId: order.requestId,
     data: {
-      decision: JSON.parse(decision),
+      decision,
       nonce,
       currency: payment.currency,
       // The grants as they were before this payment, the root first.

@@ -24,7 +24,7 @@ import { Outbox } from '../outbox/outbox.js';
 import { Networks } from '../treasury/networks.js';
 import { Wallets } from '../treasury/wallets.js';
 import { type PaymentHeader, paymentHeader } from '../x402/header.js';
-import { parsePaymentRequired } from '../x402/parse.js';
+import { KnownTerms } from '../x402/known-terms.js';
 import { parseReceipt } from '../x402/receipt.js';
 import { schemeOf } from '../x402/schemes.js';
 import { requestedResource, type SortedOptions, sortOptions } from './options.js';
@@ -33,6 +33,8 @@ import type { ListQuery, PayBody, PaymentView, ReceiptBody, Selection } from './
 /** Makes payments, from a seller's requirements to the header to retry with; shows them. */
 @Injectable()
 export class PaymentsService {
+  readonly #terms = new KnownTerms();
+
   constructor(
     private readonly ledger: Ledger,
     private readonly networks: Networks,
@@ -86,7 +88,7 @@ export class PaymentsService {
     idempotencyKey: string,
     requestId: string,
   ): Promise<ReservationOrder> {
-    const terms = parsePaymentRequired(body.paymentRequired);
+    const terms = this.#terms.parse(body.paymentRequired);
     const requested = requestedResource(body.request.url);
     const canonicalBody = canonicalJson(body);
     // Not before the ledger asks: a replay never does.

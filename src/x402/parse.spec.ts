@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
+import canonicalize from 'canonicalize';
 import fc from 'fast-check';
 import { Problem } from '../domain/problem.js';
 import { LIMITS, parsePaymentRequired } from './parse.js';
@@ -95,12 +97,21 @@ const OFFER = {
   resource: 'https://api.example.com/data/7',
 };
 
+function written(entry: object) {
+  return {
+    json: JSON.stringify(entry),
+    hash: createHash('sha256')
+      .update(canonicalize(entry) ?? '')
+      .digest('hex'),
+  };
+}
+
 describe('parsePaymentRequired', () => {
   it('reads a v2 object', () => {
     const body = bodyV2({ extensions: { 'payment-identifier': { info: { required: false } } } });
     expect(parsePaymentRequired(body)).toEqual({
       x402Version: 2,
-      offers: [{ ...OFFER, json: JSON.stringify(entryV2()) }],
+      offers: [{ ...OFFER, ...written(entryV2()) }],
       unusable: [],
       resourceJson: JSON.stringify(body.resource),
       extensionsJson: JSON.stringify(body.extensions),
@@ -115,7 +126,7 @@ describe('parsePaymentRequired', () => {
   it('reads a v1 body, its network by the name v1 has for it', () => {
     expect(parsePaymentRequired(bodyV1())).toEqual({
       x402Version: 1,
-      offers: [{ ...OFFER, json: JSON.stringify(entryV1()) }],
+      offers: [{ ...OFFER, ...written(entryV1()) }],
       unusable: [],
       resourceJson: undefined,
       extensionsJson: undefined,

@@ -1,6 +1,7 @@
 import { PaymentRequiredV1Schema, PaymentRequiredV2Schema } from '@x402/core/schemas';
 import { EVM_NETWORK_CHAIN_ID_MAP } from '@x402/evm/v1';
 import { getAddress, isAddress, zeroAddress } from 'viem';
+import { canonicalJson, sha256Hex } from '../domain/canonical.js';
 import { parseAtomic } from '../domain/money.js';
 import { Problem, type ProblemCode } from '../domain/problem.js';
 import { jsonParts } from './json-text.js';
@@ -39,6 +40,8 @@ export interface Offer {
   readonly resource: string | undefined;
   /** The entry as JSON text: what v2 echoes in `accepted`. See {@link parsePaymentRequired}. */
   readonly json: string;
+  /** SHA-256 (hex) of the entry's canonical JSON. */
+  readonly hash: string;
 }
 
 /** An entry that cannot be paid, and why. */
@@ -195,6 +198,7 @@ function parseOffer(
     maxTimeoutSeconds: maxTimeoutSeconds as number,
     resource,
     json,
+    hash: sha256Hex(canonicalJson(entry)),
   };
 }
 

@@ -14,6 +14,11 @@ export function createTestDatabase(): Promise<TestDatabase> {
   return createFrom('bursar_template');
 }
 
+/** Clones a database that nobody is connected to. */
+export function createCloneOf(database: string): Promise<TestDatabase> {
+  return createFrom(new URL(database).pathname.slice(1));
+}
+
 /** A database with nothing in it at all, for specs about migrating. */
 export function createEmptyDatabase(): Promise<TestDatabase> {
   return createFrom('template0');

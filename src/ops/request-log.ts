@@ -1,0 +1,23 @@
+import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+
+/**
+ * One line a request, when it is answered: of refused ones at `info`, of others at `debug`, where a busy
+ * service does not build it. What was paid and refused is in the audit log, whatever the level.
+ */
+export class RequestLog extends LogController {
+  override incomingRequest(): void {}
+
+  override requestCompleted(
+    error: Error | null | undefined,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): void {
+    const level = error ? 'error' : reply.statusCode >= 400 ? 'info' : 'debug';
+    const { log } = request;
+    if (!(log as { isLevelEnabled?: (level: string) => boolean }).isLevelEnabled?.(level)) return;
+    log[level](
+      { req: request, res: reply, err: error ?? undefined, responseTime: reply.elapsedTime },
+      error ? 'request errored' : 'request',
+    );
+  }
+}

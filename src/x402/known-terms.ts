@@ -1,0 +1,31 @@
+import { type PaymentTerms, parsePaymentRequired } from './parse.js';
+
+/** How much text is kept, in characters: what is known of it takes about as much again. */
+const CAPACITY = 4_000_000;
+
+/**
+ * Payment requirements that were parsed before: many agents meet the same few sellers, whose 402s are the
+ * same text again and again. The same text means the same terms, so nothing here can go stale.
+ */
+export class KnownTerms {
+  /** In the order they came: the first is the one to forget. */
+  readonly #terms = new Map<string, PaymentTerms>();
+  #characters = 0;
+
+  /** {@link parsePaymentRequired}, remembered. What cannot be parsed is not. */
+  parse(paymentRequired: unknown): PaymentTerms {
+    // An object and a header value never have one text: a string's begins with a quote.
+    const text = JSON.stringify(paymentRequired) ?? '';
+    const known = this.#terms.get(text);
+    if (known) return known;
+    const terms = parsePaymentRequired(paymentRequired);
+    this.#terms.set(text, terms);
+    this.#characters += text.length;
+    for (const [oldest] of this.#terms) {
+      if (this.#characters <= CAPACITY) break;
+      this.#terms.delete(oldest);
+      this.#characters -= oldest.length;
+    }
+    return terms;
+  }
+}

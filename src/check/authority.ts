@@ -1,0 +1,39 @@
+import type { Question } from './snapshot.js';
+
+/**
+ * I5: no payment was decided while a grant above it, or its own, was not to pay. By the times of the
+ * rows, and by the order of the events: those of one grant are written under its lock, one behind the other.
+ */
+export const AUTHORITY: readonly Question[] = [
+  {
+    what: 'it was decided within the life of every grant above it',
+    sql: `SELECT p.id, format('decided %s; grant %s lives from %s to %s', p.authorized_at, g.id, g.starts_at,
+        least(g.expires_at, g.revoked_at)) AS detail
+      FROM payments p JOIN grants o ON o.treasury_id = p.treasury_id AND o.id = p.grant_id
+      CROSS JOIN LATERAL unnest(o.path) AS e (id)
+      JOIN grants g ON g.treasury_id = p.treasury_id AND g.id = e.id
+      WHERE p.authorized_at < g.starts_at OR p.authorized_at >= g.expires_at OR p.authorized_at > g.revoked_at`,
+  },
+  {
+    what: 'it was decided while no grant above it was suspended or revoked',
+    sql: `WITH lives AS (
+        SELECT treasury_id, grant_id, kind, seq,
+          lead(seq) OVER (PARTITION BY treasury_id, grant_id ORDER BY seq) AS until
+        FROM events WHERE kind IN ('grant.suspended', 'grant.resumed', 'grant.revoked')),
+      paused AS (SELECT * FROM lives WHERE kind <> 'grant.resumed')
+      SELECT p.id, format('decided after %s of %s', x.kind, x.grant_id) AS detail
+      FROM events a
+      JOIN payments p ON p.treasury_id = a.treasury_id AND p.id = a.payment_id
+      JOIN grants o ON o.treasury_id = p.treasury_id AND o.id = p.grant_id
+      CROSS JOIN LATERAL unnest(o.path) AS e (id)
+      JOIN paused x ON x.treasury_id = p.treasury_id AND x.grant_id = e.id
+        AND a.seq > x.seq AND (x.until IS NULL OR a.seq < x.until OR x.kind = 'grant.revoked')
+      WHERE a.kind = 'payment.authorized'`,
+  },
+];
+
+/** What I5 looks at. */
+export const AUTHORITY_COUNTS = {
+  payments: 'SELECT count(*) FROM payments WHERE nonce IS NOT NULL',
+  'revocations and pauses': `SELECT count(*) FROM events WHERE kind IN ('grant.revoked', 'grant.suspended')`,
+} as const;

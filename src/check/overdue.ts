@@ -1,0 +1,52 @@
+import type { Question } from './snapshot.js';
+
+/** A network's newest final block. */
+export interface FinalTime {
+  readonly network: string;
+  /** Unix seconds. */
+  readonly time: bigint;
+}
+
+/**
+ * I9: nothing stays open that could have ended long ago. Of payments by the time of final blocks, which
+ * holds the time to finality already, and by the database's clock.
+ *
+ * @param finals - of the networks that could be asked; payments of others are passed over.
+ */
+export function overdue(finals: readonly FinalTime[], allowedSeconds: number): Question[] {
+  const allowed = `interval '${allowedSeconds} seconds'`;
+  const values = finals.map(({ network, time }) => `('${network}', ${time})`).join(', ');
+  const ofPayments: Question = {
+    what: `a payment ends within ${allowedSeconds} s of a final block past its validBefore`,
+    sql: `SELECT p.id, format('open, valid until %s; final blocks reach %s', p.valid_before, f.time) AS detail
+      FROM payments p JOIN (VALUES ${values}) AS f (network, time) ON f.network = p.network
+      WHERE p.status = 'authorized' AND p.valid_before + ${allowedSeconds} < f.time
+        AND p.valid_before + ${allowedSeconds} < extract(epoch FROM now())`,
+  };
+  return [
+    ...(finals.length > 0 ? [ofPayments] : []),
+    {
+      what: `a payment that nobody approved lapses within ${allowedSeconds} s`,
+      sql: `SELECT id, format('waits, and lapsed %s', approval_lapses_at) AS detail FROM payments
+        WHERE status = 'pending_approval' AND approval_lapses_at + ${allowed} < now()`,
+    },
+    {
+      what: `a carve-out that has expired gives back within ${allowedSeconds} s`,
+      sql: `SELECT id, format('expired %s, nothing open', expires_at) AS detail FROM grants
+        WHERE funding = 'reserved' AND parent_id IS NOT NULL AND returned_at IS NULL AND open_payments = 0
+          AND expires_at + ${allowed} < now()`,
+    },
+    {
+      what: `an event is sealed within ${allowedSeconds} s`,
+      sql: `SELECT id, format('%s of %s', kind, created_at) AS detail FROM events
+        WHERE leaf_index IS NULL AND created_at + ${allowed} < now()`,
+    },
+  ];
+}
+
+/** What I9 looks at. */
+export const OVERDUE_COUNTS = {
+  'open payments': `SELECT count(*) FROM payments WHERE status = 'authorized'`,
+  'waiting for an approval': `SELECT count(*) FROM payments WHERE status = 'pending_approval'`,
+  'unsealed events': 'SELECT count(*) FROM events WHERE leaf_index IS NULL',
+} as const;

@@ -1,0 +1,91 @@
+import type { Question } from './snapshot.js';
+
+/** I2: every counter of a grant is what the payments and carve-outs below it come to. */
+export const SUMS: readonly Question[] = [
+  {
+    what: 'its counters are the sums over the payments of its subtree',
+    sql: `WITH own AS (
+        SELECT treasury_id, grant_id,
+          coalesce(sum(amount) FILTER (WHERE status = 'authorized'), 0) AS reserved,
+          coalesce(sum(amount) FILTER (WHERE status = 'settled'), 0) AS spent,
+          count(*) FILTER (WHERE status = 'authorized') AS open,
+          count(*) FILTER (WHERE status IN ('authorized', 'settled')) AS payments,
+          max(valid_before) FILTER (WHERE status = 'authorized') AS last
+        FROM payments GROUP BY treasury_id, grant_id),
+      due AS (
+        SELECT g.treasury_id, e.id, sum(own.reserved) AS reserved, sum(own.spent) AS spent,
+          sum(own.open) AS open, sum(own.payments) AS payments, max(own.last) AS last
+        FROM own JOIN grants g ON g.treasury_id = own.treasury_id AND g.id = own.grant_id
+        CROSS JOIN LATERAL unnest(g.path) AS e (id) GROUP BY g.treasury_id, e.id)
+      SELECT g.id, concat_ws(', ',
+          CASE WHEN g.reserved <> coalesce(d.reserved, 0) THEN format('reserved %s, due %s', g.reserved, coalesce(d.reserved, 0)) END,
+          CASE WHEN g.spent <> coalesce(d.spent, 0) THEN format('spent %s, due %s', g.spent, coalesce(d.spent, 0)) END,
+          CASE WHEN g.payments <> coalesce(d.payments, 0) THEN format('payments %s, due %s', g.payments, coalesce(d.payments, 0)) END,
+          CASE WHEN g.open_payments <> coalesce(d.open, 0) THEN format('open %s, due %s', g.open_payments, coalesce(d.open, 0)) END,
+          CASE WHEN g.last_valid_before < d.last THEN format('open until %s, due %s', g.last_valid_before, d.last) END) AS detail
+      FROM grants g LEFT JOIN due d ON d.treasury_id = g.treasury_id AND d.id = g.id
+      WHERE g.reserved <> coalesce(d.reserved, 0) OR g.spent <> coalesce(d.spent, 0)
+        OR g.payments <> coalesce(d.payments, 0) OR g.open_payments <> coalesce(d.open, 0)
+        OR g.last_valid_before < d.last`,
+  },
+  {
+    // A carve-out is set aside by the grants above it, up to the next carve-out or the root.
+    what: 'what it has set aside is what the carve-outs below it may still take',
+    sql: `WITH carved AS (
+        SELECT c.treasury_id, c.path, c.depth, c.budget - c.reserved - c.spent AS rest, coalesce((
+          SELECT max(b.place) FROM unnest(c.path[1:c.depth]) WITH ORDINALITY AS b (id, place)
+          JOIN grants m ON m.treasury_id = c.treasury_id AND m.id = b.id
+          WHERE m.funding = 'reserved'), 1) AS first
+        FROM grants c
+        WHERE c.funding = 'reserved' AND c.parent_id IS NOT NULL AND c.returned_at IS NULL),
+      due AS (
+        SELECT c.treasury_id, e.id, sum(c.rest) AS allocated
+        FROM carved c CROSS JOIN LATERAL unnest(c.path[c.first:c.depth]) AS e (id)
+        GROUP BY c.treasury_id, e.id)
+      SELECT g.id, format('allocated %s, due %s', g.allocated, coalesce(d.allocated, 0)) AS detail
+      FROM grants g LEFT JOIN due d ON d.treasury_id = g.treasury_id AND d.id = g.id
+      WHERE g.allocated <> coalesce(d.allocated, 0)`,
+  },
+  {
+    what: 'its windows count the payments of their last period',
+    sql: `SELECT id, format('window %s: %s in %s payments, due %s in %s', place,
+        usage ->> 'amount', usage ->> 'payments', taken, payments) AS detail
+      FROM (
+        SELECT g.id, w.place, u.usage, coalesce(sum(p.amount), 0) AS taken, count(p.id) AS payments
+        FROM grants g
+        CROSS JOIN LATERAL jsonb_array_elements(g.windows) WITH ORDINALITY AS w (terms, place)
+        CROSS JOIN LATERAL (SELECT coalesce(g.window_usage -> (w.place - 1)::int,
+          '{"period": 0, "amount": "0", "payments": 0}') AS usage) u
+        LEFT JOIN (
+          SELECT x.treasury_id, x.id, x.amount, x.authorized_at, e.id AS grant_id
+          FROM payments x JOIN grants o ON o.treasury_id = x.treasury_id AND o.id = x.grant_id
+          CROSS JOIN LATERAL unnest(o.path) AS e (id)
+          WHERE x.status IN ('authorized', 'settled')) p
+          ON p.treasury_id = g.treasury_id AND p.grant_id = g.id
+          -- A later period's usage stands when the clock is set back: what is paid then counts to it.
+          AND floor(extract(epoch FROM p.authorized_at - g.starts_at) / (w.terms ->> 'seconds')::numeric)
+            >= (u.usage ->> 'period')::numeric
+        GROUP BY g.treasury_id, g.id, w.place, u.usage) s
+      WHERE (usage ->> 'amount')::numeric <> taken OR (usage ->> 'payments')::numeric <> payments`,
+  },
+  {
+    what: 'a grant that no revocation has ended counts those below it that are as alive',
+    sql: `WITH living AS (
+        SELECT o.treasury_id, o.id, o.path, o.alive FROM grants o WHERE NOT EXISTS (
+          SELECT FROM unnest(o.path) AS b (id)
+          JOIN grants a ON a.treasury_id = o.treasury_id AND a.id = b.id AND a.status = 'revoked')),
+      due AS (
+        SELECT l.treasury_id, e.id, count(*) AS alive
+        FROM living l CROSS JOIN LATERAL unnest(l.path) AS e (id) GROUP BY l.treasury_id, e.id)
+      SELECT l.id, format('alive %s, due %s', l.alive, d.alive) AS detail
+      FROM living l JOIN due d ON d.treasury_id = l.treasury_id AND d.id = l.id
+      WHERE l.alive <> d.alive`,
+  },
+];
+
+/** What I2 looks at. */
+export const SUMS_COUNTS = {
+  grants: 'SELECT count(*) FROM grants',
+  'carve-outs': `SELECT count(*) FROM grants WHERE funding = 'reserved' AND parent_id IS NOT NULL`,
+  payments: `SELECT count(*) FROM payments WHERE status IN ('authorized', 'settled')`,
+} as const;

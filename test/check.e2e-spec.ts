@@ -1,0 +1,599 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import pg from 'pg';
+import { type Chain, startChain } from '../sandbox/chain.js';
+import { type CheckOptions, runCheck } from '../src/check/check.js';
+import { checkCommand } from '../src/check/command.js';
+import type { Report } from '../src/check/report.js';
+import type { Minted, Paid } from './support/api.js';
+import { startTestStack, type TestStack } from './support/bursar.js';
+import { createCloneOf, type TestDatabase } from './support/database.js';
+import { ended, SHORT, settle } from './support/settle.js';
+import { CENT, decodeHeader, order, PAYEE, RESOURCE_URL } from './support/terms.js';
+import { until } from './support/until.js';
+
+/** Books with something in every state, whose service has stopped; each test breaks a clone of them, and puts it back. */
+let stack: TestStack;
+let directory: string;
+/** Every answer that a client got: what `--headers` takes. */
+const received: Paid[] = [];
+const grants: Record<'root' | 'agent' | 'carved' | 'paused' | 'revoked', Minted> =
+  Object.create(null);
+const payments: Record<
+  'settled' | 'v1' | 'released' | 'cancelled' | 'open' | 'resumed' | 'beforeEnd',
+  Paid
+> = Object.create(null);
+const ids = { waiting: '', rejected: '', approved: '', wallet: '', treasury: '' };
+
+const v1Order = (chain: Chain) => ({
+  paymentRequired: {
+    x402Version: 1,
+    error: 'X-PAYMENT header is required',
+    accepts: [
+      {
+        scheme: 'exact',
+        network: 'base-sepolia',
+        maxAmountRequired: CENT.toString(),
+        resource: RESOURCE_URL,
+        description: 'a page',
+        mimeType: 'application/json',
+        outputSchema: {},
+        payTo: PAYEE,
+        maxTimeoutSeconds: 60,
+        asset: chain.token.address,
+        extra: { name: chain.token.name, version: chain.token.version },
+      },
+    ],
+  },
+  request: { method: 'GET', url: RESOURCE_URL },
+});
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'bursar-check-'));
+  stack = await startTestStack();
+  const { admin, chain } = stack;
+  const windows = [{ seconds: 3600, amount: '5.00', payments: 100 }];
+  grants.root = await admin.mint({ budget: '50.00', delegationDepth: 3, windows });
+  const root = admin.as(grants.root.token);
+  grants.agent = await root.mint({ budget: '5.00', maxPerPayment: '1.00', maxPayments: 50 });
+  grants.carved = await root.mint({ budget: '2.00', funding: 'reserved' });
+  grants.paused = await root.mint({ budget: '1.00' });
+  grants.revoked = await root.mint({ budget: '1.00', funding: 'reserved' });
+  const asking = await root.mint({ budget: '1.00', approvalAbove: '0.001' });
+  const agent = admin.as(grants.agent.token);
+  const pay = async (by = agent, body: unknown = order(chain)) => {
+    const paid = await by.paid(body);
+    received.push(paid);
+    return paid;
+  };
+
+  payments.released = await pay(agent, order(chain, SHORT));
+  payments.cancelled = await pay(agent);
+  const asked = await agent.post(`/v1/payments/${payments.cancelled.payment.id}/cancel`, {});
+  expect(asked.status).toBe(202);
+  payments.settled = await pay(admin.as(grants.carved.token));
+  payments.v1 = await pay(agent, v1Order(chain));
+  payments.beforeEnd = await pay(admin.as(grants.revoked.token));
+  const life = (grant: Minted, what: string) =>
+    admin.post(`/v1/grants/${grant.grant.id}/${what}`, {});
+  await life(grants.revoked, 'revoke');
+  await life(grants.paused, 'suspend');
+  await life(grants.paused, 'resume');
+  payments.resumed = await pay(admin.as(grants.paused.token));
+  const wait = async (key: string) => {
+    const answer = await admin.as(asking.token).pay<Paid>(order(chain), key);
+    expect(answer.status).toBe(202);
+    return answer.body.payment.id;
+  };
+  ids.waiting = await wait('waiting');
+  ids.rejected = await wait('rejected');
+  ids.approved = await wait('approved');
+  await admin.post(`/v1/payments/${ids.rejected}/reject`, { reason: 'no' });
+  await admin.post(`/v1/payments/${ids.approved}/approve`, { reason: 'yes' });
+  await settle(stack, payments.settled);
+  await until('the cancellation is final', async () => {
+    return (await admin.payment(payments.cancelled.payment.id)).status === 'cancelled';
+  });
+  await ended(stack, payments.released.payment.id, 'released');
+  payments.open = await pay(agent);
+  await until('every event is sealed', async () => {
+    const { rows } = await stack.db.query('SELECT 1 FROM events WHERE leaf_index IS NULL');
+    return rows.length === 0;
+  });
+  const { rows } = await stack.db.query(
+    'SELECT treasury_id, wallet_id FROM payments WHERE id = $1',
+    [payments.open.payment.id],
+  );
+  ids.wallet = rows[0].wallet_id;
+  ids.treasury = rows[0].treasury_id;
+  await stack.service.stop();
+  await chain.pauseMining();
+  // A database that anybody is connected to cannot be cloned.
+  await stack.db.end();
+  stack.db.end = async () => {};
+}, 90_000);
+
+afterAll(async () => {
+  await stack?.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const check = (databaseUrl: string, options: Partial<CheckOptions> = {}): Promise<Report> =>
+  runCheck({
+    databaseUrl,
+    networks: [
+      { network: stack.chain.network, rpcUrls: [stack.chain.rpcUrl], finality: { blocks: 2 } },
+    ],
+    headers: [],
+    overdueSeconds: 60,
+    show: 10,
+    progress: () => {},
+    ...options,
+  });
+
+async function headersFile(name: string, lines: readonly unknown[]): Promise<string> {
+  const file = join(directory, name);
+  await writeFile(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  return file;
+}
+
+/** What is found broken, as `I1 id`. */
+const broken = ({ invariants }: Report) =>
+  invariants.flatMap(({ id, offenders }) => offenders.map((offender) => `${id} ${offender.id}`));
+
+describe('books that are in order', () => {
+  it('pass, every invariant having looked at something', async () => {
+    const headers = [await headersFile('good.ndjson', received)];
+    const report = await check(stack.databaseUrl, { headers });
+    expect(broken(report)).toEqual([]);
+    expect(report.invariants.flatMap(({ unchecked }) => unchecked)).toEqual([]);
+    expect(report).toMatchObject({ ok: true, exitCode: 0 });
+    const checked = Object.fromEntries(report.invariants.map(({ id, checked }) => [id, checked]));
+    expect(checked).toMatchObject({
+      I1: { grants: 6, windows: expect.any(Number), payments: 8 },
+      I2: { grants: 6, 'carve-outs': 2, payments: 6 },
+      I3: { payments: 10, nonces: 8 },
+      I4: { decisions: 8, headers: 7, signatures: 7 },
+      I5: { payments: 8, 'revocations and pauses': 2 },
+      I6: { settled: 1, cancelled: 1, released: 1 },
+      I7: { wallets: 4, balances: 4, 'balances on chain': 4, 'open payments': 5 },
+      I8: {
+        payments: 10,
+        grants: 6,
+        'sealed records': expect.any(Number),
+        checkpoints: expect.any(Number),
+      },
+      I9: { 'open payments': 5, 'waiting for an approval': 1, 'unsealed events': 0 },
+    });
+    for (const counts of Object.values(checked)) {
+      expect(Math.max(...Object.values(counts))).toBeGreaterThan(0);
+    }
+  });
+});
+
+/** Lets a clone be written as nobody could: no trigger, no CHECK, no unique key. */
+const UNGUARDED = `SET session_replication_role = replica;
+  DO $$ DECLARE c record; BEGIN
+    FOR c IN SELECT conrelid::regclass AS t, conname FROM pg_constraint
+      WHERE contype = 'c' AND connamespace = 'public'::regnamespace
+    LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.t, c.conname); END LOOP;
+  END $$;
+  DROP INDEX payments_treasury_id_grant_id_idempotency_key_key, payments_network_asset_payer_nonce_key,
+    events_treasury_id_leaf_index_key;`;
+
+/** The tables that are broken, and put back as they were after each test. */
+const TABLES = ['grants', 'payments', 'events', 'wallet_balances', 'log_checkpoints'];
+
+let clone: TestDatabase;
+let vandal: pg.Client;
+
+beforeAll(async () => {
+  clone = await createCloneOf(stack.databaseUrl);
+  vandal = new pg.Client({ connectionString: clone.url });
+  await vandal.connect();
+  await vandal.query(UNGUARDED);
+  await vandal.query('CREATE SCHEMA kept');
+  for (const table of TABLES) await vandal.query(`CREATE TABLE kept.${table} AS TABLE ${table}`);
+});
+
+afterAll(async () => {
+  await vandal?.end();
+  await clone?.drop();
+});
+
+/** Looks at the clone after some SQL, and undoes it. */
+async function after<T>(sql: string, look: () => Promise<T>): Promise<T> {
+  await vandal.query(sql);
+  try {
+    return await look();
+  } finally {
+    for (const table of TABLES) {
+      await vandal.query(`DELETE FROM ${table}; INSERT INTO ${table} SELECT * FROM kept.${table}`);
+    }
+  }
+}
+
+const grant = (name: keyof typeof grants) => grants[name].grant.id;
+const payment = (name: keyof typeof payments) => payments[name].payment.id;
+
+/** What is done to the books, in SQL, and who must be named for it. */
+const BREAKS: readonly (readonly [string, () => string, () => readonly string[]])[] = [
+  [
+    'a grant beyond its budget',
+    () => `UPDATE grants SET budget = 1 WHERE id = '${grant('agent')}'`,
+    () => [`I1 ${grant('agent')}`],
+  ],
+  [
+    'a grant beyond its count',
+    () => `UPDATE grants SET max_payments = 1 WHERE id = '${grant('agent')}'`,
+    () => [`I1 ${grant('agent')}`],
+  ],
+  [
+    'a window that took too much',
+    () =>
+      `UPDATE grants SET windows = '[{"seconds": 3600, "amount": "9999"}]' WHERE id = '${grant('root')}'`,
+    () => [`I1 ${grant('root')}`],
+  ],
+  [
+    'a payment larger than one may be',
+    () => `UPDATE grants SET max_per_payment = 1 WHERE id = '${grant('carved')}'`,
+    () => [`I1 ${payment('settled')}`],
+  ],
+  [
+    'a payment that nobody approved',
+    () => `UPDATE grants SET approval_above = 1 WHERE id = '${grant('paused')}'`,
+    () => [`I1 ${payment('resumed')}`],
+  ],
+  [
+    'a counter that forgets money',
+    () => `UPDATE grants SET spent = 0 WHERE id = '${grant('root')}'`,
+    () => [`I2 ${grant('root')}`],
+  ],
+  [
+    'a carve-out that is not set aside',
+    () => `UPDATE grants SET allocated = allocated - 1 WHERE id = '${grant('root')}'`,
+    () => [`I2 ${grant('root')}`],
+  ],
+  [
+    'a window that forgets a payment',
+    () =>
+      `UPDATE grants SET window_usage = jsonb_set(window_usage, '{0,payments}', '1') WHERE id = '${grant('root')}'`,
+    () => [`I2 ${grant('root')}`],
+  ],
+  [
+    'a key used twice',
+    () => `UPDATE payments SET idempotency_key = 'same' WHERE grant_id = '${grant('agent')}'`,
+    () => [`I3 ${payment('released')}`],
+  ],
+  [
+    'a nonce used twice',
+    () => `UPDATE payments p SET payer = q.payer, wallet_id = q.wallet_id, nonce = q.nonce FROM payments q
+      WHERE p.id = '${payment('open')}' AND q.id = '${payment('settled')}'`,
+    () => [`I3 ${payment('settled')}`, `I3 ${payment('open')}`],
+  ],
+  [
+    'a decision that was changed',
+    () =>
+      `UPDATE payments SET decision = replace(decision, 'GET', 'PUT') WHERE id = '${payment('open')}'`,
+    () => [`I3 ${payment('open')}`, `I4 ${payment('open')}`],
+  ],
+  [
+    'a payee that was not decided',
+    () => `UPDATE payments SET pay_to = asset WHERE id = '${payment('open')}'`,
+    () => [`I4 ${payment('open')}`],
+  ],
+  [
+    'a payment that is gone',
+    () => `DELETE FROM payments WHERE id = '${payment('settled')}'`,
+    () => [`I4 ${payment('settled')}`],
+  ],
+  [
+    'a payment after its grant was over',
+    () =>
+      `UPDATE grants SET expires_at = now() - interval '1 hour' WHERE id = '${grant('carved')}'`,
+    () => [`I5 ${payment('settled')}`],
+  ],
+  [
+    'a payment while an ancestor was suspended',
+    () =>
+      `UPDATE events SET kind = 'grant.nothing' WHERE grant_id = '${grant('paused')}' AND kind = 'grant.resumed'`,
+    () => [`I5 ${payment('resumed')}`],
+  ],
+  [
+    'a payment after the revocation',
+    () =>
+      `UPDATE events SET seq = -1 WHERE grant_id = '${grant('revoked')}' AND kind = 'grant.revoked'`,
+    () => [`I5 ${payment('beforeEnd')}`],
+  ],
+  [
+    'a settlement that the chain does not show',
+    () => `UPDATE payments SET amount = amount + 1 WHERE id = '${payment('settled')}'`,
+    () => [`I6 ${payment('settled')}`],
+  ],
+  [
+    'a settlement in a transaction that is none',
+    () =>
+      `UPDATE payments SET transaction = '0x${'ab'.repeat(32)}' WHERE id = '${payment('settled')}'`,
+    () => [`I6 ${payment('settled')}`],
+  ],
+  [
+    'a cancellation that was none',
+    () => `UPDATE payments SET status = 'settled' WHERE id = '${payment('cancelled')}'`,
+    () => [`I6 ${payment('cancelled')}`],
+  ],
+  [
+    'a release although the nonce is spent',
+    () =>
+      `UPDATE payments SET status = 'released', transaction = NULL WHERE id = '${payment('settled')}'`,
+    () => [`I6 ${payment('settled')}`],
+  ],
+  [
+    'a release before its time',
+    () =>
+      `UPDATE payments SET valid_before = valid_before + 3600 WHERE id = '${payment('released')}'`,
+    () => [`I6 ${payment('released')}`],
+  ],
+  [
+    'a wallet that holds back too little',
+    () => `UPDATE wallet_balances SET reserved = reserved - 1 WHERE wallet_id = '${ids.wallet}'`,
+    () => [`I7 ${ids.wallet}`],
+  ],
+  [
+    'a balance that the chain does not have',
+    () => `UPDATE wallet_balances SET balance = balance + 1 WHERE wallet_id = '${ids.wallet}'`,
+    () => [`I7 ${ids.wallet}`],
+  ],
+  [
+    'a wallet with less than is open',
+    () => `UPDATE wallet_balances SET balance = reserved - 1 WHERE wallet_id = '${ids.wallet}'`,
+    () => [`I7 ${ids.wallet}`],
+  ],
+  [
+    'an end that was taken back',
+    () => `UPDATE payments SET status = 'authorized', ended_at = NULL, transaction = NULL, block_number = NULL
+      WHERE id = '${payment('settled')}'`,
+    () => [`I8 ${payment('settled')}`],
+  ],
+  [
+    'a grant that came back from its revocation',
+    () => `UPDATE grants SET status = 'active', revoked_at = NULL WHERE id = '${grant('revoked')}'`,
+    () => [`I8 ${grant('revoked')}`],
+  ],
+  [
+    'an event that is gone',
+    () => `DELETE FROM events WHERE payment_id = '${ids.rejected}' AND kind = 'payment.rejected'`,
+    () => [`I8 ${ids.rejected}`, `I8 ${ids.treasury}`],
+  ],
+  [
+    'a payment that stays open',
+    () => `UPDATE payments SET valid_before = valid_before - 3600 WHERE id = '${payment('open')}'`,
+    () => [`I9 ${payment('open')}`],
+  ],
+  [
+    'an approval that never lapses',
+    () =>
+      `UPDATE payments SET approval_lapses_at = now() - interval '1 hour' WHERE id = '${ids.waiting}'`,
+    () => [`I9 ${ids.waiting}`],
+  ],
+  [
+    'a carve-out that is not given back',
+    () =>
+      `UPDATE grants SET expires_at = now() - interval '1 hour' WHERE id = '${grant('carved')}'`,
+    () => [`I9 ${grant('carved')}`],
+  ],
+];
+
+describe('books that somebody broke', () => {
+  it.each(BREAKS)('are found out: %s', async (_, sql, expected) => {
+    const report = await after(sql(), () => check(clone.url));
+    expect(broken(report)).toEqual(expect.arrayContaining([...expected()]));
+    expect(report).toMatchObject({ ok: false, exitCode: 1 });
+  });
+
+  it('are found out where a record or a checkpoint was rewritten', async () => {
+    const rewrite = `UPDATE events SET record = replace(record, '"reason":"no"', '"reason":"yes"')
+      WHERE payment_id = '${ids.rejected}' AND kind = 'payment.rejected'`;
+    const forge = `UPDATE log_checkpoints SET note = (SELECT note FROM log_checkpoints ORDER BY size LIMIT 1)
+      WHERE size = (SELECT max(size) FROM log_checkpoints)`;
+    const extra = `INSERT INTO log_checkpoints (treasury_id, size, note)
+      SELECT treasury_id, 1000000, note FROM log_checkpoints LIMIT 1`;
+    for (const sql of [rewrite, forge, extra]) {
+      const report = await after(sql, () => check(clone.url));
+      expect(broken(report)).toContainEqual(expect.stringMatching(`^I8 ${ids.treasury} at `));
+      expect(broken(report).every((each) => each.startsWith('I8'))).toBe(true);
+    }
+  });
+
+  it('are found out by the chain: money that no payment stands for', async () => {
+    const { transaction } = await lastTransaction();
+    const report = await after(`DELETE FROM payments WHERE id = '${payment('settled')}'`, () =>
+      check(clone.url),
+    );
+    expect(broken(report)).toContain(`I6 ${transaction}`);
+  });
+
+  it('are no fault of a settlement that the ledger has not read yet', async () => {
+    const unread = `UPDATE payments SET status = 'authorized', ended_at = NULL, transaction = NULL,
+      block_number = NULL WHERE id = '${payment('settled')}'`;
+    const report = await after(unread, () => check(clone.url));
+    expect(report.invariants[5]).toMatchObject({
+      id: 'I6',
+      status: 'holds',
+      checked: { cancelled: 1, released: 1, 'not read yet': 1 },
+    });
+  });
+
+  it('are no fault of a reorganisation that put a settlement into another block', async () => {
+    const moved = `UPDATE payments SET block_number = 1000000 WHERE id = '${payment('settled')}'`;
+    expect(broken(await after(moved, () => check(clone.url)))).toEqual([]);
+  });
+
+  it('are told in full by count, and named up to a bound', async () => {
+    const report = await after('UPDATE payments SET decision = decision || chr(32)', () =>
+      check(clone.url, { show: 3 }),
+    );
+    const [, , third] = report.invariants;
+    expect(third).toMatchObject({ id: 'I3', status: 'broken', violations: 8 });
+    expect(third?.offenders).toHaveLength(3);
+  });
+});
+
+async function lastTransaction(): Promise<{ transaction: string }> {
+  const client = new pg.Client({ connectionString: stack.databaseUrl });
+  await client.connect();
+  try {
+    const { rows } = await client.query('SELECT transaction FROM payments WHERE id = $1', [
+      payment('settled'),
+    ]);
+    return rows[0];
+  } finally {
+    await client.end();
+  }
+}
+
+describe('headers that clients received', () => {
+  const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64');
+  const changed = (change: (body: ReturnType<typeof decodeHeader>) => unknown) =>
+    base64(change(structuredClone(decodeHeader(payments.open.header.value))));
+  const authorized = (members: object) =>
+    changed((body) => ({
+      ...body,
+      payload: { ...body.payload, authorization: { ...body.payload.authorization, ...members } },
+    }));
+
+  it('pass as bare text, as strings and as whole answers', async () => {
+    const file = join(directory, 'forms.ndjson');
+    const { value } = payments.open.header;
+    await writeFile(
+      file,
+      `${value}\n${JSON.stringify(value)}\n${JSON.stringify({ header: value, paymentId: payment('open') })}\n\n`,
+    );
+    const report = await check(stack.databaseUrl, { headers: [file] });
+    expect(report).toMatchObject({ ok: true });
+    expect(report.invariants[3]?.checked).toMatchObject({ headers: 3, signatures: 1 });
+  });
+
+  it('are named by their line when nothing committed stands behind them', async () => {
+    const wrong: readonly (readonly [unknown, RegExp])[] = [
+      [authorized({ nonce: `0x${'ab'.repeat(32)}` }), /no payment has its nonce/],
+      [authorized({ value: '10001' }), /its value is 10001, committed is 10000/],
+      [authorized({ to: payments.open.payment.asset }), /its to is/],
+      [authorized({ validBefore: '9999999999' }), /its validBefore is/],
+      [
+        changed((body) => ({ ...body, accepted: { ...body.accepted, extra: {} } })),
+        /another requirement/,
+      ],
+      [
+        changed((body) => ({
+          ...body,
+          payload: {
+            ...body.payload,
+            signature: decodeHeader(payments.settled.header.value).payload.signature,
+          },
+        })),
+        /it echoes another requirement|signed by 0x/,
+      ],
+      [
+        { header: payments.open.header, payment: { id: payment('settled') } },
+        /it came with payment/,
+      ],
+      ['nonsense', /no base64 of a payment/],
+    ];
+    for (const [line, detail] of wrong) {
+      const headers = [await headersFile('wrong.ndjson', [line])];
+      const report = await check(stack.databaseUrl, { headers });
+      expect(report.invariants[3]).toMatchObject({ id: 'I4', violations: 1 });
+      const [offender] = report.invariants[3]?.offenders ?? [];
+      expect(`${offender?.id} ${offender?.detail}`).toMatch(/wrong\.ndjson:1\b/);
+      expect(offender?.detail).toMatch(detail);
+    }
+  });
+
+  it('are found out when one payment has two', async () => {
+    const { value } = payments.open.header;
+    const other = Buffer.from(`${Buffer.from(value, 'base64').toString()} `).toString('base64');
+    const headers = [await headersFile('two.ndjson', [value, other, value])];
+    const report = await check(stack.databaseUrl, { headers });
+    expect(broken(report)).toEqual([`I4 ${payment('open')}`]);
+  });
+});
+
+describe('what cannot be checked', () => {
+  const of = (report: Report) =>
+    report.invariants.filter(({ status }) => status === 'unchecked').map(({ id }) => id);
+
+  it('is said when no RPC is given for a network', async () => {
+    const report = await check(stack.databaseUrl, { networks: [] });
+    expect(of(report)).toEqual(['I6', 'I7', 'I9']);
+    expect(report).toMatchObject({ ok: false, exitCode: 2 });
+    expect(report.invariants[5]?.unchecked[0]).toMatch(`give --rpc ${stack.chain.network}=URL`);
+  });
+
+  it('is said when the RPC serves another chain of the same id', async () => {
+    const other = await startChain();
+    try {
+      const { network } = stack.chain;
+      await other.mineBlocks(200);
+      const report = await check(stack.databaseUrl, {
+        networks: [{ network, rpcUrls: [other.rpcUrl], finality: { blocks: 2 } }],
+      });
+      expect(of(report)).toEqual(['I6', 'I7']);
+      expect(report.exitCode).toBe(2);
+      expect(report.invariants[5]?.unchecked[0]).toMatch(/is it the same chain/);
+    } finally {
+      await other.stop();
+    }
+  });
+});
+
+describe('bursar check', () => {
+  async function run(...args: string[]) {
+    const printed: string[] = [];
+    const spies = (['stdout', 'stderr'] as const).map((stream) =>
+      jest.spyOn(process[stream], 'write').mockImplementation((text) => {
+        printed.push(String(text));
+        return true;
+      }),
+    );
+    try {
+      return { code: await checkCommand(args, {}), printed: printed.join('') };
+    } finally {
+      for (const spy of spies) spy.mockRestore();
+    }
+  }
+  const options = () => [
+    ...['--database-url', stack.databaseUrl],
+    ...['--rpc', `${stack.chain.network}=${stack.chain.rpcUrl}`],
+    ...['--finality', `${stack.chain.network}=2`],
+  ];
+
+  it('prints a line an invariant, and exits 0', async () => {
+    const { code, printed } = await run(...options());
+    expect({ code, printed }).toMatchObject({ code: 0 });
+    for (let n = 1; n <= 9; n += 1) expect(printed).toMatch(new RegExp(`^✓ I${n} `, 'm'));
+    expect(printed).toMatch(/^All of it holds \([0-9.]+ s\)\.$/m);
+  });
+
+  it('prints JSON in one line, and exits 1 naming who breaks what', async () => {
+    const sql = `UPDATE grants SET spent = spent + 1 WHERE id = '${grant('root')}'`;
+    const { code, printed } = await after(sql, () =>
+      run(...options(), '--json', '--database-url', clone.url),
+    );
+    expect(code).toBe(1);
+    expect(printed.trim().split('\n')).toHaveLength(1);
+    expect(JSON.parse(printed)).toMatchObject({ ok: false, exitCode: 1 });
+  });
+
+  it.each([
+    [['--database-url', 'postgres://127.0.0.1:1/none'], /the database cannot be checked/],
+    [['--rpc', 'base=http://x'], /--rpc takes NETWORK=VALUE/],
+    [['--overdue', 'soon'], /--overdue must be a time/],
+    [['--headers', '/nowhere'], /there is no file/],
+    [['--nonsense'], /--nonsense/],
+  ])('exits 2 for what it cannot do: %j', async (args, message) => {
+    const { code, printed } = await run(...args);
+    expect({ code, printed }).toMatchObject({ code: 2, printed: expect.stringMatching(message) });
+  });
+});

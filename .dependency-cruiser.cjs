@@ -11,6 +11,8 @@ const ROOMS = {
   ledger: ['domain', 'database', 'ids.ts', 'config.ts'],
   outbox: ['database', 'config.ts', 'within.ts'],
   access: ['domain', 'database', 'http', 'ledger', 'outbox', 'config.ts'],
+  // Judges the ledger and the settlement from outside: it may share nothing with them.
+  check: ['domain', 'database/embedded-postgres.ts', 'config.ts'],
   treasury: ['domain', 'x402', 'database', 'http', 'access', 'ledger', 'ids.ts', 'config.ts'],
 };
 
@@ -111,22 +113,22 @@ module.exports = {
     {
       name: 'src-stands-alone',
       severity: 'error',
-      comment: 'The service never imports the sandbox, the benchmark or tests',
+      comment: 'The service never imports the sandbox, the benchmark, the fault runner or tests',
       from: { path: '^(src|prisma)/', pathNot: SPEC },
-      to: { path: '^(sandbox|bench|test)/' },
+      to: { path: '^(sandbox|bench|faults|test)/' },
     },
     {
       name: 'migrations-at-the-top',
       severity: 'error',
       comment: 'Only what puts the service together migrates the database',
-      from: { path: '^src/', pathNot: ['^src/(service|cli)\\.ts$', SPEC] },
+      from: { path: '^src/', pathNot: ['^src/(service|commands)\\.ts$', SPEC] },
       to: { path: '^prisma/' },
     },
     {
       name: 'sandbox-without-tests',
       severity: 'error',
-      comment: 'The sandbox never imports the benchmark or tests, the benchmark never tests',
-      from: { path: '^(sandbox|bench)/' },
+      comment: 'The sandbox, the benchmark and the fault runner never import tests',
+      from: { path: '^(sandbox|bench|faults)/' },
       to: { path: '^test/' },
     },
     {

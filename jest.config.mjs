@@ -36,9 +36,9 @@ const database = {
 };
 
 export default {
-  // More than cores: the suites mostly wait, for blocks, sweeps and programs that start.
-  maxWorkers: 3,
-  testTimeout: 60_000,
+  // The suites start programs, chains and databases: more of them at once only wait for each other.
+  maxWorkers: 2,
+  testTimeout: 90_000,
   // The benchmark's own test is a step of CI by itself: it is long, and the others would slow it.
   projects: process.env.BURSAR_TEST_BENCH
     ? [{ ...database, displayName: 'bench', testMatch: [`**/${BENCH}`] }]

@@ -1,7 +1,8 @@
-// Takes every guard of docs/security.md out of the code, one at a time, and expects the test that is named
-// for it to fail: npm run mutations [-- --only TEXT --jobs N --trust]
+// Takes every guard of docs/security.md, and every lock and status predicate, out of the code, one at a time,
+// and expects the test that is named for it to fail: npm run mutations [-- --only TEXT --jobs N --trust]
+// With --inventory it only looks whether every guard there is has a mutation: a part of npm run check.
 //
-// The guards are in mutations-list.mjs. Works in copies of the tree in a temporary directory, on what is in
+// The guards are in mutations-list.mjs and mutations-guards.mjs. Works in copies of the tree in a temporary directory, on what is in
 // the working tree now. A test must pass with its guard in place first, or its failing would prove nothing;
 // --trust leaves that out, for when all of npm test has just passed. --only may come several times.
 import { execFileSync, spawn } from 'node:child_process';
@@ -9,7 +10,9 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
-import mutations from './mutations-list.mjs';
+import { inventory } from './guards-inventory.mjs';
+import guards, { accepted } from './mutations-guards.mjs';
+import threats from './mutations-list.mjs';
 
 /** How long one test may take, in milliseconds: one that hangs has noticed nothing. */
 const TIMEOUT_MS = 240_000;
@@ -20,13 +23,23 @@ const { values: options } = parseArgs({
     only: { type: 'string', multiple: true, default: [''] },
     jobs: { type: 'string', default: '2' },
     trust: { type: 'boolean', default: false },
+    inventory: { type: 'boolean', default: false },
   },
 });
+const mutations = [...threats, ...guards];
 
-const wrong = [...mutations.flatMap(wrongWith), ...rowsWithout(mutations)];
+const found = inventory(root, mutations, accepted);
+const wrong = [...mutations.flatMap(wrongWith), ...rowsWithout(threats), ...found.wrong];
 if (wrong.length > 0) {
   console.error(wrong.join('\n'));
   process.exit(1);
+}
+if (options.inventory) {
+  const kinds = Object.entries(found.counts).map(([kind, count]) => `${count} ${kind}s`);
+  console.log(
+    `${kinds.join(', ')}: each has a mutation, or a reason; ${mutations.length} mutations`,
+  );
+  process.exit(0);
 }
 const wanted = mutations.filter(({ row, guard, file }) =>
   options.only.some((text) =>
@@ -102,7 +115,7 @@ async function judge(tree, mutation) {
 }
 
 /** Runs a test: "passed", "failed", "hung", or "did not run", which no guard's absence should cause. */
-async function run(tree, { test, name }) {
+async function run(tree, { test, name, env = {} }) {
   const began = performance.now();
   const report = `${tree}.json`;
   rmSync(report, { force: true });
@@ -113,16 +126,17 @@ async function run(tree, { test, name }) {
     ...['--runTestsByPath', test, '-t', patternOf(name)],
   ];
   const isSpec = test.endsWith('spec.ts');
-  const { code, output, isLate } = await start(tree, isSpec ? jest : [test]);
+  const { code, output, isLate } = await start(tree, isSpec ? jest : [test], env);
   const found = isSpec ? readReport(report, output) : readOutput(code, output, name);
   const outcome = isLate ? { outcome: 'hung' } : found;
   return { ...outcome, seconds: Math.round((performance.now() - began) / 1000) };
 }
 
-function start(tree, args) {
+function start(tree, args, env) {
   if (isStopping) return new Promise(() => {});
   const child = spawn(process.execPath, args, {
     cwd: tree,
+    env: { ...process.env, ...env },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -70,6 +70,8 @@ describe('loadConfig', () => {
       gasKey: undefined,
       gasMaxFee: 20_000_000_000n,
       gasStuckMs: 15_000,
+      drainMs: 2_000,
+      workerSilenceMs: 45_000,
       maxValiditySeconds: 120,
       approvalSeconds: 3_600,
       batches: { maxBatch: 128, maxInFlight: 1, maxWaiting: 2_000 },

@@ -64,6 +64,10 @@ export interface Config {
   readonly oidc: OidcConfig | undefined;
   /** Whether nobody may approve a payment that he made possible himself. */
   readonly twoPerson: boolean;
+  /** How long a worker may take and end no job, though it is offered some, before it counts as hung. */
+  readonly workerSilenceMs: number;
+  /** How long a process that is told to end still takes requests, so that others learn of it. */
+  readonly drainMs: number;
   readonly bodyLimitBytes: number;
   /** Requests that one address and one caller may make in {@link RATE_WINDOW_MS}. */
   readonly rateLimits: { readonly address: number; readonly caller: number };
@@ -272,6 +276,8 @@ const environmentSchema = z.object({
   BURSAR_OIDC_ROLE_CLAIM: z.string().min(1).max(255).default('bursar_role'),
   BURSAR_OIDC_TREASURIES_CLAIM: z.string().min(1).max(255).optional(),
   BURSAR_TWO_PERSON: flag,
+  BURSAR_WORKER_SILENCE_SECONDS: integer(45, 1, 3_600),
+  BURSAR_DRAIN_SECONDS: integer(2, 0, 300),
   BURSAR_BODY_LIMIT_BYTES: integer(65_536, 1_024, 1_048_576),
   BURSAR_RATE_LIMIT_PER_ADDRESS: integer(100_000, 1, 1_000_000_000),
   BURSAR_RATE_LIMIT_PER_CALLER: integer(50_000, 1, 1_000_000_000),
@@ -365,6 +371,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
             treasuriesClaim: env.BURSAR_OIDC_TREASURIES_CLAIM,
           },
     twoPerson: env.BURSAR_TWO_PERSON,
+    workerSilenceMs: env.BURSAR_WORKER_SILENCE_SECONDS * 1_000,
+    drainMs: env.BURSAR_DRAIN_SECONDS * 1_000,
     bodyLimitBytes: env.BURSAR_BODY_LIMIT_BYTES,
     rateLimits: {
       address: env.BURSAR_RATE_LIMIT_PER_ADDRESS,
@@ -374,6 +382,21 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     corsOrigins: env.BURSAR_CORS_ORIGINS,
     logLevel: env.BURSAR_LOG_LEVEL,
   };
+}
+
+/**
+ * The networks of the configuration, and nothing else of it: for what only reads.
+ *
+ * @throws ConfigError
+ */
+export function loadNetworks({ BURSAR_NETWORKS }: NodeJS.ProcessEnv): Network[] {
+  try {
+    return readNetworks(BURSAR_NETWORKS || undefined);
+  } catch (error) {
+    throw new ConfigError([
+      `BURSAR_NETWORKS: ${error instanceof Error ? error.message : String(error)}`,
+    ]);
+  }
 }
 
 /** The wallets' keys come from one place, and every process of a database must have the same. */

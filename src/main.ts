@@ -3,8 +3,8 @@ import { failWith } from './ops/exit.js';
 import { createLogger } from './ops/logger.js';
 import { type Service, startService } from './service.js';
 
-/** How long a stop may take in all, in milliseconds. Then the process ends whatever hangs. */
-const STOP_TIMEOUT_MS = 15_000;
+/** How long a stop may take after the draining, in milliseconds. Then the process ends whatever hangs. */
+const STOP_TIMEOUT_MS = 13_000;
 
 async function main(): Promise<void> {
   const config = loadConfig(process.env);
@@ -15,16 +15,21 @@ async function main(): Promise<void> {
     if (stopping) return;
     stopping = true;
     logger.info({ signal }, 'stopping');
+    // Who presses Ctrl-C has nobody to tell that this process is leaving.
+    const drainMs = signal === 'SIGTERM' && service ? config.drainMs : 0;
     setTimeout(() => {
       logger.error('stopping took too long');
       process.exit(1);
-    }, STOP_TIMEOUT_MS).unref();
+    }, drainMs + STOP_TIMEOUT_MS).unref();
     try {
+      await service?.drain(drainMs);
       await service?.stop();
       logger.info('stopped');
     } catch (error) {
       failWith(error);
     }
+    // What did not close in time, such as a connection that nobody answers, holds nobody up.
+    if (service) process.exit();
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => void stop(signal));

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
@@ -15,7 +16,9 @@ import { startEmbeddedPostgres } from './database/embedded-postgres.js';
 import { MAX_HEADER_BYTES, secureEdge } from './http/edge.js';
 import { PROBLEM_MEDIA_TYPE, problemBody } from './http/problem.js';
 import { RateLimits } from './http/rate-limits.js';
+import { Draining } from './ops/draining.js';
 import { NestLogger } from './ops/logger.js';
+import { RequestLog } from './ops/request-log.js';
 import { Queues } from './outbox/queues.js';
 import { resolveSecrets } from './secrets.js';
 import { SettlementService } from './settlement/settlement.service.js';
@@ -26,6 +29,13 @@ import { within } from './within.js';
 /** How long the start waits for the chains. A chain that is slower delays nobody else. */
 const CHAINS_TIMEOUT_MS = 5_000;
 
+/**
+ * How long a stop waits for requests under way, and for the database's connections, in milliseconds. The
+ * queues have a bound of their own.
+ */
+const HTTP_CLOSE_MS = 6_000;
+const DATABASE_CLOSE_MS = 2_000;
+
 /** A running service. */
 export interface Service {
   /** Where it listens, such as `http://127.0.0.1:4020`. */
@@ -33,6 +43,12 @@ export interface Service {
   /** The addresses of the treasury's wallets. */
   readonly walletAddresses: readonly string[];
   mintAdminToken(identity: AdminIdentity, ttlSeconds: number): Promise<string>;
+  /**
+   * Begins to leave: takes no more jobs, says on /readyz that it is being stopped, and answers requests
+   * for so long, each with `Connection: close`. So nobody has a connection open, or a mind to open one,
+   * when {@link stop} ends them.
+   */
+  drain(milliseconds: number): Promise<void>;
   /** Answers what is under way, lets jobs finish, closes everything it opened. Idempotent. */
   stop(): Promise<void>;
 }
@@ -70,7 +86,7 @@ export async function startService(given: Config, logger: Logger): Promise<Servi
     // HTTP closes first: while requests are answered, everything they need is still there.
     opened.push(
       () => queues.stop(),
-      () => app.close(),
+      () => closeHttp(app, logger),
     );
     await app.get(Keys).load();
     const wallets = app.get(Wallets);
@@ -84,12 +100,27 @@ export async function startService(given: Config, logger: Logger): Promise<Servi
       walletAddresses: await wallets.signable(await wallets.mainTreasuryId()),
       mintAdminToken: (identity, ttlSeconds) =>
         app.get(Tokens).mintAdminToken(identity, ttlSeconds),
+      drain: async (milliseconds) => {
+        app.get(Draining).isDraining = true;
+        // Beside the draining and the closing of HTTP; stop() waits for it.
+        void queues.rest();
+        await delay(milliseconds);
+      },
       stop,
     };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** Answers what is under way; a client that dawdles is cut off. */
+async function closeHttp(app: NestFastifyApplication, logger: Logger): Promise<void> {
+  const closing = app.close();
+  if (await within(closing, HTTP_CLOSE_MS)) return;
+  logger.warn({ room: 'http' }, 'requests are cut off: they were not answered in time');
+  app.getHttpServer().closeAllConnections();
+  await closing;
 }
 
 /** Checks and reads every chain once, so that a treasury with money can pay from the first request. */
@@ -137,7 +168,9 @@ export async function openDatabase(given: Config, logger: Logger): Promise<OpenD
     config: { ...resolved, databaseUrl },
     database,
     close: async () => {
-      await database.close();
+      if (!(await within(database.close(), DATABASE_CLOSE_MS))) {
+        logger.warn({ room: 'database' }, 'the connections to the database did not close in time');
+      }
       await server?.stop();
     },
   };
@@ -150,6 +183,7 @@ async function createApp(
 ): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
     loggerInstance: logger,
+    logController: new RequestLog(),
     bodyLimit: config.bodyLimitBytes,
     http: { maxHeaderSize: MAX_HEADER_BYTES },
     trustProxy: config.trustedProxies.length > 0 ? [...config.trustedProxies] : false,
@@ -166,20 +200,20 @@ async function createApp(
   const fastify = adapter.getInstance();
   // Bodies are JSON and nothing else: neither Fastify's plain text nor Nest's forms (bodyParser).
   fastify.removeContentTypeParser('text/plain');
-  // A connection that is in use when the stop begins would be kept alive after its answer, and the
-  // stop with it: only those that are idle at that moment are closed.
-  let isClosing = false;
-  fastify.addHook('preClose', async () => {
-    isClosing = true;
-  });
-  fastify.addHook('onSend', async (_request, reply) => {
-    if (isClosing) void reply.header('connection', 'close');
-  });
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.of(config, database),
     adapter,
     { logger: new NestLogger(logger), abortOnError: false, bodyParser: false },
   );
+  // A connection that is in use when the stop begins would be kept alive after its answer, and the
+  // stop with it: only those that are idle at that moment are closed.
+  const draining = app.get(Draining);
+  fastify.addHook('preClose', async () => {
+    draining.isDraining = true;
+  });
+  fastify.addHook('onSend', async (_request, reply) => {
+    if (draining.isDraining) void reply.header('connection', 'close');
+  });
   secureEdge(fastify, app.get(RateLimits), {
     isTls: config.publicUrl?.startsWith('https:') ?? false,
   });

@@ -313,6 +313,21 @@ describe('the bound on refusals', () => {
     expect(rows).toEqual([]);
   });
 
+  it('does not wait for those that somebody is counting', async () => {
+    await refuse(NOW, ...Array.from({ length: 25 }, () => refusal()));
+    await refuse(NOW, ...Array.from({ length: 25 }, () => refusal('payee_not_allowed')));
+    const told = await database.transaction(async (counting) => {
+      await counting.query(
+        `SELECT 1 FROM refusal_tallies WHERE code = 'budget_exceeded' FOR NO KEY UPDATE`,
+      );
+      return database.transaction(async (tx) => {
+        await tx.query(`SET LOCAL lock_timeout = '2s'`);
+        return overdueRefusals(tx, later(60));
+      });
+    });
+    expect(told).toMatchObject([{ reason: 'payee_not_allowed', data: { refusals: '5' } }]);
+  });
+
   it('tells nothing of a kind that kept within the bound', async () => {
     await refuse(NOW, refusal());
     expect(await database.transaction((tx) => overdueRefusals(tx, later(60)))).toEqual([]);

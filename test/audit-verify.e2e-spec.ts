@@ -190,6 +190,13 @@ describe('bursar audit verify', () => {
     expect(await verify(log)).toMatch(/^note: without --checkpoint/m);
   });
 
+  it('agrees with the books behind it, as bursar check finds them', async () => {
+    const { rpcUrl, network } = stack.chain;
+    const environment = { DATABASE_URL: stack.databaseUrl };
+    const at = ['--rpc', `${network}=${rpcUrl}`, '--finality', `${network}=2`];
+    expect(await bursar(environment, 'check', ...at)).toMatch(/^All of it holds/m);
+  });
+
   it('finds what a chain says otherwise', async () => {
     await sealed();
     const log = await save('log.jsonl', '/v1/audit/export');

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type RpcProxy, startRpcProxy } from '../faults/rpc-proxy.js';
 import { loadConfig } from '../src/config.js';
 import { createLogger } from '../src/ops/logger.js';
 import type { PaymentView } from '../src/payments/payments.dto.js';
@@ -7,7 +8,6 @@ import { Api, type EventAnswer, expectProblem, type Minted, type Paid } from './
 import { rpc, STACK_MNEMONIC, startTestStack, type TestStack } from './support/bursar.js';
 import { brokenInvariants, brokenOnChain } from './support/invariants.js';
 import { receiptOf, reorg, settleCall, submit } from './support/on-chain.js';
-import { type RpcProxy, startRpcProxy } from './support/rpc-proxy.js';
 import { order } from './support/terms.js';
 import { until } from './support/until.js';
 

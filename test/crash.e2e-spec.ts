@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { startProxy, type Tap, type TcpProxy } from '../faults/proxy.js';
 import { Api, expectProblem, type Paid } from './support/api.js';
 import { STACK_MNEMONIC, startTestStack, type TestStack } from './support/bursar.js';
 import { brokenInvariants } from './support/invariants.js';
 import { build, killPrograms, type Program, startProgram } from './support/program.js';
-import { startProxy, type Tap, type TcpProxy } from './support/proxy.js';
 import { decodeHeader, order } from './support/terms.js';
 
 // A real process is killed (SIGKILL) at a step of a payment, found from outside: by what passes between

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { type RpcProxy, startRpcProxy } from '../faults/rpc-proxy.js';
 import { loadConfig } from '../src/config.js';
 import { createLogger } from '../src/ops/logger.js';
 import { type Service, startService } from '../src/service.js';
@@ -6,7 +7,6 @@ import { Api, type Paid } from './support/api.js';
 import { rpc, STACK_MNEMONIC, startTestStack, type TestStack } from './support/bursar.js';
 import { brokenInvariants, brokenOnChain } from './support/invariants.js';
 import { headOf, settleCall, submit } from './support/on-chain.js';
-import { type RpcProxy, startRpcProxy } from './support/rpc-proxy.js';
 import { order } from './support/terms.js';
 import { until } from './support/until.js';
 

@@ -394,7 +394,8 @@ describe('a tree of 10,000 grants', () => {
     top = await admin.mint({ budget: '50.00', delegationDepth: 2 });
     await grow(top, [0, 1], MIDDLES);
     await grow(await admin.mint({ budget: '1.00' }), [4, 5], 20);
-    await stack.db.query('ANALYZE grants');
+    // As autovacuum leaves it, which would come by at a time of its own.
+    await stack.db.query('VACUUM (ANALYZE) grants');
     middle = await tokenOf(idOf(0, 50));
     leaf = await tokenOf(idOf(1, 50 * 10_000 + 7));
   });
@@ -529,13 +530,27 @@ describe('a tree of 10,000 grants', () => {
   }
 });
 
+interface Reading<T> {
+  readonly answer: T;
+  readonly statements: number;
+  readonly rows: number;
+  readonly blocks: number;
+}
+
 /**
- * What a request reads: every statement over grants that the service sends for it is sent again, with
- * the same values, as EXPLAIN (ANALYZE, BUFFERS).
+ * What a request reads. The service's workers, in the same process, may send statements of their own
+ * meanwhile; these come and go, and what the request needs is in every reading: the least of three.
  */
-async function rowsRead<T>(
-  request: () => Promise<T>,
-): Promise<{ answer: T; statements: number; rows: number; blocks: number }> {
+async function rowsRead<T>(request: () => Promise<T>): Promise<Reading<T>> {
+  const readings = [await readOnce(request), await readOnce(request), await readOnce(request)];
+  return readings.reduce((least, each) => (each.rows < least.rows ? each : least));
+}
+
+/**
+ * Every statement over grants that the service sends during a request is sent again, with the same
+ * values, as EXPLAIN (ANALYZE, BUFFERS).
+ */
+async function readOnce<T>(request: () => Promise<T>): Promise<Reading<T>> {
   const spy = jest.spyOn(pg.Pool.prototype, 'query');
   let answer: T;
   let sent: [string, unknown[]][];

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Fault, type RpcProxy, startRpcProxy } from '../faults/rpc-proxy.js';
 import type { Api } from './support/api.js';
 import { rpc, startTestStack, type TestStack } from './support/bursar.js';
 import { brokenInvariants, brokenOnChain } from './support/invariants.js';
 import { settleCall, submit } from './support/on-chain.js';
-import { type Fault, type RpcProxy, startRpcProxy } from './support/rpc-proxy.js';
 import { order } from './support/terms.js';
 import { until } from './support/until.js';
 

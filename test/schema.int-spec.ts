@@ -154,6 +154,29 @@ describe('migrate', () => {
     );
   });
 
+  it('waits for another that is in the middle of it, and touches nothing of it', async () => {
+    const { url, client } = await use(createEmptyDatabase);
+    await add('1_slow', 'CREATE TABLE slow (id int); SELECT pg_advisory_lock(1);');
+    await client.query('SELECT pg_advisory_lock(1)');
+    const waiting = (sessions: number) =>
+      until(`${sessions} wait for a lock`, async () => {
+        const { rows } = await client.query<{ waiting: number }>(
+          `SELECT count(*)::int AS waiting FROM pg_locks
+           WHERE locktype = 'advisory' AND NOT granted
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+        );
+        return rows[0]?.waiting === sessions;
+      });
+    const first = migrate(url, directory);
+    await waiting(1);
+    const second = migrate(url, directory);
+    await waiting(2);
+    expect(await history(client)).toEqual([{ name: '1_slow', finished: false, rolledBack: false }]);
+    await client.query('SELECT pg_advisory_unlock(1)');
+    expect(await Promise.all([first, second])).toEqual([['1_slow'], []]);
+    expect(await history(client)).toEqual([{ name: '1_slow', finished: true, rolledBack: false }]);
+  });
+
   it('leaves no connection open', async () => {
     const { url, client } = await use(createEmptyDatabase);
     await migrate(url);
@@ -561,36 +584,58 @@ describe('the database itself refuses', () => {
     ],
   };
 
+  /** Unique index that is no primary key -> what would make a second one. */
+  const doubled: Record<string, string> = {
+    treasuries_name_key: `INSERT INTO treasuries (id, name) VALUES ('trs_2', 'main')`,
+    treasuries_position_key: `INSERT INTO treasuries (id, name, position)
+      SELECT 'trs_2', 'other', position FROM treasuries WHERE id = 'trs_1'`,
+    wallets_address_key: `INSERT INTO wallets (treasury_id, id, address, position)
+      VALUES ('trs_1', 'wal_2', '0x01', 50)`,
+    wallets_treasury_id_position_key: `INSERT INTO wallets (treasury_id, id, address, position)
+      VALUES ('trs_1', 'wal_2', '0x0a', 0)`,
+    grants_treasury_id_minted_by_mint_key_key: `${grant('grt_5', { mint_key: `'key'` })};
+      ${grant('grt_6', { mint_key: `'key'` })}`,
+    payments_treasury_id_grant_id_idempotency_key_key: payment('pay_2', {
+      idempotency_key: `'pay_1'`,
+    }),
+    payments_network_asset_payer_nonce_key: payment('pay_2', {
+      nonce: `'0x' || encode(sha256('pay_1'), 'hex')`,
+    }),
+    events_treasury_id_leaf_index_key: event('evt_2', { leaf_index: '0' }),
+  };
+
   const cases = Object.entries(refused).flatMap(([name, statements]) =>
     statements.map((statement, way) => ({ name, way: way + 1, statement })),
   );
 
+  /** What each trigger says. */
+  const triggers: Record<string, RegExp> = {
+    payments_terminal: /^payment pay_done is settled and cannot change so$/,
+    payments_no_rewrite: /^payment pay_1 is authorized and cannot change so$/,
+    payments_no_delete: /^payment pay_(1|done) is (authorized|settled) and cannot change so$/,
+    payments_no_truncate: /^table payments is a record and cannot be emptied$/,
+    events_no_truncate: /^table events is a record and cannot be emptied$/,
+    events_no_delete: /^event evt_1 is part of the audit log and cannot change$/,
+    events_no_rewrite: /^event evt_(1|sealed) is part of the audit log and cannot change$/,
+    treasuries_keep_position: /^treasury trs_1 keeps its position$/,
+    wallets_retired: /^wallet wal_old is retired for good$/,
+    gas_transactions_forward: /^nonce [012] of 0x06 cannot change so$/,
+    gas_transactions_no_truncate: /^table gas_transactions is a record and cannot be emptied$/,
+    gas_transactions_no_delete: /^nonce [012] of 0x06 cannot change so$/,
+    payments_pending: /^payment pay_waits is pending_approval and cannot change so$/,
+    grants_no_rewrite: /^the terms of grant grt_1 are fixed$/,
+    grants_revoked: /^grant grt_dead is revoked for good$/,
+    grants_key_fixed: /^grant grt_1 is bound to its key for good$/,
+    log_checkpoints_no_rewrite: /^a row of log_checkpoints is part of the audit log/,
+    log_checkpoints_no_truncate: /^table log_checkpoints is a record and cannot be emptied$/,
+    log_tiles_no_rewrite: /^a row of log_tiles is part of the audit log/,
+    log_tiles_no_delete: /^a row of log_tiles is part of the audit log/,
+    log_tiles_no_truncate: /^table log_tiles is a record and cannot be emptied$/,
+    log_keys_no_rewrite: /^a row of log_keys is part of the audit log/,
+    log_keys_no_delete: /^a row of log_keys is part of the audit log/,
+  };
+
   it.each(cases)('$name, way $way', async ({ name, statement }) => {
-    const triggers: Record<string, RegExp> = {
-      payments_terminal: /^payment pay_done is settled and cannot change so$/,
-      payments_no_rewrite: /^payment pay_1 is authorized and cannot change so$/,
-      payments_no_delete: /^payment pay_(1|done) is (authorized|settled) and cannot change so$/,
-      payments_no_truncate: /^table payments is a record and cannot be emptied$/,
-      events_no_truncate: /^table events is a record and cannot be emptied$/,
-      events_no_delete: /^event evt_1 is part of the audit log and cannot change$/,
-      events_no_rewrite: /^event evt_(1|sealed) is part of the audit log and cannot change$/,
-      treasuries_keep_position: /^treasury trs_1 keeps its position$/,
-      wallets_retired: /^wallet wal_old is retired for good$/,
-      gas_transactions_forward: /^nonce [012] of 0x06 cannot change so$/,
-      gas_transactions_no_truncate: /^table gas_transactions is a record and cannot be emptied$/,
-      gas_transactions_no_delete: /^nonce [012] of 0x06 cannot change so$/,
-      payments_pending: /^payment pay_waits is pending_approval and cannot change so$/,
-      grants_no_rewrite: /^the terms of grant grt_1 are fixed$/,
-      grants_revoked: /^grant grt_dead is revoked for good$/,
-      grants_key_fixed: /^grant grt_1 is bound to its key for good$/,
-      log_checkpoints_no_rewrite: /^a row of log_checkpoints is part of the audit log/,
-      log_checkpoints_no_truncate: /^table log_checkpoints is a record and cannot be emptied$/,
-      log_tiles_no_rewrite: /^a row of log_tiles is part of the audit log/,
-      log_tiles_no_delete: /^a row of log_tiles is part of the audit log/,
-      log_tiles_no_truncate: /^table log_tiles is a record and cannot be emptied$/,
-      log_keys_no_rewrite: /^a row of log_keys is part of the audit log/,
-      log_keys_no_delete: /^a row of log_keys is part of the audit log/,
-    };
     // The CHECKs behind the trigger, too: a row that is inserted meets them alone.
     const isBehind = name.startsWith('grants_') && triggers[name] === undefined;
     if (isBehind) await client.query('ALTER TABLE grants DISABLE TRIGGER grants_no_rewrite');
@@ -615,6 +660,126 @@ describe('the database itself refuses', () => {
     );
     expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(refused).sort());
   });
+
+  it.each(Object.entries(doubled))('a second one in %s', async (name, statement) => {
+    await expect(client.query(statement)).rejects.toMatchObject({
+      code: '23505',
+      constraint: name,
+    });
+  });
+
+  it('a second row with any primary key', async () => {
+    const keys = await uniqueIndexes(true);
+    expect(keys.length).toBeGreaterThan(15);
+    for (const { name, table } of keys) {
+      await withOneRow(table, async () => {
+        await expect(client.query(copyOf(table))).rejects.toMatchObject({
+          code: '23505',
+          constraint: name,
+        });
+      });
+    }
+  });
+
+  it('no second one that is not tried here', async () => {
+    const names = (await uniqueIndexes(false)).map(({ name }) => name);
+    expect(names.sort()).toEqual(Object.keys(doubled).sort());
+  });
+
+  // The other half of each: that it is this wall which stands there, and no other behind it. Taken out,
+  // one at a time, what it refused passes, or meets something else.
+  describe('with one wall taken out', () => {
+    const undone = async (removal: string, attempt: () => Promise<unknown>) => {
+      await client.query('BEGIN');
+      try {
+        await client.query(removal);
+        return await attempt().then(
+          () => undefined,
+          (failure: pg.DatabaseError) => failure,
+        );
+      } finally {
+        await client.query('ROLLBACK');
+      }
+    };
+    const tableOf = async (name: string) => {
+      const { rows } = await client.query<{ table: string; kind: 'CONSTRAINT' | 'TRIGGER' }>(
+        `SELECT conrelid::regclass::text AS table, 'CONSTRAINT' AS kind FROM pg_constraint WHERE conname = $1
+         UNION ALL SELECT tgrelid::regclass::text, 'TRIGGER' FROM pg_trigger WHERE tgname = $1`,
+        [name],
+      );
+      const [row] = rows;
+      if (!row) throw new Error(`there is no ${name}`);
+      return row;
+    };
+
+    it.each(cases)('$name, way $way, is no longer refused', async ({ name, statement }) => {
+      const { table, kind } = await tableOf(name);
+      const removal =
+        kind === 'TRIGGER'
+          ? `DROP TRIGGER ${name} ON ${table}`
+          : `ALTER TABLE ${table} DROP CONSTRAINT ${name}`;
+      const others = name.startsWith('grants_') && kind === 'CONSTRAINT';
+      const error = await undone(
+        others ? `${removal}; ALTER TABLE grants DISABLE TRIGGER grants_no_rewrite` : removal,
+        () => client.query(statement),
+      );
+      expect(error?.constraint).not.toBe(name);
+      expect(error?.message ?? '').not.toMatch(triggers[name] ?? /^never/);
+    });
+
+    it.each(Object.entries(doubled))('%s is doubled', async (name, statement) => {
+      const error = await undone(`DROP INDEX ${name}`, () => client.query(statement));
+      expect(error?.constraint).not.toBe(name);
+    });
+
+    it('every primary key is doubled', async () => {
+      for (const { name, table } of await uniqueIndexes(true)) {
+        await withOneRow(table, async () => {
+          await client.query(
+            `SAVEPOINT whole; ALTER TABLE ${table} DROP CONSTRAINT ${name} CASCADE`,
+          );
+          const error = await client.query(copyOf(table)).then(
+            () => undefined,
+            (failure: pg.DatabaseError) => failure,
+          );
+          expect(error?.constraint).not.toBe(name);
+        });
+      }
+    });
+  });
+
+  const copyOf = (table: string) => `INSERT INTO ${table} SELECT * FROM ${table} LIMIT 1`;
+
+  const uniqueIndexes = async (isPrimary: boolean) => {
+    const { rows } = await client.query<{ name: string; table: string }>(
+      `SELECT i.indexrelid::regclass::text AS name, i.indrelid::regclass::text AS table
+       FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+       WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> '_prisma_migrations'
+         AND i.indisunique AND i.indisprimary = $1 ORDER BY 1`,
+      [isPrimary],
+    );
+    return rows;
+  };
+
+  /** Runs a test in a transaction that is undone, with a made-up row in a table that has none. */
+  const withOneRow = async (table: string, work: () => Promise<void>) => {
+    await client.query('BEGIN; SET LOCAL session_replication_role = replica');
+    try {
+      const { rowCount } = await client.query(`SELECT 1 FROM ${table} LIMIT 1`);
+      if (rowCount === 0) {
+        const { rows } = await client.query<{ column: string; type: string }>(
+          `SELECT attname AS column, format_type(atttypid, atttypmod) AS type FROM pg_attribute
+           WHERE attrelid = $1::regclass AND attnum > 0 AND attnotnull AND NOT atthasdef`,
+          [table],
+        );
+        const values = rows.map(({ column, type }) => [column, madeUp(type)]);
+        await client.query(insert(table, Object.fromEntries(values)));
+      }
+      await work();
+    } finally {
+      await client.query('ROLLBACK');
+    }
+  };
 
   it('nothing that the service does', async () => {
     await client.query('BEGIN');
@@ -644,6 +809,15 @@ describe('the database itself refuses', () => {
     await client.query('ROLLBACK');
   });
 });
+
+/** Some value of a type, as SQL. */
+function madeUp(type: string): string {
+  if (type === 'text') return `'x'`;
+  if (type.startsWith('timestamp')) return 'now()';
+  if (type === 'jsonb') return `'{}'`;
+  if (type === 'boolean') return 'true';
+  return type === 'bytea' ? `decode(repeat('ab', 32), 'hex')` : '1';
+}
 
 function insert(table: string, columns: Record<string, string>): string {
   return `INSERT INTO ${table} (${Object.keys(columns).join(', ')})

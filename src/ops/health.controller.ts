@@ -8,6 +8,7 @@ import { Answers } from '../http/contract.js';
 import { Queues } from '../outbox/queues.js';
 import { Networks } from '../treasury/networks.js';
 import { within } from '../within.js';
+import { Draining } from './draining.js';
 
 const readySchema = z.object({
   status: z.literal('ready'),
@@ -25,6 +26,7 @@ export class HealthController {
     private readonly database: Database,
     private readonly queues: Queues,
     private readonly networks: Networks,
+    private readonly draining: Draining,
   ) {}
 
   /** The process runs and answers: nothing more. */
@@ -35,12 +37,21 @@ export class HealthController {
     return { status: 'ok' };
   }
 
-  /** Payments can be made: the database, the queues and at least one network are there. */
+  /**
+   * Payments can be made: the database, the queues and at least one network are there, the workers of
+   * this process show life, and it is not being stopped.
+   */
   @Get('readyz')
   @Public()
   @Answers(200, readySchema, 'Payments can be made; 503 says what is missing')
   async readyz() {
     const missing: string[] = [];
+    if (this.draining.isDraining) missing.push('this process is being stopped');
+    for (const { queue, seconds } of this.queues.hung()) {
+      missing.push(
+        `queue ${queue}: the worker here has neither taken nor ended a job for ${seconds} s; it is being replaced`,
+      );
+    }
     const [database, queues] = await Promise.all([
       answers(this.database.ping()),
       answers(this.queues.ping()),

@@ -57,6 +57,16 @@ export class MetricsController {
       'network',
     ]),
     jobs: this.gauge('bursar_queue_jobs', 'Jobs of the queues', ['queue', 'state']),
+    silence: this.gauge(
+      'bursar_worker_silence_seconds',
+      'How long the worker of this process has neither taken nor ended a job',
+      ['queue'],
+    ),
+    jobsFailed: this.gauge(
+      'bursar_jobs_failed_total',
+      'Tries of jobs that failed in this process',
+      ['job'],
+    ),
   };
 
   constructor(
@@ -164,6 +174,11 @@ export class MetricsController {
   /** Queues that do not answer have no numbers; the others are told all the same. */
   private async readQueues(): Promise<void> {
     this.#gauges.jobs.reset();
+    this.#gauges.silence.reset();
+    for (const { queue, seconds } of this.queues.silences()) {
+      this.#gauges.silence.set({ queue }, seconds);
+    }
+    for (const [job, failed] of this.queues.failures) this.#gauges.jobsFailed.set({ job }, failed);
     const counts = await this.queues.counts().catch(() => ({}));
     for (const [queue, states] of Object.entries(counts)) {
       for (const [state, jobs] of Object.entries(states))

@@ -8,6 +8,9 @@ export const QUEUES = ['audit', 'settlement', 'upkeep'] as const;
 /** See {@link QUEUES}. */
 export type QueueName = (typeof QUEUES)[number];
 
+/** Shows that a queue flows to one worker: others that take it pass it on, `hops` times at most. */
+const canary = z.strictObject({ worker: z.string(), hops: z.int().min(0) });
+
 /**
  * Every job there is: its queue and what it carries. Payloads are doorbells: they say where to look,
  * never what is true. A lost or doubled job costs time, not money.
@@ -29,6 +32,9 @@ export const JOBS = {
   'cancel.send': { queue: 'settlement', payload: z.strictObject({ network: z.string() }) },
   /** Forget proofs and revocations that can no longer count. Scheduled. */
   'access.forget': { queue: 'upkeep', payload: z.strictObject({}) },
+  'audit.canary': { queue: 'audit', payload: canary },
+  'settlement.canary': { queue: 'settlement', payload: canary },
+  'upkeep.canary': { queue: 'upkeep', payload: canary },
 } as const satisfies Record<string, { queue: QueueName; payload: z.ZodType }>;
 
 /** The name of a job. */

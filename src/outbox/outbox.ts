@@ -54,8 +54,11 @@ export class Outbox {
         `the queue was not told of new events (${messageOf(error)}); the sweep will find them`,
       );
     }
-    const again = this.#ringing.get(treasuryId)?.again;
-    this.#ringing.delete(treasuryId);
-    if (again) this.eventsWritten(treasuryId);
+    // Until the job that was asked for begins, another one would only be told that it waits.
+    setTimeout(() => {
+      const again = this.#ringing.get(treasuryId)?.again;
+      this.#ringing.delete(treasuryId);
+      if (again) this.eventsWritten(treasuryId);
+    }, TOGETHER_MS).unref();
   }
 }

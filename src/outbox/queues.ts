@@ -1,20 +1,19 @@
+import { randomUUID } from 'node:crypto';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { Job } from 'bullmq';
 import { CONFIG, type Config } from '../config.js';
 import { Database } from '../database/database.js';
 import { within } from '../within.js';
 import { JOBS, type JobName, type JobPayload, QUEUES, type QueueName } from './jobs.js';
+import { Liveness } from './liveness.js';
+import { ONCE, TURN } from './settings.js';
 import {
   messageOf,
-  postgresStore,
+  openStore,
   type QueueStore,
-  redisStore,
   type StoredQueue,
   type StoredWorker,
 } from './stores.js';
-
-/** How many finished jobs are kept to look at. The truth is in Postgres; these are only traces. */
-const RETENTION = { removeOnComplete: { count: 100 }, removeOnFail: { count: 1_000 } } as const;
 
 /** How often a worker looks whether its schedules are still there, in milliseconds. */
 const REPLAN_MS = 5_000;
@@ -24,6 +23,13 @@ const OVERDUE_MS = 15_000;
 
 /** How long closing may wait for running jobs and connections, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 5_000;
+
+/** How many canaries a worker may miss before it counts as hung. */
+const CANARIES_PER_SILENCE = 4;
+
+/** How often a canary is passed on by workers it is not for, and how long each waits, in milliseconds. */
+const CANARY_HOPS = 100;
+const CANARY_HOP_MS = 50;
 
 /** How many jobs a queue has, by state. */
 export interface QueueCounts {
@@ -52,14 +58,27 @@ export class Queues {
   readonly #handlers = new Map<JobName, Handler>();
   readonly #schedules: Schedule[] = [];
   readonly #queues = new Map<QueueName, StoredQueue>();
-  readonly #workers: StoredWorker[] = [];
+  readonly #workers = new Map<QueueName, StoredWorker>();
+  /** Whose canaries are whose. */
+  readonly #id = randomUUID();
+  readonly #liveness: Liveness;
+  readonly #failures = new Map<string, number>();
+  /** The schedules whose turn runs in this process. */
+  readonly #turns = new Set<string>();
   #store: QueueStore | undefined;
   #replan: NodeJS.Timeout | undefined;
+  #canaries: NodeJS.Timeout | undefined;
+  #resting: Promise<void> | undefined;
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
     private readonly database: Database,
-  ) {}
+  ) {
+    this.#liveness = new Liveness(config.workerSilenceMs);
+    for (const queue of QUEUES) {
+      this.handle(`${queue}.canary`, (payload) => this.passOn(queue, payload));
+    }
+  }
 
   /** Names the one handler of a job. Handlers are idempotent: a job may be done twice. */
   handle<Name extends JobName>(
@@ -88,20 +107,43 @@ export class Queues {
   async start(namespace: string): Promise<void> {
     const missing = Object.keys(JOBS).filter((job) => !this.#handlers.has(job as JobName));
     if (missing.length > 0) throw new Error(`jobs without a handler: ${missing.join(', ')}`);
-    const store = await this.openStore(namespace);
+    const complain = (message: string) => this.#log.warn(message);
+    const store = await openStore(this.config, this.database, namespace, complain);
     this.#store = store;
     for (const name of QUEUES) this.#queues.set(name, store.queue(name));
     if (this.config.role === 'api') return;
     for (const name of QUEUES) {
       await this.dropOldSchedules(name);
       await this.plan(name);
-      const concurrency = Math.max(
-        1,
-        this.#schedules.filter((s) => queueOf(s.job) === name).length,
-      );
-      this.#workers.push(store.worker(name, (job) => this.run(job), concurrency));
+      this.startWorker(name);
+      this.#liveness.saw(name);
     }
     this.#replan = setTimeout(() => void this.planAgain(), REPLAN_MS).unref();
+    this.#canaries = setInterval(
+      () => this.sendCanaries(),
+      this.#liveness.limitMs / CANARIES_PER_SILENCE,
+    ).unref();
+  }
+
+  /**
+   * The queues whose worker in this process hangs: it has neither taken nor ended a job for so long,
+   * although one was offered. None in a role without workers.
+   */
+  hung(): { queue: QueueName; seconds: number }[] {
+    const silences = this.#liveness.silences();
+    return this.#liveness
+      .silent()
+      .map((queue) => ({ queue, seconds: Math.floor((silences.get(queue) ?? 0) / 1000) }));
+  }
+
+  /** How long the workers of this process have shown no life, in seconds. */
+  silences(): { queue: QueueName; seconds: number }[] {
+    return [...this.#liveness.silences()].map(([queue, ms]) => ({ queue, seconds: ms / 1000 }));
+  }
+
+  /** How often jobs failed in this process, by job. */
+  get failures(): ReadonlyMap<string, number> {
+    return this.#failures;
   }
 
   /**
@@ -115,7 +157,7 @@ export class Queues {
     delayMs = 0,
   ): Promise<void> {
     await this.queue(queueOf(job)).add(job, payload, {
-      ...RETENTION,
+      ...ONCE,
       delay: delayMs,
       ...(deduplicationId === undefined ? {} : { deduplication: { id: deduplicationId } }),
     });
@@ -144,26 +186,71 @@ export class Queues {
     return Object.fromEntries(await Promise.all(entries)) as Record<QueueName, QueueCounts>;
   }
 
-  /** Lets running jobs finish, within a bound, then closes everything. */
-  async stop(): Promise<void> {
+  /** Takes no more jobs, and lets those that run finish, within a bound. Bells can still be rung. */
+  rest(): Promise<void> {
     clearTimeout(this.#replan);
+    clearInterval(this.#canaries);
     this.#replan = undefined;
-    const closeAll = async () => {
-      await Promise.allSettled(this.#workers.map((worker) => worker.close()));
-      await Promise.allSettled([...this.#queues.values()].map((queue) => queue.close()));
-    };
-    if (!(await within(closeAll(), CLOSE_TIMEOUT_MS))) {
-      this.#log.warn('the queues did not close in time; unfinished jobs will be done again');
-    }
+    this.#liveness.end();
+    this.#resting ??= this.closeInTime([...this.#workers.values()]);
+    return this.#resting;
+  }
+
+  /** Rests, then closes everything, within a bound, even when the queues' store does not answer. */
+  async stop(): Promise<void> {
+    await this.rest();
+    await this.closeInTime([...this.#queues.values()]);
     this.#store?.close();
   }
 
-  private openStore(namespace: string): Promise<QueueStore> {
-    const { redisUrl, databaseUrl } = this.config;
-    const complain = (message: string) => this.#log.warn(message);
-    if (redisUrl !== undefined) return redisStore(redisUrl, namespace, complain);
-    if (databaseUrl === undefined) throw new Error('no database was resolved');
-    return postgresStore(databaseUrl, this.database, complain);
+  private async closeInTime(closing: readonly { close(): Promise<void> }[]): Promise<void> {
+    const closed = Promise.allSettled(closing.map((each) => each.close()));
+    if (await within(closed, CLOSE_TIMEOUT_MS)) return;
+    this.#log.warn('the queues did not close in time; unfinished jobs will be done again');
+  }
+
+  private startWorker(name: QueueName): void {
+    if (!this.#store) throw new Error('the queues are not started');
+    // One more than the schedules: a canary finds a free place though all of them take their time.
+    const concurrency = 1 + this.#schedules.filter((s) => queueOf(s.job) === name).length;
+    this.#workers.set(
+      name,
+      this.#store.worker(name, (job) => this.run(name, job), concurrency),
+    );
+  }
+
+  /** Sends each of this process's workers a canary, and replaces those that hang. */
+  private sendCanaries(): void {
+    for (const { queue, seconds } of this.hung()) {
+      if (!this.#liveness.isDue(queue)) continue;
+      this.#log.error(
+        `the worker of queue ${queue} has neither taken nor ended a job for ${seconds} s; it is replaced`,
+      );
+      this.replace(queue);
+    }
+    for (const queue of this.#workers.keys()) {
+      const payload = { worker: this.#id, hops: CANARY_HOPS };
+      this.add(`${queue}.canary`, payload, `canary-${this.#id}`).catch(() => {
+        // That the store does not answer is told elsewhere.
+      });
+    }
+  }
+
+  /** What the old one was doing is given up, and done again. The new one is silent until it shows life. */
+  private replace(queue: QueueName): void {
+    this.#workers
+      .get(queue)
+      ?.close(true)
+      .catch((error: unknown) => this.#log.warn(`the old worker: ${messageOf(error)}`));
+    this.startWorker(queue);
+  }
+
+  private async passOn(
+    queue: QueueName,
+    { worker, hops }: JobPayload<'audit.canary'>,
+  ): Promise<void> {
+    if (worker === this.#id || hops === 0) return;
+    await this.add(`${queue}.canary`, { worker, hops: hops - 1 }, undefined, CANARY_HOP_MS);
   }
 
   /** Drops the schedules of an earlier configuration, such as of a network that is gone. */
@@ -183,7 +270,7 @@ export class Queues {
       const found = present.get(id);
       const isStuck = (found?.next ?? 0) < Date.now() - everyMs - OVERDUE_MS;
       if (found && Number(found.every) === everyMs && !isStuck) continue;
-      const template = { name: job, data: payload, opts: RETENTION };
+      const template = { name: job, data: payload, opts: TURN };
       await queue.upsertJobScheduler(id, { every: everyMs }, template);
     }
   }
@@ -198,7 +285,13 @@ export class Queues {
     this.#replan?.refresh();
   }
 
-  private async run(job: Job): Promise<void> {
+  private async run(queue: QueueName, job: Job): Promise<void> {
+    this.#liveness.saw(queue);
+    // BullMQ makes a schedule's next turn when one is taken, not when it is done. A turn that takes long
+    // must not fill every place of the worker with more of itself; the next one comes soon enough.
+    const turn = job.repeatJobKey;
+    if (turn !== undefined && this.#turns.has(turn)) return;
+    if (turn !== undefined) this.#turns.add(turn);
     try {
       const name = job.name as JobName;
       const handler = this.#handlers.get(name);
@@ -206,7 +299,11 @@ export class Queues {
       await handler(JOBS[name].payload.parse(job.data));
     } catch (error) {
       this.#log.error(`job ${job.name}: ${messageOf(error)}`);
+      this.#failures.set(job.name, (this.#failures.get(job.name) ?? 0) + 1);
       throw error;
+    } finally {
+      if (turn !== undefined) this.#turns.delete(turn);
+      this.#liveness.saw(queue);
     }
   }
 

@@ -9,7 +9,9 @@ import {
   withBackend,
 } from 'bullmq';
 import { Redis } from 'ioredis';
+import type { Config } from '../config.js';
 import type { Database } from '../database/database.js';
+import { HOLDING } from './settings.js';
 
 /** What the service needs of a BullMQ queue, whatever store it is on. */
 export type StoredQueue = Pick<
@@ -19,10 +21,19 @@ export type StoredQueue = Pick<
   | 'removeJobScheduler'
   | 'getJobSchedulers'
   | 'getJobCounts'
+  | 'getFailed'
+  | 'getJob'
   | 'close'
 >;
 /** What the service needs of a BullMQ worker, whatever store it is on. */
-export type StoredWorker = Pick<Worker, 'close'>;
+export interface StoredWorker {
+  /**
+   * Takes no more jobs, waits for those it runs, and closes.
+   *
+   * @param force - waits for nothing: whatever it was doing is given up.
+   */
+  close(force?: boolean): Promise<void>;
+}
 
 /** Hears of trouble in the background; BullMQ reconnects by itself. */
 export type Complain = (message: string) => void;
@@ -38,8 +49,30 @@ export interface QueueStore {
 /** How long Redis may take to answer a command that nobody should wait for, in milliseconds. */
 const REDIS_TIMEOUT_MS = 5_000;
 
+/** How long a statement of the queues may take on Postgres, in milliseconds: each is short. */
+const POSTGRES_TIMEOUT_MS = 10_000;
+
+/** How long a worker hears nothing of its store, in milliseconds. It asks every 10 s at least. */
+const WORKER_TIMEOUT_MS = 30_000;
+
 /** Where BullMQ keeps its tables when the queues are on Postgres. */
 const SCHEMA = 'bullmq';
+
+/**
+ * Opens the queues' store: Redis where there is one, else Postgres.
+ *
+ * @param namespace - what is unique to this service's database.
+ */
+export function openStore(
+  { redisUrl, databaseUrl }: Config,
+  database: Database,
+  namespace: string,
+  complain: Complain,
+): Promise<QueueStore> {
+  if (redisUrl !== undefined) return redisStore(redisUrl, namespace, complain);
+  if (databaseUrl === undefined) throw new Error('no database was resolved');
+  return postgresStore(databaseUrl, database, complain);
+}
 
 /**
  * Queues on Redis, through ioredis. Redis must not evict (`maxmemory-policy noeviction`).
@@ -56,27 +89,52 @@ export async function redisStore(
   await knock(url);
   // The curly braces keep all keys of the queues in one slot of a Redis cluster.
   const prefix = `{bursar:${namespace}}`;
-  const connect = (options: { maxRetriesPerRequest: number | null; commandTimeout?: number }) => {
+  // `socketTimeout` ends a connection on which nothing comes back, or it would be waited on for ever: what
+  // cut it off, such as a firewall that forgot it, told nobody.
+  const connect = (options: {
+    maxRetriesPerRequest: number | null;
+    commandTimeout?: number;
+    socketTimeout: number;
+  }) => {
     const redis = new Redis(url, options);
     redis.on('error', (error) => complain(`Redis: ${error.message}`));
     return redis;
   };
   // A worker waits for Redis as long as it takes. A request must not: its bell fails at once, and the
   // sweep finds what it would have rung for.
-  const forQueues = connect({ maxRetriesPerRequest: 1, commandTimeout: REDIS_TIMEOUT_MS });
-  const forWorkers = connect({ maxRetriesPerRequest: null });
+  const forQueues = connect({
+    maxRetriesPerRequest: 1,
+    commandTimeout: REDIS_TIMEOUT_MS,
+    socketTimeout: REDIS_TIMEOUT_MS,
+  });
+  const forWorkers = new Set<Redis>();
   return {
     queue: (name) => {
       const options: QueueOptions = { connection: forQueues, prefix };
       return listened(new Queue(name, options), complain);
     },
     worker: (name, run, concurrency) => {
-      const options: WorkerOptions = { connection: forWorkers, prefix, concurrency };
-      return listened(new Worker(name, run, options), complain);
+      // One of its own, so that a worker that is replaced leaves its dead connection behind.
+      const connection = connect({
+        maxRetriesPerRequest: null,
+        socketTimeout: WORKER_TIMEOUT_MS,
+      });
+      forWorkers.add(connection);
+      const options: WorkerOptions = { connection, prefix, concurrency, ...HOLDING };
+      const worker = listened(new Worker(name, run, options), complain);
+      return {
+        close: async (force) => {
+          // First, or a command that nobody answers would hold up what is to be given up.
+          if (force) connection.disconnect();
+          await worker.close(force);
+          connection.disconnect();
+          forWorkers.delete(connection);
+        },
+      };
     },
     close: () => {
       forQueues.disconnect();
-      forWorkers.disconnect();
+      for (const connection of forWorkers) connection.disconnect();
     },
   };
 }
@@ -97,11 +155,17 @@ export async function postgresStore(
     // The migrations may leave a search_path behind: nobody else gets this connection.
     client.release(true);
   }
-  const connection = { connectionString, schema: SCHEMA, max: 3 };
+  const connection = {
+    connectionString,
+    schema: SCHEMA,
+    max: 3,
+    connectionTimeoutMillis: POSTGRES_TIMEOUT_MS,
+    query_timeout: POSTGRES_TIMEOUT_MS,
+  };
   return {
     queue: (name) => listened(new PostgresQueue(name, { connection }), complain),
     worker: (name, run, concurrency) =>
-      listened(new PostgresWorker(name, run, { connection, concurrency }), complain),
+      listened(new PostgresWorker(name, run, { connection, concurrency, ...HOLDING }), complain),
     close: () => {},
   };
 }

@@ -30,14 +30,23 @@ export interface Program {
 
 const programs = new Set<ChildProcess>();
 
-/** Starts the service, or another command, with these variables and none of ours but PATH and HOME. */
+/**
+ * Starts the service, or another command, with these variables and none of ours but PATH and HOME. Told to
+ * end, it does so at once, unless said: nobody has to learn of it first.
+ */
 export function startProgram(
   environment: Record<string, string>,
   [command, ...args]: readonly [string, ...string[]] = [process.execPath, 'dist/src/main.js'],
 ): Program {
   const child = spawn(command, args, {
     cwd: ROOT,
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', ...environment },
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      PORT: '0',
+      BURSAR_DRAIN_SECONDS: '0',
+      ...environment,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   programs.add(child);

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 const POLL_MS = 25;
-const TIMEOUT_MS = 20_000;
+/** More than the service takes to find and mend a schedule that was lost (20 s), on a busy machine. */
+const TIMEOUT_MS = 40_000;
 
 /**
  * Asks again and again until there is an answer.

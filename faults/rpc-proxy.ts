@@ -46,11 +46,18 @@ export async function startRpcProxy(target: string): Promise<RpcProxy> {
         JSON.stringify({ jsonrpc: '2.0', id: call.id, error: OUT_OF_ORDER }),
       );
     }
-    const answer = await fetch(target, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ jsonrpc: '2.0', ...call }),
-    }).then((each) => each.json() as Promise<{ result?: unknown; error?: unknown }>);
+    let answer: { result?: unknown; error?: unknown };
+    try {
+      const reply = await fetch(target, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ jsonrpc: '2.0', ...call }),
+      });
+      answer = (await reply.json()) as typeof answer;
+    } catch {
+      // The node is gone: so is the connection.
+      return void response.destroy();
+    }
     const change = await proxy.fault?.(call, answer.result);
     if (change === 'hang') return;
     response.setHeader('content-type', 'application/json');

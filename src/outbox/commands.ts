@@ -1,0 +1,51 @@
+import type { Config } from '../config.js';
+import type { Database } from '../database/database.js';
+import { deadLetters, ringAgain } from './dead-letters.js';
+
+/** Prints every job that failed all its tries, the newest first. */
+export async function printDeadLetters(database: Database, config: Config): Promise<void> {
+  const letters = await deadLetters(config, database, await namespaceOf(database));
+  for (const { id, job, payload, failedAt, tries, reason } of letters) {
+    process.stdout.write(
+      `${id}  ${job}  ${payload}  ${failedAt.toISOString()}, try ${tries}\n    ${reason}\n`,
+    );
+  }
+  process.stdout.write(
+    letters.length === 0
+      ? 'no job has failed for good\n'
+      : `${letters.length} failed for good; to have one tried again: npx bursar jobs retry ID\n`,
+  );
+}
+
+/**
+ * Has dead letters tried again.
+ *
+ * @param wanted - one's id, or `all`.
+ * @throws Error when there is no such dead letter.
+ */
+export async function retryDeadLetters(
+  database: Database,
+  config: Config,
+  wanted: string,
+): Promise<void> {
+  const namespace = await namespaceOf(database);
+  const ids =
+    wanted === 'all'
+      ? (await deadLetters(config, database, namespace)).map(({ id }) => id)
+      : [wanted];
+  for (const id of ids) {
+    await ringAgain(config, database, namespace, id);
+    process.stdout.write(`${id} is tried again\n`);
+  }
+  if (ids.length === 0) process.stdout.write('no job has failed for good\n');
+}
+
+/** What the service keeps its queues under. */
+async function namespaceOf(database: Database): Promise<string> {
+  const { rows } = await database.pool.query<{ id: string }>(
+    `SELECT id FROM treasuries WHERE name = 'main'`,
+  );
+  const [main] = rows;
+  if (!main) throw new Error('this database has not been served yet: it has no treasury');
+  return main.id;
+}

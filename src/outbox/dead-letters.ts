@@ -1,0 +1,86 @@
+import type { Config } from '../config.js';
+import type { Database } from '../database/database.js';
+import { QUEUES, type QueueName } from './jobs.js';
+import { openStore, type QueueStore, type StoredQueue } from './stores.js';
+
+/** A job that failed every time it was tried. */
+export interface DeadLetter {
+  /** Its queue and its id there, such as `audit/17`. */
+  readonly id: string;
+  readonly job: string;
+  readonly payload: string;
+  readonly failedAt: Date;
+  readonly tries: number;
+  readonly reason: string;
+}
+
+/** How many dead letters one look shows of a queue; as many are kept. */
+const MOST = 1_000;
+
+/**
+ * Looks at the dead letters of all queues, the newest first.
+ *
+ * @param namespace - what the service's queues are kept under: the id of its main treasury.
+ */
+export function deadLetters(
+  config: Config,
+  database: Database,
+  namespace: string,
+): Promise<DeadLetter[]> {
+  return withQueues(config, database, namespace, async (queues) => {
+    const letters: DeadLetter[] = [];
+    for (const [name, queue] of queues) {
+      for (const job of await queue.getFailed(0, MOST - 1)) {
+        letters.push({
+          id: `${name}/${job.id}`,
+          job: job.name,
+          payload: JSON.stringify(job.data),
+          failedAt: new Date(job.finishedOn ?? job.timestamp),
+          tries: job.attemptsMade,
+          reason: job.failedReason ?? '',
+        });
+      }
+    }
+    return letters.sort((a, b) => b.failedAt.getTime() - a.failedAt.getTime());
+  });
+}
+
+/**
+ * Rings a dead letter's bell again, with all its tries. It overrides nothing: a job says where to look and
+ * never what is true, and its handler does what the database says is to be done.
+ *
+ * @param id - see {@link DeadLetter.id}.
+ * @throws Error when there is no such dead letter.
+ */
+export function ringAgain(
+  config: Config,
+  database: Database,
+  namespace: string,
+  id: string,
+): Promise<void> {
+  return withQueues(config, database, namespace, async (queues) => {
+    const [name = '', ...rest] = id.split('/');
+    const job = await queues.get(name as QueueName)?.getJob(rest.join('/'));
+    if (!job || !(await job.isFailed())) {
+      throw new Error(`there is no dead letter ${id}; see: npx bursar jobs`);
+    }
+    await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
+  });
+}
+
+async function withQueues<T>(
+  config: Config,
+  database: Database,
+  namespace: string,
+  work: (queues: ReadonlyMap<QueueName, StoredQueue>) => Promise<T>,
+): Promise<T> {
+  // What it would complain of in the background fails the look itself, too.
+  const store: QueueStore = await openStore(config, database, namespace, () => {});
+  const queues = new Map(QUEUES.map((name) => [name, store.queue(name)]));
+  try {
+    return await work(queues);
+  } finally {
+    await Promise.allSettled([...queues.values()].map((queue) => queue.close()));
+    store.close();
+  }
+}

@@ -1,0 +1,200 @@
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { startProxy, type TcpProxy } from '../faults/proxy.js';
+import { loadConfig } from '../src/config.js';
+import { Database } from '../src/database/database.js';
+import { printDeadLetters, retryDeadLetters } from '../src/outbox/commands.js';
+import { openStore, type QueueStore, type StoredQueue } from '../src/outbox/stores.js';
+import type { Service } from '../src/service.js';
+import type { Api, ProblemAnswer } from './support/api.js';
+import { STACK_MNEMONIC, startReplica, startTestStack, type TestStack } from './support/bursar.js';
+import { brokenInvariants } from './support/invariants.js';
+import { hasRedis, type OwnRedis, startRedis } from './support/redis.js';
+import { settle } from './support/settle.js';
+import { order } from './support/terms.js';
+import { until } from './support/until.js';
+
+/** How long a worker may be silent here; by default it is 45 s, so that a minute is enough to see it. */
+const SILENCE_SECONDS = 3;
+
+/** Redis only where there is one to start: without, there is no case to pass or to skip. */
+const STORES = ['Postgres', ...(hasRedis() ? ['Redis'] : [])];
+
+describe.each(STORES)('with the queues on %s', (name) => {
+  let stack: TestStack;
+  let admin: Api;
+  let redis: OwnRedis | undefined;
+  let proxy: TcpProxy | undefined;
+  /** Another worker on the same queues, whom nothing hits: it does all the jobs there are. */
+  let neighbour: Service | undefined;
+  let redisUrl: string | undefined;
+  let database: Database;
+  let store: QueueStore;
+  let audit: StoredQueue;
+  let config: ReturnType<typeof loadConfig>;
+
+  beforeAll(async () => {
+    if (name === 'Redis') {
+      redis = await startRedis();
+      proxy = await startProxy(redis.port);
+      redisUrl = `redis://127.0.0.1:${proxy.port}`;
+    }
+    stack = await startTestStack({
+      redisUrl,
+      environment: { BURSAR_WORKER_SILENCE_SECONDS: String(SILENCE_SECONDS) },
+    });
+    const environment = { BURSAR_WORKER_SILENCE_SECONDS: String(SILENCE_SECONDS) };
+    if (redis) neighbour = await startReplica(stack, 'all', redis.url, environment);
+    ({ admin } = stack);
+    config = loadConfig({
+      DATABASE_URL: stack.databaseUrl,
+      BURSAR_WALLET_MNEMONIC: STACK_MNEMONIC,
+      ...(redis === undefined ? {} : { REDIS_URL: redis.url }),
+    });
+    database = new Database(stack.databaseUrl);
+    const { rows } = await stack.db.query<{ id: string }>('SELECT id FROM treasuries');
+    store = await openStore(config, database, rows[0]?.id ?? '', () => {});
+    audit = store.queue('audit');
+  }, 60_000);
+
+  afterAll(async () => {
+    await audit?.close();
+    store?.close();
+    await database?.close();
+    await neighbour?.stop();
+    await stack?.stop();
+    await proxy?.stop();
+    await redis?.stop();
+  });
+
+  const readiness = () => admin.get<ProblemAnswer>('/readyz');
+  const isReady = async () => (await readiness()).status === 200;
+
+  /** Has every worker wait for an answer that does not come, as after an outage that told nobody. */
+  const hang = async (): Promise<() => Promise<void>> => {
+    if (proxy) {
+      // What is there is lost for good: only new connections get through.
+      proxy.freeze();
+      return async () => {};
+    }
+    const holder = await stack.db.connect();
+    await holder.query('BEGIN; LOCK TABLE bullmq.job IN ACCESS EXCLUSIVE MODE');
+    return async () => {
+      await holder.query('ROLLBACK');
+      holder.release();
+    };
+  };
+
+  const said = async (work: () => Promise<void>): Promise<string> => {
+    let text = '';
+    const write = jest.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
+      text += chunk;
+      return true;
+    });
+    try {
+      await work();
+    } finally {
+      write.mockRestore();
+    }
+    return text;
+  };
+
+  it('says that all is well while jobs flow, however little there is to do', async () => {
+    await until('it is ready', isReady);
+    // Longer than the silence: canaries come through where nothing else happens.
+    const seen = new Map<string, number>();
+    const began = performance.now();
+    await until('it was watched for longer than a worker may be silent', async () => {
+      expect((await readiness()).status).toBe(200);
+      const { text } = await admin.get('/metrics');
+      for (const [, queue = '', seconds] of text.matchAll(
+        /^bursar_worker_silence_seconds\{queue="(\w+)"\} ([\d.]+)$/gm,
+      )) {
+        seen.set(queue, Math.max(seen.get(queue) ?? 0, Number(seconds)));
+      }
+      return performance.now() - began > SILENCE_SECONDS * 1_000 + 500;
+    });
+    expect([...seen.keys()].sort()).toEqual(['audit', 'settlement', 'upkeep']);
+    expect(Math.max(...seen.values())).toBeLessThan(SILENCE_SECONDS);
+  });
+
+  it('sees workers that hang, says which, replaces them, and loses nothing', async () => {
+    const { token } = await admin.mint({ budget: '1.00' });
+    const agent = admin.as(token);
+    await agent.paid(order(stack.chain));
+    const began = performance.now();
+    const release = await hang();
+    // Each by itself: one may be well again while the next is only found out. On Redis some never are
+    // silent for so long: BullMQ gives a blocking connection up by itself when its time is long over.
+    const named = new Set<string>();
+    await until('it is not ready, for its workers', async () => {
+      const { status, body } = await readiness();
+      if (status !== 503) return false;
+      for (const [, queue = ''] of body.detail.matchAll(
+        /queue (\w+): the worker here has neither taken nor ended a job for/g,
+      )) {
+        named.add(queue);
+      }
+      return named.size >= (redis ? 1 : 3);
+    });
+    // By default within a minute: 45 s, and what a look takes.
+    expect(performance.now() - began).toBeLessThan(SILENCE_SECONDS * 1_000 + 5_000);
+    if (neighbour) expect((await fetch(`${neighbour.url}/readyz`)).status).toBe(200);
+    // Payments do not wait for workers.
+    const during = await agent.paid(order(stack.chain));
+    await release();
+    await until('it is ready again, without a restart', isReady, 40_000);
+    await settle(stack, during);
+    await until('every event is sealed', async () => {
+      const { rows } = await stack.db.query('SELECT 1 FROM events WHERE leaf_index IS NULL');
+      return rows.length === 0;
+    });
+    expect(await brokenInvariants(stack.db)).toEqual([]);
+  });
+
+  it('shows a job that failed for good, why, and has it tried again', async () => {
+    const treasuryId = (await admin.mint({ budget: '1.00' })).grant.treasuryId;
+    await until('every event is sealed', async () => {
+      const { rows } = await stack.db.query('SELECT 1 FROM events WHERE leaf_index IS NULL');
+      return rows.length === 0;
+    });
+    await stack.db.query('ALTER TABLE log_checkpoints RENAME TO log_checkpoints_gone');
+    let id: string | undefined;
+    try {
+      // Without more tries: five of them take 15 s. In the place of the bell that is rung for the next
+      // event, which would fail beside it.
+      ({ id } = await audit.add(
+        'audit.seal',
+        { treasuryId },
+        { delay: 1_000, deduplication: { id: `seal-${treasuryId}` } },
+      ));
+      await admin.mint({ budget: '1.00' });
+      const hasFailed = async () => (await audit.getJobCounts('failed')).failed === 1;
+      await until('it has failed', hasFailed, 40_000);
+    } finally {
+      await stack.db.query('ALTER TABLE log_checkpoints_gone RENAME TO log_checkpoints');
+    }
+    const list = () => said(() => printDeadLetters(database, config));
+    const listed = await list();
+    expect(listed).toContain(`audit/${id}  audit.seal  {"treasuryId":"${treasuryId}"}  20`);
+    expect(listed).toContain('relation "log_checkpoints" does not exist');
+    expect(listed).toContain('1 failed for good');
+    const { queues } = await admin.read<{ queues: object }>(`/v1/summary?treasuryId=${treasuryId}`);
+    expect(queues).toMatchObject({ audit: { failed: 1 }, settlement: { failed: 0 } });
+    const { text } = await admin.get('/metrics');
+    expect(text).toContain('bursar_queue_jobs{queue="audit",state="failed"} 1');
+    // Told by whichever worker it was that failed.
+    const other = neighbour ? await (await fetch(`${neighbour.url}/metrics`)).text() : '';
+    expect(text + other).toMatch(/bursar_jobs_failed_total\{job="audit.seal"\} [1-9]/);
+
+    await expect(retryDeadLetters(database, config, 'audit/nothing')).rejects.toThrow(
+      'there is no dead letter audit/nothing; see: npx bursar jobs',
+    );
+    expect(await said(() => retryDeadLetters(database, config, 'all'))).toBe(
+      `audit/${id} is tried again\n`,
+    );
+    await until('it is done', async () => {
+      return (await (await audit.getJob(id ?? ''))?.getState()) === 'completed';
+    });
+    expect(await list()).toBe('no job has failed for good\n');
+  });
+});

@@ -11,30 +11,17 @@ const INTERLEAVINGS = {
   env: { BURSAR_INTERLEAVINGS: '150', BURSAR_INTERLEAVINGS_SEED: '1' },
 };
 
-const lock = (guard, file, find, replace, by) => ({
-  row: 'row locks',
+const of = (row) => (guard, file, find, replace, by) => ({
+  row,
   guard,
   file,
   find,
   replace,
   ...by,
 });
-const status = (guard, file, find, replace, by) => ({
-  row: 'status predicates',
-  guard,
-  file,
-  find,
-  replace,
-  ...by,
-});
-const ancestor = (guard, file, find, replace, by) => ({
-  row: 'ancestor checks',
-  guard,
-  file,
-  find,
-  replace,
-  ...by,
-});
+const lock = of('row locks');
+const status = of('status predicates');
+const ancestor = of('ancestor checks');
 
 export default [
   lock(

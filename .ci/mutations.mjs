@@ -2,9 +2,10 @@
 // and expects the test that is named for it to fail: npm run mutations [-- --only TEXT --jobs N --trust]
 // With --inventory it only looks whether every guard there is has a mutation: a part of npm run check.
 //
-// The guards are in mutations-list.mjs and mutations-guards.mjs. Works in copies of the tree in a temporary directory, on what is in
-// the working tree now. A test must pass with its guard in place first, or its failing would prove nothing;
-// --trust leaves that out, for when all of npm test has just passed. --only may come several times.
+// The guards are in mutations-list.mjs and mutations-guards.mjs. Works in copies of the tree in a temporary
+// directory, on what is in the working tree now. A test must pass with its guard in place first, or its
+// failing would prove nothing; --trust leaves that out, for when all of npm test has just passed. --only may
+// come several times.
 import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,10 +1,10 @@
-import { availableParallelism, cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { runUntilSignalled } from '../sandbox/run.js';
 import { compareDepths, compareGrowth, comparePeers } from './comparing.js';
 import { SHAPES, type Shape } from './grants.js';
 import { type Lab, openLab } from './lab.js';
 import { parseGrowth } from './loading.js';
+import { thisMachine } from './machine.js';
 import { oneOf, positive } from './options.js';
 import { type Measured, openPaying, TOPOLOGIES, type Topology } from './payments.js';
 import { allViolations, asText, type PaymentsPart, type Report } from './report.js';
@@ -77,14 +77,7 @@ await runUntilSignalled('bench', async (onStop, stopped) => {
     stopped,
   });
   const report: Report = {
-    machine: {
-      cpus: availableParallelism(),
-      model: cpus()[0]?.model ?? 'unknown',
-      memoryGiB: Math.round(totalmem() / 2 ** 30),
-      node: process.version,
-      postgres: lab.postgresVersion,
-      queues: lab.queues,
-    },
+    machine: { ...thisMachine(), postgres: lab.postgresVersion, queues: lab.queues },
     at: new Date().toISOString(),
     tookSeconds: 0,
     payments: [],

@@ -1,5 +1,6 @@
 import type { Comparison } from './comparing.js';
 import type { Shape } from './grants.js';
+import { type Machine, machineText } from './machine.js';
 import type { Measured, Topology } from './payments.js';
 import type { Revoking } from './revoking.js';
 import type { Settling } from './settling.js';
@@ -7,14 +8,7 @@ import { table } from './table.js';
 
 /** What one run found. Ratios are the result; times are of this machine at that moment. */
 export interface Report {
-  readonly machine: {
-    readonly cpus: number;
-    readonly model: string;
-    readonly memoryGiB: number;
-    readonly node: string;
-    readonly postgres: string;
-    readonly queues: string;
-  };
+  readonly machine: Machine & { readonly postgres: string; readonly queues: string };
   readonly at: string;
   tookSeconds: number;
   payments: PaymentsPart[];
@@ -48,7 +42,7 @@ export function allViolations(report: Report): string[] {
 export function asText(report: Report): string {
   const { machine, payments, peers, depth, growth, revoking, settling } = report;
   const parts: string[] = [
-    `${machine.cpus} x ${machine.model}, ${machine.memoryGiB} GiB, node ${machine.node}, Postgres ${machine.postgres}, queues on ${machine.queues}; ${report.at}, ${report.tookSeconds.toFixed(0)} s`,
+    `${machineText(machine)}, Postgres ${machine.postgres}, queues on ${machine.queues}; ${report.at}, ${report.tookSeconds.toFixed(0)} s`,
   ];
   if (payments.length > 0) parts.push(paymentsTable(payments), memoryTable(payments));
   if (peers) parts.push(comparisonTable('Beside others, 50 clients on one hot root', peers));

@@ -1,7 +1,8 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { thisMachine } from '../bench/machine.js';
 import { oneOf, positive } from '../bench/options.js';
 import { runUntilSignalled } from '../sandbox/run.js';
 import { type Agents, startAgents } from './agents.js';
@@ -97,12 +98,7 @@ await runUntilSignalled('faults', async (onStop, stopped) => {
     process.stderr.write(`faults: ${seconds} s  ${what}\n`);
   };
   const report: Report = {
-    machine: {
-      cpus: availableParallelism(),
-      model: cpus()[0]?.model ?? 'unknown',
-      memoryGiB: Math.round(totalmem() / 2 ** 30),
-      node: process.version,
-    },
+    machine: thisMachine(),
     at: new Date().toISOString(),
     perSecond,
     tookSeconds: 0,

@@ -130,3 +130,24 @@ export async function startProxy(port: number, host = '127.0.0.1'): Promise<TcpP
     },
   };
 }
+
+/** Listens in on the connection that carries one payment's transaction, known by its key, at its COMMIT. */
+export function onCommit(
+  key: string,
+  act: { sent?: (cut: () => void) => boolean; answered?: (cut: () => void) => boolean },
+): (cut: () => void) => Tap {
+  return (cut) => {
+    let isItsTransaction = false;
+    return {
+      fromClient(chunk) {
+        isItsTransaction ||= chunk.includes(key);
+        return !(isItsTransaction && chunk.includes('COMMIT\0') && act.sent && !act.sent(cut));
+      },
+      fromServer(chunk) {
+        const isAnswer = isItsTransaction && chunk.includes('COMMIT\0');
+        if (isAnswer) isItsTransaction = false;
+        return !(isAnswer && act.answered && !act.answered(cut));
+      },
+    };
+  };
+}

@@ -1,3 +1,4 @@
+import { type Machine, machineText } from '../bench/machine.js';
 import { quantile } from '../bench/sample.js';
 import { table } from '../bench/table.js';
 import type { Overload } from './overload.js';
@@ -27,12 +28,7 @@ export interface FaultPart {
 
 /** What one or several invocations found. */
 export interface Report {
-  readonly machine: {
-    readonly cpus: number;
-    readonly model: string;
-    readonly memoryGiB: number;
-    readonly node: string;
-  };
+  readonly machine: Machine;
   readonly at: string;
   readonly perSecond: number;
   tookSeconds: number;
@@ -146,7 +142,7 @@ export function asText(report: Report, isMarkdown = false): string {
   const { machine, faults, overload, soak } = report;
   const draw = isMarkdown ? markdown : table;
   const parts = [
-    `${machine.cpus} x ${machine.model}, ${machine.memoryGiB} GiB, node ${machine.node}; ${report.at}, ` +
+    `${machineText(machine)}; ${report.at}, ` +
       `${(report.tookSeconds / 60).toFixed(0)} minutes, ${report.perSecond} payments a second`,
   ];
   if (faults.length > 0) parts.push(draw('Faults', HEADINGS, faults.map(cells)));

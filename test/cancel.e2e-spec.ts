@@ -5,7 +5,7 @@ import { createLogger } from '../src/ops/logger.js';
 import type { PaymentView } from '../src/payments/payments.dto.js';
 import { startService } from '../src/service.js';
 import { Api, type EventAnswer, expectProblem, type Minted, type Paid } from './support/api.js';
-import { rpc, STACK_MNEMONIC, startTestStack, type TestStack } from './support/bursar.js';
+import { environmentOf, rpc, startTestStack, type TestStack } from './support/bursar.js';
 import { brokenInvariants, brokenOnChain } from './support/invariants.js';
 import { receiptOf, reorg, settleCall, submit } from './support/on-chain.js';
 import { order } from './support/terms.js';
@@ -202,10 +202,8 @@ describe('cancelling a payment', () => {
     });
     const replica = await startService(
       loadConfig({
+        ...environmentOf(stack),
         PORT: '0',
-        DATABASE_URL: stack.databaseUrl,
-        BURSAR_DATA_DIR: stack.dataDir,
-        BURSAR_WALLET_MNEMONIC: STACK_MNEMONIC,
         BURSAR_NETWORKS: JSON.stringify([networkAt(stack.chain.network, stack.chain.rpcUrl)]),
         ...environment,
       }),

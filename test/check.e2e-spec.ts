@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import pg from 'pg';
-import { type Chain, startChain } from '../sandbox/chain.js';
+import { startChain } from '../sandbox/chain.js';
 import { type CheckOptions, runCheck } from '../src/check/check.js';
 import { checkCommand } from '../src/check/command.js';
 import type { Report } from '../src/check/report.js';
@@ -11,7 +11,7 @@ import type { Minted, Paid } from './support/api.js';
 import { startTestStack, type TestStack } from './support/bursar.js';
 import { createCloneOf, type TestDatabase } from './support/database.js';
 import { ended, SHORT, settle } from './support/settle.js';
-import { CENT, decodeHeader, order, PAYEE, RESOURCE_URL } from './support/terms.js';
+import { decodeHeader, order, orderV1 } from './support/terms.js';
 import { until } from './support/until.js';
 
 /** Books with something in every state, whose service has stopped; each test breaks a clone of them, and puts it back. */
@@ -26,29 +26,6 @@ const payments: Record<
   Paid
 > = Object.create(null);
 const ids = { waiting: '', rejected: '', approved: '', wallet: '', treasury: '' };
-
-const v1Order = (chain: Chain) => ({
-  paymentRequired: {
-    x402Version: 1,
-    error: 'X-PAYMENT header is required',
-    accepts: [
-      {
-        scheme: 'exact',
-        network: 'base-sepolia',
-        maxAmountRequired: CENT.toString(),
-        resource: RESOURCE_URL,
-        description: 'a page',
-        mimeType: 'application/json',
-        outputSchema: {},
-        payTo: PAYEE,
-        maxTimeoutSeconds: 60,
-        asset: chain.token.address,
-        extra: { name: chain.token.name, version: chain.token.version },
-      },
-    ],
-  },
-  request: { method: 'GET', url: RESOURCE_URL },
-});
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'bursar-check-'));
@@ -74,7 +51,7 @@ beforeAll(async () => {
   const asked = await agent.post(`/v1/payments/${payments.cancelled.payment.id}/cancel`, {});
   expect(asked.status).toBe(202);
   payments.settled = await pay(admin.as(grants.carved.token));
-  payments.v1 = await pay(agent, v1Order(chain));
+  payments.v1 = await pay(agent, orderV1(chain));
   payments.beforeEnd = await pay(admin.as(grants.revoked.token));
   const life = (grant: Minted, what: string) =>
     admin.post(`/v1/grants/${grant.grant.id}/${what}`, {});

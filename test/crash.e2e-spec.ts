@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { startProxy, type Tap, type TcpProxy } from '../faults/proxy.js';
+import { onCommit, startProxy, type TcpProxy } from '../faults/proxy.js';
 import { Api, expectProblem, type Paid } from './support/api.js';
-import { STACK_MNEMONIC, startTestStack, type TestStack } from './support/bursar.js';
+import { environmentOf, startTestStack, type TestStack } from './support/bursar.js';
 import { brokenInvariants } from './support/invariants.js';
 import { build, killPrograms, type Program, startProgram } from './support/program.js';
 import { decodeHeader, order } from './support/terms.js';
@@ -44,45 +44,10 @@ async function restart(): Promise<void> {
   await edge?.stop();
   const databaseUrl = new URL(stack.databaseUrl);
   databaseUrl.host = `127.0.0.1:${database.port}`;
-  const { chain, dataDir } = stack;
-  program = startProgram({
-    BURSAR_ROLE: 'api',
-    DATABASE_URL: databaseUrl.href,
-    BURSAR_DATA_DIR: dataDir,
-    BURSAR_WALLET_MNEMONIC: STACK_MNEMONIC,
-    BURSAR_NETWORKS: JSON.stringify([
-      { network: chain.network, rpcUrls: [chain.rpcUrl], finality: { blocks: 2 } },
-    ]),
-  });
+  const environment = environmentOf(stack);
+  program = startProgram({ ...environment, BURSAR_ROLE: 'api', DATABASE_URL: databaseUrl.href });
   edge = await startProxy(Number(new URL(await program.ready()).port));
   url = `http://127.0.0.1:${edge.port}`;
-}
-
-/**
- * Listens in on the connection that carries one payment's transaction, known by its key, until its
- * COMMIT.
- */
-function onCommit(
-  key: string,
-  act: { sent?: () => boolean; answered?: (cut: () => void) => boolean },
-): (cut: () => void) => Tap {
-  return (cut) => {
-    let isItsTransaction = false;
-    return {
-      fromClient(chunk) {
-        isItsTransaction ||= chunk.includes(key);
-        return !(isItsTransaction && chunk.includes('COMMIT\0') && act.sent && !act.sent());
-      },
-      fromServer(chunk) {
-        return !(
-          isItsTransaction &&
-          chunk.includes('COMMIT\0') &&
-          act.answered &&
-          !act.answered(cut)
-        );
-      },
-    };
-  };
 }
 
 async function agent() {

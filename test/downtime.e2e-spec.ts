@@ -4,7 +4,7 @@ import { loadConfig } from '../src/config.js';
 import { createLogger } from '../src/ops/logger.js';
 import { type Service, startService } from '../src/service.js';
 import { Api, type Paid } from './support/api.js';
-import { rpc, STACK_MNEMONIC, startTestStack, type TestStack } from './support/bursar.js';
+import { environmentOf, rpc, startTestStack, type TestStack } from './support/bursar.js';
 import { brokenInvariants, brokenOnChain } from './support/invariants.js';
 import { headOf, settleCall, submit } from './support/on-chain.js';
 import { order } from './support/terms.js';
@@ -79,10 +79,8 @@ it('a long downtime changes nothing but the time: it is caught up in steps, each
   };
   back = await startService(
     loadConfig({
+      ...environmentOf(stack),
       PORT: '0',
-      DATABASE_URL: stack.databaseUrl,
-      BURSAR_DATA_DIR: stack.dataDir,
-      BURSAR_WALLET_MNEMONIC: STACK_MNEMONIC,
       BURSAR_NETWORKS: JSON.stringify([networkOf(chain.network, proxy.url)]),
     }),
     createLogger('silent'),

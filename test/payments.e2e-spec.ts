@@ -31,6 +31,7 @@ import {
   decodeHeader,
   type HeaderPayload,
   order,
+  orderV1,
   PAYEE,
   RESOURCE_URL,
   requirement,
@@ -164,29 +165,7 @@ describe('the same Idempotency-Key', () => {
 });
 
 describe('x402 v1', () => {
-  const v1 = (changes: Record<string, unknown> = {}) => ({
-    paymentRequired: {
-      x402Version: 1,
-      error: 'X-PAYMENT header is required',
-      accepts: [
-        {
-          scheme: 'exact',
-          network: 'base-sepolia',
-          maxAmountRequired: CENT.toString(),
-          resource: RESOURCE_URL,
-          description: 'a page',
-          mimeType: 'application/json',
-          outputSchema: {},
-          payTo: PAYEE,
-          maxTimeoutSeconds: 60,
-          asset: stack.chain.token.address,
-          extra: { name: stack.chain.token.name, version: stack.chain.token.version },
-          ...changes,
-        },
-      ],
-    },
-    request: { method: 'GET', url: RESOURCE_URL },
-  });
+  const v1 = (changes: Record<string, unknown> = {}) => orderV1(stack.chain, changes);
 
   it('gives an X-PAYMENT header that the published facilitator verifies and settles', async () => {
     const { grantId, api } = await holder();

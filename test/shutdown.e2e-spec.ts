@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it, jest } from '@jest/globals';
-import { STACK_MNEMONIC, startTestStack, type TestStack } from './support/bursar.js';
+import { environmentOf, startTestStack, type TestStack } from './support/bursar.js';
 import { brokenInvariants } from './support/invariants.js';
 import { build, killPrograms, type Program, startProgram } from './support/program.js';
 import { hasRedis, type OwnRedis, startRedis } from './support/redis.js';
@@ -27,16 +27,7 @@ afterEach(killPrograms);
 afterAll(() => stack?.stop());
 
 function start(environment: Record<string, string> = {}): Program {
-  const { chain, dataDir, databaseUrl } = stack;
-  return startProgram({
-    DATABASE_URL: databaseUrl,
-    BURSAR_DATA_DIR: dataDir,
-    BURSAR_WALLET_MNEMONIC: STACK_MNEMONIC,
-    BURSAR_NETWORKS: JSON.stringify([
-      { network: chain.network, rpcUrls: [chain.rpcUrl], finality: { blocks: 2 }, pollMs: 500 },
-    ]),
-    ...environment,
-  });
+  return startProgram({ ...environmentOf(stack), ...environment });
 }
 
 /** Ends a process as an orchestrator does. @returns its exit code and how long it took. */

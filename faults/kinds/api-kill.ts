@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ask, type Outcome } from '../client.js';
 import { type Fault, inTime, type Scene, since } from '../fault.js';
-import { startProxy } from '../proxy.js';
+import { onCommit, startProxy } from '../proxy.js';
 import { madeUpOrder } from '../stack.js';
 import { allReady, type Supervised } from '../supervised.js';
 import { until } from '../until.js';
-import { again, onCommit } from './witness.js';
+import { again } from './witness.js';
 
 const READY_SECONDS = 10;
 /** How long is waited before it is a failure, in milliseconds. */

@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ask } from '../client.js';
 import { type Fault, inTime, since } from '../fault.js';
+import { onCommit } from '../proxy.js';
 import { madeUpOrder } from '../stack.js';
 import { allReady } from '../supervised.js';
 import { until } from '../until.js';
-import { again, onCommit } from './witness.js';
+import { again } from './witness.js';
 
 const RECOVERED_SECONDS = 30;
 const PATIENCE_MS = 90_000;

@@ -1,7 +1,6 @@
 // One payment that is followed through a fault, and asked for again after it.
 import { headerOf, type Payer, type Settled } from '../agents.js';
 import type { Scene } from '../fault.js';
-import type { Tap } from '../proxy.js';
 
 /** Asks again on both replicas: one payment, one header. */
 export async function again(
@@ -26,25 +25,4 @@ export async function again(
     failures.push(`the key ${key} got ${told.join(' and then ')}`);
   }
   return failures;
-}
-
-/** Listens in on the connection that carries one payment's transaction, known by its key, at its COMMIT. */
-export function onCommit(
-  key: string,
-  act: { sent?: (cut: () => void) => boolean; answered?: (cut: () => void) => boolean },
-): (cut: () => void) => Tap {
-  return (cut) => {
-    let isItsTransaction = false;
-    return {
-      fromClient(chunk) {
-        isItsTransaction ||= chunk.includes(key);
-        return !(isItsTransaction && chunk.includes('COMMIT\0') && act.sent && !act.sent(cut));
-      },
-      fromServer(chunk) {
-        const isAnswer = isItsTransaction && chunk.includes('COMMIT\0');
-        if (isAnswer) isItsTransaction = false;
-        return !(isAnswer && act.answered && !act.answered(cut));
-      },
-    };
-  };
 }

@@ -39,7 +39,6 @@ export class Witnesses implements OnModuleInit {
   readonly #witnesses: readonly Witness[];
   /** Those that did not take the last one, so that the log says it once. */
   readonly #failing = new Set<string>();
-  #isPushing = false;
 
   constructor(
     @Inject(CONFIG) { witnessFile, witnessUrl }: Config,
@@ -58,18 +57,9 @@ export class Witnesses implements OnModuleInit {
     this.queues.schedule('audit-witness', 'audit.witness', {}, PUSH_MS);
   }
 
-  /**
-   * Pushes what is new to every witness. Idempotent: at worst a witness gets a checkpoint twice. One at
-   * a time: a witness that is slow to answer must not take up the worker that seals.
-   */
+  /** Pushes what is new to every witness. Idempotent: at worst a witness gets a checkpoint twice. */
   async push(): Promise<void> {
-    if (this.#isPushing) return;
-    this.#isPushing = true;
-    try {
-      await Promise.all(this.#witnesses.map((witness) => this.pushTo(witness)));
-    } finally {
-      this.#isPushing = false;
-    }
+    await Promise.all(this.#witnesses.map((witness) => this.pushTo(witness)));
   }
 
   private async pushTo(witness: Witness): Promise<void> {

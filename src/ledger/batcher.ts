@@ -30,8 +30,6 @@ interface Waiting<Order, Outcome> {
 export class Batcher<Order, Outcome> {
   #waiting: Waiting<Order, Outcome>[] = [];
   #inFlight = 0;
-  /** Orders that were taken into a batch and have no outcome yet. */
-  #unanswered = 0;
 
   /**
    * @param run - carries a batch out, all of it or nothing, and settles every order on its own: an
@@ -43,16 +41,6 @@ export class Batcher<Order, Outcome> {
     ) => Promise<readonly PromiseSettledResult<Outcome>[]>,
     private readonly bounds: BatcherBounds,
   ) {}
-
-  /** How many orders wait for a batch. */
-  get waiting(): number {
-    return this.#waiting.length;
-  }
-
-  /** Whether nothing waits and nothing is under way. */
-  get idle(): boolean {
-    return this.#waiting.length === 0 && this.#unanswered === 0;
-  }
 
   /**
    * Joins the next batch.
@@ -80,7 +68,6 @@ export class Batcher<Order, Outcome> {
     if (this.#waiting.length === 0 || this.#inFlight >= this.bounds.maxInFlight) return;
     const batch = this.#waiting.splice(0, this.bounds.maxBatch);
     this.#inFlight += 1;
-    this.#unanswered += batch.length;
     void this.carryOut(batch);
   }
 
@@ -103,7 +90,6 @@ export class Batcher<Order, Outcome> {
     for (let index = 0; index < batch.length; index += 1) {
       if (index > 0 && index % ANSWERED_AT_ONCE === 0) await setImmediate();
       answer(index);
-      this.#unanswered -= 1;
     }
   }
 }

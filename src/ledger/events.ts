@@ -51,14 +51,10 @@ export interface NewEvent {
 
 /** Writes events, each as its canonical audit record (RFC 8785). */
 export const NEW_EVENTS = {
-  parameters: 8,
-  sql: (first: number) => {
-    const n = (offset: number) => `$${first + offset}`;
-    // Canonical JSON holds no raw control character: the records travel as lines of one text.
-    return `INSERT INTO events (treasury_id, id, kind, actor, grant_id, payment_id, record, created_at)
-     SELECT *, ${n(7)}::timestamptz FROM unnest(${n(0)}::text[], ${n(1)}::text[], ${n(2)}::text[],
-       ${n(3)}::text[], ${n(4)}::text[], ${n(5)}::text[], string_to_array(${n(6)}::text, E'\n'))`;
-  },
+  // Canonical JSON holds no raw control character: the records travel as lines of one text.
+  sql: `INSERT INTO events (treasury_id, id, kind, actor, grant_id, payment_id, record, created_at)
+    SELECT *, $8::timestamptz FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
+      $6::text[], string_to_array($7::text, E'\n'))`,
   /** @param at - the database's time of the change. */
   values: (at: Date, events: readonly NewEvent[]) => {
     const rows = events.map((event) => ({ ...event, id: newId('evt') }));
@@ -87,7 +83,7 @@ export async function appendEvents(
   events: readonly NewEvent[],
 ): Promise<void> {
   if (events.length === 0) return;
-  await tx.query(NEW_EVENTS.sql(1), NEW_EVENTS.values(at, events));
+  await tx.query(NEW_EVENTS.sql, NEW_EVENTS.values(at, events));
 }
 
 function recordOf(event: NewEvent & { id: string }, at: Date): string {

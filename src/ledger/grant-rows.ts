@@ -181,17 +181,12 @@ type Counted = Charged & Pick<GrantRecord, 'id' | 'lastValidBefore'>;
 
 /** Writes the counters of grants that are locked, each as it was computed under the lock. */
 export const COUNTERS = {
-  parameters: 9,
-  sql: (first: number) => {
-    const n = (offset: number) => `$${first + offset}`;
-    return `UPDATE grants g SET reserved = c.reserved, spent = c.spent, allocated = c.allocated,
-       payments = c.payments, open_payments = c.open, last_valid_before = c.last,
-       window_usage = c.usage
-     FROM unnest(${n(1)}::text[], ${n(2)}::numeric[], ${n(3)}::numeric[], ${n(4)}::numeric[],
-       ${n(5)}::bigint[], ${n(6)}::bigint[], ${n(7)}::bigint[], ${n(8)}::jsonb[])
-       AS c (id, reserved, spent, allocated, payments, open, last, usage)
-     WHERE g.treasury_id = ${n(0)} AND g.id = c.id`;
-  },
+  sql: `UPDATE grants g SET reserved = c.reserved, spent = c.spent, allocated = c.allocated,
+      payments = c.payments, open_payments = c.open, last_valid_before = c.last, window_usage = c.usage
+    FROM unnest($2::text[], $3::numeric[], $4::numeric[], $5::numeric[], $6::bigint[], $7::bigint[],
+      $8::bigint[], $9::jsonb[])
+      AS c (id, reserved, spent, allocated, payments, open, last, usage)
+    WHERE g.treasury_id = $1 AND g.id = c.id`,
   values: (treasuryId: string, grants: readonly Counted[]) => [
     treasuryId,
     grants.map(({ id }) => id),
@@ -212,7 +207,7 @@ export async function writeCounters(
   grants: readonly Counted[],
 ): Promise<void> {
   if (grants.length === 0) return;
-  await tx.query(COUNTERS.sql(1), COUNTERS.values(treasuryId, grants));
+  await tx.query(COUNTERS.sql, COUNTERS.values(treasuryId, grants));
 }
 
 /**
@@ -269,11 +264,11 @@ export async function lockStates(
   treasuryId: string,
   ids: readonly string[],
 ): Promise<Map<string, GrantState>> {
-  const { rows } = await tx.query<StateRow>({
-    text: `SELECT g.id, ${STATE_COLUMNS} FROM grants g
+  const { rows } = await tx.query<StateRow>(
+    `SELECT g.id, ${STATE_COLUMNS} FROM grants g
      WHERE g.treasury_id = $1 AND g.id = ANY ($2::text[]) ORDER BY g.id FOR NO KEY UPDATE`,
-    values: [treasuryId, ids],
-  });
+    [treasuryId, ids],
+  );
   return new Map(rows.map((row) => [row.id, toGrantState(row)]));
 }
 

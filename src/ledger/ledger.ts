@@ -213,23 +213,23 @@ async function findByKeys(
   treasuryId: string,
   orders: readonly ReservationOrder[],
 ): Promise<{ payments: Map<string, PaymentRecord>; now: Date }> {
-  const { rows } = await tx.query<Partial<PaymentRow> & { now: Date }>({
+  const { rows } = await tx.query<Partial<PaymentRow> & { now: Date }>(
     // The first of the grant's keys from this one on, if it is this one: a way of asking that only the
     // unique index can answer. Asked for the key alone, Postgres may read all of a grant's payments while
     // it knows nothing of the table yet.
-    text: `SELECT t.now, ${PAYMENT_COLUMNS}
+    `SELECT t.now, ${PAYMENT_COLUMNS}
      FROM (SELECT date_trunc('milliseconds', clock_timestamp()) AS now) t
      LEFT JOIN (unnest($2::text[], $3::text[]) AS k (grant_id, idempotency_key)
        JOIN LATERAL (
          SELECT * FROM payments f WHERE f.treasury_id = $1 AND f.grant_id = k.grant_id
            AND f.idempotency_key >= k.idempotency_key
          ORDER BY f.idempotency_key LIMIT 1) p ON p.idempotency_key = k.idempotency_key) ON true`,
-    values: [
+    [
       treasuryId,
       orders.map(({ grantId }) => grantId),
       orders.map(({ idempotencyKey }) => idempotencyKey),
     ],
-  });
+  );
   const [first] = rows;
   if (!first) throw new Error('the database did not tell the time');
   const payments = new Map<string, PaymentRecord>();

@@ -215,9 +215,8 @@ const COLUMNS: readonly Filled[] = [
 
 /** Writes new payments. */
 export const NEW_PAYMENTS = {
-  parameters: COLUMNS.length,
-  sql: (first: number) => `INSERT INTO payments (${COLUMNS.map(([column]) => column).join(', ')})
-    SELECT * FROM unnest(${COLUMNS.map(([, type], index) => `$${first + index}::${type}[]`).join(', ')})`,
+  sql: `INSERT INTO payments (${COLUMNS.map(([column]) => column).join(', ')})
+    SELECT * FROM unnest(${COLUMNS.map(([, type], index) => `$${index + 1}::${type}[]`).join(', ')})`,
   values: (payments: readonly PaymentRecord[]) => COLUMNS.map(([, , value]) => payments.map(value)),
 };
 

@@ -9,15 +9,11 @@ import type { Books, Writings } from './reservations.js';
 
 /** Writes what is reserved of wallets that are locked. */
 const FUNDS = {
-  parameters: 5,
-  sql: (first: number) => {
-    const n = (offset: number) => `$${first + offset}`;
-    return `UPDATE wallet_balances b SET reserved = c.reserved
-     FROM unnest(${n(1)}::text[], ${n(2)}::text[], ${n(3)}::text[], ${n(4)}::numeric[])
-       AS c (wallet_id, network, asset, reserved)
-     WHERE b.treasury_id = ${n(0)} AND b.wallet_id = c.wallet_id AND b.network = c.network
-       AND b.asset = c.asset AND b.reserved <> c.reserved`;
-  },
+  sql: `UPDATE wallet_balances b SET reserved = c.reserved
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::numeric[])
+      AS c (wallet_id, network, asset, reserved)
+    WHERE b.treasury_id = $1 AND b.wallet_id = c.wallet_id AND b.network = c.network
+      AND b.asset = c.asset AND b.reserved <> c.reserved`,
   values: (treasuryId: string, wallets: readonly WalletSnapshot[]) => [
     treasuryId,
     wallets.map(({ id }) => id),
@@ -26,8 +22,6 @@ const FUNDS = {
     wallets.map(({ reserved }) => reserved.toString()),
   ],
 };
-
-const STATEMENT = allInOne([COUNTERS, FUNDS, NEW_PAYMENTS, NEW_EVENTS]);
 
 /**
  * Writes what was decided in one statement, so that there is no writing a part of it: counters, wallets,
@@ -47,34 +41,33 @@ export async function write(
     .map((id) => books.grants.get(id))
     .filter((each) => each !== undefined);
   const bounded = await boundRefusals(tx, books.now, events);
-  const written = tx.query({
-    text: STATEMENT,
-    values: [
-      ...COUNTERS.values(treasuryId, changed),
-      ...FUNDS.values(treasuryId, changed.length > 0 ? books.wallets : []),
-      ...NEW_PAYMENTS.values(payments),
-      ...NEW_EVENTS.values(books.now, bounded),
-    ],
-  });
+  const written = tx.query(STATEMENT, [
+    ...COUNTERS.values(treasuryId, changed),
+    ...FUNDS.values(treasuryId, changed.length > 0 ? books.wallets : []),
+    ...NEW_PAYMENTS.values(payments),
+    ...NEW_EVENTS.values(books.now, bounded),
+  ]);
   // Counting refusals has written something already.
   if (ends && !events.some(isRefusal)) ends.last(written);
   else await written;
 }
 
-interface Part {
-  readonly parameters: number;
-  /** @param first - the number of its first parameter. */
-  sql(first: number): string;
-}
+const STATEMENT = allInOne([COUNTERS.sql, FUNDS.sql, NEW_PAYMENTS.sql, NEW_EVENTS.sql]);
 
-/** Statements that depend on nothing of each other, as one: `WITH` all but the last. */
-function allInOne(parts: readonly Part[]): string {
-  let first = 1;
-  const statements = parts.map((part) => {
-    const sql = part.sql(first);
-    first += part.parameters;
-    return sql;
+/**
+ * Statements that depend on nothing of each other, as one: `WITH` all but the last. Each one's parameters
+ * are counted on from those of the one before.
+ */
+function allInOne(statements: readonly string[]): string {
+  let given = 0;
+  const counted = statements.map((sql) => {
+    const before = given;
+    return sql.replace(/\$(\d+)/g, (_, digits: string) => {
+      const place = before + Number(digits);
+      given = Math.max(given, place);
+      return `$${place}`;
+    });
   });
-  const before = statements.slice(0, -1).map((sql, index) => `part_${index + 1} AS (${sql})`);
-  return `WITH ${before.join(', ')} ${statements.at(-1)}`;
+  const parts = counted.slice(0, -1).map((sql, index) => `part_${index + 1} AS (${sql})`);
+  return `WITH ${parts.join(', ')} ${counted.at(-1)}`;
 }

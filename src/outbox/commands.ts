@@ -33,11 +33,11 @@ export async function retryDeadLetters(
     wanted === 'all'
       ? (await deadLetters(config, database, namespace)).map(({ id }) => id)
       : [wanted];
-  for (const id of ids) {
-    await ringAgain(config, database, namespace, id);
-    process.stdout.write(`${id} is tried again\n`);
-  }
-  if (ids.length === 0) process.stdout.write('no job has failed for good\n');
+  const rang = await ringAgain(config, database, namespace, ids);
+  for (const id of rang) process.stdout.write(`${id} is tried again\n`);
+  if (rang.length > 0) return;
+  if (wanted !== 'all') throw new Error(`there is no dead letter ${wanted}; see: npx bursar jobs`);
+  process.stdout.write('no job has failed for good\n');
 }
 
 /** What the service keeps its queues under. */

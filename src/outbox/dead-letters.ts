@@ -46,25 +46,28 @@ export function deadLetters(
 }
 
 /**
- * Rings a dead letter's bell again, with all its tries. It overrides nothing: a job says where to look and
- * never what is true, and its handler does what the database says is to be done.
+ * Rings the bells of dead letters again, with all their tries. It overrides nothing: a job says where to
+ * look and never what is true, and its handler does what the database says is to be done.
  *
- * @param id - see {@link DeadLetter.id}.
- * @throws Error when there is no such dead letter.
+ * @param ids - see {@link DeadLetter.id}.
+ * @returns those that rang; without those that are no dead letters, or no longer.
  */
 export function ringAgain(
   config: Config,
   database: Database,
   namespace: string,
-  id: string,
-): Promise<void> {
+  ids: readonly string[],
+): Promise<string[]> {
   return withQueues(config, database, namespace, async (queues) => {
-    const [name = '', ...rest] = id.split('/');
-    const job = await queues.get(name as QueueName)?.getJob(rest.join('/'));
-    if (!job || !(await job.isFailed())) {
-      throw new Error(`there is no dead letter ${id}; see: npx bursar jobs`);
+    const rang: string[] = [];
+    for (const id of ids) {
+      const [name = '', ...rest] = id.split('/');
+      const job = await queues.get(name as QueueName)?.getJob(rest.join('/'));
+      if (!job || !(await job.isFailed())) continue;
+      await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
+      rang.push(id);
     }
-    await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
+    return rang;
   });
 }
 

@@ -68,6 +68,18 @@ async function blockNumber(rpcUrl: string): Promise<bigint> {
   return BigInt((await rpc<string>(rpcUrl, 'eth_blockNumber')) ?? '0x0');
 }
 
+/** What another process of a stack's service is started with. */
+export function environmentOf({ chain, dataDir, databaseUrl }: TestStack): Record<string, string> {
+  return {
+    DATABASE_URL: databaseUrl,
+    BURSAR_DATA_DIR: dataDir,
+    BURSAR_WALLET_MNEMONIC: STACK_MNEMONIC,
+    BURSAR_NETWORKS: JSON.stringify([
+      { network: chain.network, rpcUrls: [chain.rpcUrl], finality: { blocks: 2 }, pollMs: 500 },
+    ]),
+  };
+}
+
 /**
  * Starts one more process's worth of the service on a stack's database, data directory and chain.
  *
@@ -80,18 +92,12 @@ export function startReplica(
   redisUrl?: string,
   environment: Record<string, string> = {},
 ): Promise<Service> {
-  const { chain, dataDir, databaseUrl } = stack;
   return startService(
     loadConfig({
+      ...environmentOf(stack),
       PORT: '0',
       BURSAR_ROLE: role,
       ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
-      DATABASE_URL: databaseUrl,
-      BURSAR_DATA_DIR: dataDir,
-      BURSAR_WALLET_MNEMONIC: STACK_MNEMONIC,
-      BURSAR_NETWORKS: JSON.stringify([
-        { network: chain.network, rpcUrls: [chain.rpcUrl], finality: { blocks: 2 }, pollMs: 500 },
-      ]),
       ...environment,
     }),
     createLogger('silent'),

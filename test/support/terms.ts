@@ -42,6 +42,33 @@ export function order(
   };
 }
 
+/** A whole payment request for one requirement of x402 v1; for a cent unless said otherwise. */
+export function orderV1(chain: Chain, changes: Record<string, unknown> = {}) {
+  return {
+    paymentRequired: {
+      x402Version: 1,
+      error: 'X-PAYMENT header is required',
+      accepts: [
+        {
+          scheme: 'exact',
+          network: 'base-sepolia',
+          maxAmountRequired: CENT.toString(),
+          resource: RESOURCE_URL,
+          description: 'a page',
+          mimeType: 'application/json',
+          outputSchema: {},
+          payTo: PAYEE,
+          maxTimeoutSeconds: 60,
+          asset: chain.token.address,
+          extra: { name: chain.token.name, version: chain.token.version },
+          ...changes,
+        },
+      ],
+    },
+    request: { method: 'GET', url: RESOURCE_URL },
+  };
+}
+
 /** What a payment header carries. */
 export interface HeaderPayload {
   readonly x402Version: number;

@@ -117,40 +117,7 @@ describe.each(STORES)('with the queues on %s', (name) => {
     expect(Math.max(...seen.values())).toBeLessThan(SILENCE_SECONDS);
   });
 
-  it('sees workers that hang, says which, replaces them, and loses nothing', async () => {
-    const { token } = await admin.mint({ budget: '1.00' });
-    const agent = admin.as(token);
-    await agent.paid(order(stack.chain));
-    const began = performance.now();
-    const release = await hang();
-    // Each by itself: one may be well again while the next is only found out. On Redis some never are
-    // silent for so long: BullMQ gives a blocking connection up by itself when its time is long over.
-    const named = new Set<string>();
-    await until('it is not ready, for its workers', async () => {
-      const { status, body } = await readiness();
-      if (status !== 503) return false;
-      for (const [, queue = ''] of body.detail.matchAll(
-        /queue (\w+): the worker here has neither taken nor ended a job for/g,
-      )) {
-        named.add(queue);
-      }
-      return named.size >= (redis ? 1 : 3);
-    });
-    // By default within a minute: 45 s, and what a look takes.
-    expect(performance.now() - began).toBeLessThan(SILENCE_SECONDS * 1_000 + 5_000);
-    if (neighbour) expect((await fetch(`${neighbour.url}/readyz`)).status).toBe(200);
-    // Payments do not wait for workers.
-    const during = await agent.paid(order(stack.chain));
-    await release();
-    await until('it is ready again, without a restart', isReady, 40_000);
-    await settle(stack, during);
-    await until('every event is sealed', async () => {
-      const { rows } = await stack.db.query('SELECT 1 FROM events WHERE leaf_index IS NULL');
-      return rows.length === 0;
-    });
-    expect(await brokenInvariants(stack.db)).toEqual([]);
-  });
-
+  // Before workers hang: a bell that one of them held rings again only once its lock has run out.
   it('shows a job that failed for good, why, and has it tried again', async () => {
     const treasuryId = (await admin.mint({ budget: '1.00' })).grant.treasuryId;
     await until('every event is sealed', async () => {
@@ -196,5 +163,39 @@ describe.each(STORES)('with the queues on %s', (name) => {
       return (await (await audit.getJob(id ?? ''))?.getState()) === 'completed';
     });
     expect(await list()).toBe('no job has failed for good\n');
+  });
+
+  it('sees workers that hang, says which, replaces them, and loses nothing', async () => {
+    const { token } = await admin.mint({ budget: '1.00' });
+    const agent = admin.as(token);
+    await agent.paid(order(stack.chain));
+    const began = performance.now();
+    const release = await hang();
+    // Each by itself: one may be well again while the next is only found out. On Redis some never are
+    // silent for so long: BullMQ gives a blocking connection up by itself when its time is long over.
+    const named = new Set<string>();
+    await until('it is not ready, for its workers', async () => {
+      const { status, body } = await readiness();
+      if (status !== 503) return false;
+      for (const [, queue = ''] of body.detail.matchAll(
+        /queue (\w+): the worker here has neither taken nor ended a job for/g,
+      )) {
+        named.add(queue);
+      }
+      return named.size >= (redis ? 1 : 3);
+    });
+    // By default within a minute: 45 s, and what a look takes.
+    expect(performance.now() - began).toBeLessThan(SILENCE_SECONDS * 1_000 + 5_000);
+    if (neighbour) expect((await fetch(`${neighbour.url}/readyz`)).status).toBe(200);
+    // Payments do not wait for workers.
+    const during = await agent.paid(order(stack.chain));
+    await release();
+    await until('it is ready again, without a restart', isReady, 40_000);
+    await settle(stack, during);
+    await until('every event is sealed', async () => {
+      const { rows } = await stack.db.query('SELECT 1 FROM events WHERE leaf_index IS NULL');
+      return rows.length === 0;
+    });
+    expect(await brokenInvariants(stack.db)).toEqual([]);
   });
 });

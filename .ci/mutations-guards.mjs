@@ -131,6 +131,16 @@ export default [
     },
   ),
   status(
+    'a signature that has run out is not cancelled',
+    'src/settlement/canceller.ts',
+    'AND p.valid_before > $2\n',
+    'AND p.valid_before > 0 * $2::numeric\n',
+    {
+      test: 'test/cancel.e2e-spec.ts',
+      name: 'costs no gas once the signature has run out, though that is not final yet',
+    },
+  ),
+  status(
     'a reading that came too late writes nothing',
     'src/ledger/settlement.ts',
     'WHERE network = $1 AND block_number = $5 AND block_number < $2`',

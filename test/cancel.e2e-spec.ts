@@ -8,7 +8,8 @@ import { Api, type EventAnswer, expectProblem, type Minted, type Paid } from './
 import { environmentOf, rpc, startTestStack, type TestStack } from './support/bursar.js';
 import { brokenInvariants, brokenOnChain } from './support/invariants.js';
 import { receiptOf, reorg, settleCall, submit } from './support/on-chain.js';
-import { order } from './support/terms.js';
+import { SHORT } from './support/settle.js';
+import { decodeHeader, order } from './support/terms.js';
 import { until } from './support/until.js';
 
 const MAX_FEE_GWEI = 3;
@@ -241,6 +242,31 @@ describe('cancelling a payment', () => {
       return row?.status === 'mined' && row;
     });
     expect(old.is_void).toBe(true);
+  });
+
+  it('costs no gas once the signature has run out, though that is not final yet', async () => {
+    const { payment, header } = await agent.paid(order(stack.chain, SHORT));
+    const end = BigInt(decodeHeader(header.value).payload.authorization.validBefore);
+    const { timestamp } = await rpc<{ timestamp: string }>(
+      stack.chain.rpcUrl,
+      'eth_getBlockByNumber',
+      ['latest', false],
+    );
+    if (BigInt(timestamp) < end) {
+      await rpc(stack.chain.rpcUrl, 'evm_setNextBlockTimestamp', [`0x${end.toString(16)}`]);
+    }
+    await stack.chain.mineBlocks(1);
+    expect((await cancel(payment.id)).status).toBe(202);
+    // Asked for later and sent: the other one was looked at before it.
+    const other = await pay();
+    expect((await cancel(other.payment.id)).status).toBe(202);
+    await sent(other.payment.id);
+    expect(await statusOf(payment.id)).toBe('authorized');
+    expect(await gasOf(payment.id)).toEqual([]);
+    await finalize();
+    await isIn(payment.id, 'released');
+    await isIn(other.payment.id, 'cancelled');
+    expect(await gasOf(payment.id)).toEqual([]);
   });
 
   it('is for admins, and for holders of the paying grant or one above', async () => {

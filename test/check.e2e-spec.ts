@@ -3,13 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import pg from 'pg';
+import { mnemonicToAccount } from 'viem/accounts';
 import { startChain } from '../sandbox/chain.js';
 import { type CheckOptions, runCheck } from '../src/check/check.js';
 import { checkCommand } from '../src/check/command.js';
 import type { Report } from '../src/check/report.js';
+import { cancelCall, cancelTypedData } from '../src/treasury/cancel-authorization.js';
 import type { Minted, Paid } from './support/api.js';
-import { startTestStack, type TestStack } from './support/bursar.js';
+import { STACK_MNEMONIC, startTestStack, type TestStack } from './support/bursar.js';
 import { createCloneOf, type TestDatabase } from './support/database.js';
+import { receiptOf, submit } from './support/on-chain.js';
 import { ended, SHORT, settle } from './support/settle.js';
 import { decodeHeader, order, orderV1 } from './support/terms.js';
 import { until } from './support/until.js';
@@ -414,6 +417,36 @@ describe('books that somebody broke', () => {
     const [, , third] = report.invariants;
     expect(third).toMatchObject({ id: 'I3', status: 'broken', violations: 8 });
     expect(third?.offenders).toHaveLength(3);
+  });
+
+  // The last: what is on chain is there to stay.
+  it('are no fault of a cancellation that was mined after the release', async () => {
+    const { chain } = stack;
+    const { authorization } = decodeHeader(payments.released.header.value).payload;
+    const { from, nonce } = authorization;
+    const wallet = [0, 1, 2, 3, 4]
+      .map((addressIndex) => mnemonicToAccount(STACK_MNEMONIC, { addressIndex }))
+      .find(({ address }) => address === from);
+    if (!wallet) throw new Error(`no wallet ${from}`);
+    const chainId = Number(chain.network.split(':')[1]);
+    const signature = await wallet.signTypedData(
+      cancelTypedData(from, nonce, chainId, { ...chain.token, decimals: 6, currency: 'USDC' }),
+    );
+    const hash = await submit(chain, cancelCall(from, nonce, signature));
+    await chain.mineBlocks(5);
+    expect(await receiptOf(chain, hash)).toMatchObject({ status: '0x1' });
+
+    const report = await check(stack.databaseUrl);
+    expect(broken(report)).toEqual([]);
+    expect(report.invariants[5]?.checked).toMatchObject({
+      released: 1,
+      'cancelled after the release': 1,
+    });
+    // One that was spent by then should never have been released.
+    const late = `UPDATE payments SET block_number = block_number + 1000000 WHERE id = '${payment('released')}'`;
+    expect(broken(await after(late, () => check(clone.url)))).toContain(
+      `I6 ${payment('released')}`,
+    );
   });
 });
 

@@ -86,6 +86,7 @@ export async function checkSettlement(
       ? final.number + 1n
       : await chain.firstBlockSince(held.since - BigInt(CLOCK_TOLERANCE_SECONDS), final.number);
   const payments = new Rows(snapshot.fetch<Ended>(held.onChain));
+  const late = new Set<string>();
   const miss = async (payment: Ended, why: string) => {
     if (!(await isElsewhere(chain, payment, final))) missing(tally, payment, why);
   };
@@ -99,11 +100,11 @@ export async function checkSettlement(
       const wrong = shown.take(payment);
       if (wrong) await miss(payment, wrong);
     }
-    await explainRest(snapshot, tally, chain.network, shown.rest());
+    await explainRest(snapshot, tally, chain.network, shown.rest(), late);
     progress(`I6: ${chain.network}, block ${to} of ${final.number}`);
   }
   for (const payment of await payments.upTo(undefined)) await miss(payment, 'is not final');
-  await checkReleased(snapshot, tally, chain, held, final);
+  await checkReleased(snapshot, tally, chain, held, final, late);
 }
 
 function missing(tally: Tally, { id, status, block_number }: Ended, why: string): void {
@@ -205,17 +206,26 @@ function transferKey(hash: string, asset: string, from: string, to: string, valu
 /**
  * Looks for the payments of authorizations that no ended payment of the snapshot stands for. Asked of the
  * database as it is now: payments that were made or ended meanwhile are as good.
+ *
+ * @param late - gets the ids of released payments whose cancellation was mined after their release: it moved
+ *   nothing, and their nonces were unused as long as it mattered.
  */
 async function explainRest(
   snapshot: Snapshot,
   tally: Tally,
   network: string,
   logs: ReturnType<Shown['rest']>,
+  late: Set<string>,
 ): Promise<void> {
   for (let start = 0; start < logs.length; start += NONCES_AT_ONCE) {
     const some = logs.slice(start, start + NONCES_AT_ONCE);
-    const rows = await snapshot.rows<{ id: string; status: string; key: string }>(
-      `SELECT id, status, lower(concat_ws(' ', asset, payer, nonce)) AS key FROM payments
+    const rows = await snapshot.rows<{
+      id: string;
+      status: string;
+      block_number: string | null;
+      key: string;
+    }>(
+      `SELECT id, status, block_number, lower(concat_ws(' ', asset, payer, nonce)) AS key FROM payments
        WHERE network = $1 AND (asset, payer, nonce) IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[]))`,
       [
         network,
@@ -226,7 +236,7 @@ async function explainRest(
       ],
     );
     const known = new Map(rows.map((row) => [row.key, row]));
-    for (const { eventName, address, args, transactionHash } of some) {
+    for (const { eventName, address, args, transactionHash, blockNumber } of some) {
       const found = known.get(endKey(address, args.authorizer, args.nonce));
       const end = eventName === 'AuthorizationUsed' ? 'settled' : 'cancelled';
       if (!found) {
@@ -235,6 +245,15 @@ async function explainRest(
           what: 'every authorization of a wallet on chain is a payment',
           detail: `${eventName} of ${args.authorizer} with nonce ${args.nonce}, which no payment has`,
         });
+        continue;
+      }
+      if (
+        found.status === 'released' &&
+        end === 'cancelled' &&
+        blockNumber > BigInt(found.block_number ?? blockNumber)
+      ) {
+        tally.count('cancelled after the release', 1);
+        late.add(found.id);
         continue;
       }
       // One that is still open is not read yet; I9 says when that takes too long.
@@ -256,6 +275,7 @@ async function checkReleased(
   chain: Chain,
   held: HeldPayments,
   final: BlockHead,
+  late: ReadonlySet<string>,
 ): Promise<void> {
   const what = 'a payment is released only when a final block is past its end and its nonce unused';
   for await (const page of snapshot.fetch<Ended>(held.released)) {
@@ -273,13 +293,14 @@ async function checkReleased(
       const spent = await chain.spent(some, final.number);
       some.forEach(({ id, valid_before, block_number }, place) => {
         const block = blocks.get(BigInt(block_number));
-        const detail = spent[place]
-          ? 'its nonce is spent'
-          : !block
-            ? `block ${block_number} is not final`
-            : block.time < BigInt(valid_before)
-              ? `block ${block_number} is of ${block.time}, and it is valid until ${valid_before}`
-              : undefined;
+        const detail =
+          spent[place] && !late.has(id)
+            ? 'its nonce is spent'
+            : !block
+              ? `block ${block_number} is not final`
+              : block.time < BigInt(valid_before)
+                ? `block ${block_number} is of ${block.time}, and it is valid until ${valid_before}`
+                : undefined;
         if (detail !== undefined) tally.broken({ id, what, detail });
       });
       tally.count('released', some.length);

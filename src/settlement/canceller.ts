@@ -209,14 +209,19 @@ export class Canceller implements OnModuleInit {
     return rows[0] ?? row;
   }
 
-  /** Gives the cancellations that have no nonce one each, and sends them. */
+  /**
+   * Gives the cancellations that have no nonce one each, and sends them; none for a signature that has run
+   * out by the newest block's time: nobody can use it, and only the gas would be spent.
+   */
   private async begin(network: Network, client: PublicClient, sender: Hex, mined: bigint) {
+    const { timestamp } = await client.getBlock({ blockTag: 'latest' });
     const { rows } = await this.database.pool.query<OpenCancellation>(
       `SELECT p.treasury_id, p.id AS payment_id, p.asset, p.payer, p.nonce AS payment_nonce
        FROM cancellations c JOIN payments p ON p.treasury_id = c.treasury_id AND p.id = c.payment_id
-       WHERE c.network = $1 AND NOT c.is_over AND p.status = 'authorized' AND ${HAS_NO_NONCE}
+       WHERE c.network = $1 AND NOT c.is_over AND p.status = 'authorized' AND p.valid_before > $2
+         AND ${HAS_NO_NONCE}
        ORDER BY c.requested_at, c.payment_id LIMIT ${BEGUN_AT_ONCE}`,
-      [network.network],
+      [network.network, timestamp],
     );
     if (rows.length === 0) return;
     const fees = await client.estimateFeesPerGas();

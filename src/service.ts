@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
+import { Server } from 'node:net';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
@@ -29,6 +30,9 @@ import { within } from './within.js';
 /** How long the start waits for the chains. A chain that is slower delays nobody else. */
 const CHAINS_TIMEOUT_MS = 5_000;
 
+/** How long a connection may take to send its request once no more are taken, in milliseconds. */
+const LINGER_MS = 500;
+
 /**
  * How long a stop waits for requests under way, and for the database's connections, in milliseconds. The
  * queues have a bound of their own.
@@ -46,7 +50,7 @@ export interface Service {
   /**
    * Begins to leave: takes no more jobs, says on /readyz that it is being stopped, and answers requests
    * for so long, each with `Connection: close`. So nobody has a connection open, or a mind to open one,
-   * when {@link stop} ends them.
+   * when {@link stop} ends them; whoever connected to the last is heard out.
    */
   drain(milliseconds: number): Promise<void>;
   /** Answers what is under way, lets jobs finish, closes everything it opened. Idempotent. */
@@ -105,6 +109,7 @@ export async function startService(given: Config, logger: Logger): Promise<Servi
         // Beside the draining and the closing of HTTP; stop() waits for it.
         void queues.rest();
         await delay(milliseconds);
+        if (milliseconds > 0) await hearOut(app);
       },
       stop,
     };
@@ -112,6 +117,18 @@ export async function startService(given: Config, logger: Logger): Promise<Servi
     await stop();
     throw error;
   }
+}
+
+/**
+ * Takes no more connections, and hears those out that were just taken: to close at once would drop
+ * connections whose request is still on its way.
+ */
+async function hearOut(app: NestFastifyApplication): Promise<void> {
+  // Behind the event loop's turn of taking whatever connected so far: the rest is reset by the system.
+  await setImmediate();
+  // Not its own close, which also closes connections that have not asked for anything yet.
+  Server.prototype.close.call(app.getHttpServer());
+  await delay(LINGER_MS);
 }
 
 /** Answers what is under way; a client that dawdles is cut off. */

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { Agent, request } from 'node:http';
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it, jest } from '@jest/globals';
 import { environmentOf, startTestStack, type TestStack } from './support/bursar.js';
@@ -141,6 +143,27 @@ it('SIGTERM of one of two under load drops no request, and the process is out in
   expect(rows).toHaveLength(outcomes.length);
   expect(new Set(outcomes.map(({ headerValue }) => headerValue)).size).toBe(outcomes.length);
   expect(await brokenInvariants(stack.db)).toEqual([]);
+});
+
+it('SIGTERM hears out a connection that was taken before nothing listens any more', async () => {
+  const program = start({ BURSAR_DRAIN_SECONDS: '1', BURSAR_ROLE: 'api' });
+  const { hostname, port, href } = new URL(await program.ready());
+  const socket = connect(Number(port), hostname);
+  await once(socket, 'connect');
+  program.signal('SIGTERM');
+  await until('nothing listens', async () => {
+    const other = connect(Number(port), hostname);
+    const refused = await once(other, 'connect').then(
+      () => false,
+      () => true,
+    );
+    other.destroy();
+    return refused;
+  });
+  socket.write(`GET /healthz HTTP/1.1\r\nHost: ${new URL(href).host}\r\n\r\n`);
+  const [answer] = await Promise.race([once(socket, 'data'), once(socket, 'close')]);
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 200 /);
+  expect(await program.exited).toBe(0);
 });
 
 // Where there is no Redis server, there is no case to pass or to skip.

@@ -147,7 +147,7 @@ it('SIGTERM of one of two under load drops no request, and the process is out in
 
 it('SIGTERM hears out a connection that was taken before nothing listens any more', async () => {
   const program = start({ BURSAR_DRAIN_SECONDS: '1', BURSAR_ROLE: 'api' });
-  const { hostname, port, href } = new URL(await program.ready());
+  const { hostname, port, host } = new URL(await program.ready());
   const socket = connect(Number(port), hostname);
   await once(socket, 'connect');
   program.signal('SIGTERM');
@@ -160,7 +160,7 @@ it('SIGTERM hears out a connection that was taken before nothing listens any mor
     other.destroy();
     return refused;
   });
-  socket.write(`GET /healthz HTTP/1.1\r\nHost: ${new URL(href).host}\r\n\r\n`);
+  socket.write(`GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
   const [answer] = await Promise.race([once(socket, 'data'), once(socket, 'close')]);
   expect(String(answer)).toMatch(/^HTTP\/1\.1 200 /);
   expect(await program.exited).toBe(0);

@@ -48,14 +48,19 @@ const starts = ({ processes }: Scene['stack']): number =>
   processes.reduce((sum, each) => sum + each.starts, 0);
 
 const PASS = 'payments go on (99.9 % answered), the backlog is drained in 60 s, no restart';
-const COMMON = { pass: PASS, runs: 30, queues: 'redis', answeredShare: 0.999 } as const;
+const COMMON = {
+  pass: PASS,
+  runs: 30,
+  shortRuns: 1,
+  queues: 'redis',
+  answeredShare: 0.999,
+} as const;
 
 /** Redis stands still for a minute, with its connections up. */
 export const redisPaused: Fault = {
   ...COMMON,
   name: 'redis-paused',
   what: 'Redis paused for 60 s (SIGSTOP)',
-  shortRuns: 1,
   inject: (scene) =>
     through(scene, 'paused', async (redis) => {
       redis.signal('SIGSTOP');
@@ -69,7 +74,6 @@ export const redisKilled: Fault = {
   ...COMMON,
   name: 'redis-killed',
   what: 'Redis killed, and back after up to 3 s',
-  shortRuns: 1,
   inject: (scene) =>
     through(scene, 'killed', async (redis) => {
       await delay(scene.random.between(0, 200));
@@ -84,7 +88,6 @@ export const redisWiped: Fault = {
   ...COMMON,
   name: 'redis-wiped',
   what: 'Redis wiped (FLUSHALL)',
-  shortRuns: 1,
   inject: (scene) =>
     through(scene, 'wiped', async (redis) => {
       await delay(scene.random.between(0, 500));

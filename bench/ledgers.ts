@@ -10,7 +10,8 @@ import { parseResource } from '../src/domain/scope.js';
 import { newId } from '../src/ids.js';
 import { Ledger } from '../src/ledger/ledger.js';
 import type { ReservationOrder } from '../src/ledger/reservations.js';
-import { MnemonicSigner, type Signer } from '../src/treasury/signer.js';
+import type { Signer } from '../src/treasury/signer.js';
+import { signerOf } from '../src/treasury/signer-of.js';
 import { exactTypedData } from '../src/x402/exact.js';
 import { answerOrders } from './helper.js';
 import type { LedgerOrder } from './protocol.js';
@@ -23,8 +24,8 @@ const database = new Database(config.databaseUrl ?? '', {
   connectionTimeoutMs: 60_000,
   statementTimeoutMs: 60_000,
 });
-const signer = new MnemonicSigner(config.walletMnemonic ?? '', config.walletCount);
-const { addresses } = await signer.wallets({ position: 0 });
+const signer = signerOf(config);
+const { addresses } = await signer.wallets({ position: 0, name: 'main' });
 const ledger = new Ledger(database, config.batches);
 let used = 0;
 

@@ -155,7 +155,8 @@ export function asText(report: Report, isMarkdown = false): string {
         'paid meanwhile',
         `${each.paidPerSecond.toFixed(0)} a second, p99 ${each.paidP99Ms.toFixed(0)} ms`,
       ],
-      ['refused', `${listed(each.refused)}; p99 ${each.refusedP99Ms.toFixed(0)} ms`],
+      // Where none was refused JSON knows no figure.
+      ['refused', `${listed(each.refused)}; p99 ${Number(each.refusedP99Ms).toFixed(0)} ms`],
       [
         'memory of the bigger API',
         `${before.toFixed(0)}, at most ${most.toFixed(0)}, after ${after.toFixed(0)} MiB`,

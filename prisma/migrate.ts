@@ -26,8 +26,8 @@ declare const WebAssembly: {
 type SchemaEngine = engineBindings.SchemaEngine;
 type MigrationList = engineBindings.MigrationList;
 
-/** Any number but 72707369, which the engine itself locks on another connection meanwhile. */
-const MIGRATION_LOCK = 4026531;
+/** The advisory lock of whoever migrates. Not 72707369, which the engine locks on another connection meanwhile. */
+export const MIGRATION_LOCK = 4026531;
 /** How long the database may take to answer a connection, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
 const NO_FILTER = { externalTables: [], externalEnums: [] };
@@ -58,7 +58,11 @@ export async function migrate(
   try {
     await lock.connect();
     await lock.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    await forgetUnfinished(lock);
+    if (await hasHistory(lock)) {
+      await forgetUnfinished(lock);
+      // The engine would find the same, after half a second of loading.
+      if (await hasAll(lock, migrations)) return [];
+    }
     return await applyMigrations(connectionString, migrations);
   } catch (error) {
     throw new Error(`Cannot migrate the database: ${oneLine(error)}`, { cause: error });
@@ -160,15 +164,29 @@ function scriptAdapter(
 
 /** The engine refuses to go on after a migration that did not finish until it is marked rolled back. */
 async function forgetUnfinished(client: pg.Client): Promise<void> {
-  const found = await client.query<{ exists: boolean }>(
+  await client.query(
+    `UPDATE "_prisma_migrations" SET rolled_back_at = now()
+       WHERE finished_at IS NULL AND rolled_back_at IS NULL`,
+  );
+}
+
+async function hasAll(
+  client: pg.Client,
+  { migrationDirectories }: MigrationList,
+): Promise<boolean> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT migration_name AS name FROM "_prisma_migrations"
+     WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`,
+  );
+  const applied = new Set(rows.map(({ name }) => name));
+  return migrationDirectories.every(({ path }) => applied.has(path));
+}
+
+async function hasHistory(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ exists: boolean }>(
     `SELECT to_regclass('"_prisma_migrations"') IS NOT NULL AS "exists"`,
   );
-  if (found.rows[0]?.exists) {
-    await client.query(
-      `UPDATE "_prisma_migrations" SET rolled_back_at = now()
-         WHERE finished_at IS NULL AND rolled_back_at IS NULL`,
-    );
-  }
+  return rows[0]?.exists ?? false;
 }
 
 /** The engine asks every adapter for the server's version; a diff of two files needs nothing else. */

@@ -1,22 +1,10 @@
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
-import { JwtService } from '@nestjs/jwt';
-import { ADMIN_ROLES, type AdminRole } from './access/caller.js';
-import { Keys } from './access/keys.js';
-import { Oidc } from './access/oidc.js';
-import { Tokens } from './access/tokens.js';
-import { auditCommand } from './audit/verify-command.js';
-import { loadConfig } from './config.js';
+import type { AdminRole } from './access/caller.js';
+import type { Keys } from './access/keys.js';
+import type { Config } from './config.js';
 import type { Database } from './database/database.js';
-import { appendServiceEvent } from './ledger/service-events.js';
-import { createLogger } from './ops/logger.js';
-import { printDeadLetters, retryDeadLetters } from './outbox/commands.js';
-import { resolveSecrets } from './secrets.js';
-import { type OpenDatabase, openDatabase } from './service.js';
-import { printWallets, setWalletStatus, writeKeystores } from './treasury/commands.js';
-import { signerOf } from './treasury/signer-of.js';
-import { serveSigner } from './treasury/signer-socket.js';
-import { WALLET_STATUSES } from './treasury/wallets.js';
+import type { OpenDatabase } from './open-database.js';
 
 const HELP = `npx bursar COMMAND
 
@@ -57,10 +45,16 @@ const MIN_LEAD_SECONDS = 10;
 /** The longest life of an admin token, in seconds: a year. */
 const MAX_TTL_SECONDS = 31_536_000;
 
-/** Runs the command of the command line. @throws Error with one line for what it cannot do. */
+/**
+ * Runs the command of the command line. Each loads what it needs and no more: the service's libraries take
+ * longer to load than most commands to run.
+ *
+ * @throws Error with one line for what it cannot do.
+ */
 export async function runCommand(): Promise<void> {
   const [room, ...rest] = process.argv.slice(2);
   if (room === 'audit') {
+    const { auditCommand } = await import('./audit/verify-command.js');
     process.stdout.write(`${await auditCommand(rest)}\n`);
     return;
   }
@@ -91,16 +85,21 @@ export async function runCommand(): Promise<void> {
       const [subject] = words;
       if (subject === undefined)
         throw new Error('actor takes the subject, as the provider names it');
-      const oidc = new Oidc(await resolveSecrets(loadConfig(process.env)));
+      const { Oidc } = await import('./access/oidc.js');
+      const { resolveSecrets } = await import('./secrets.js');
+      const oidc = new Oidc(await resolveSecrets(await configured()));
       process.stdout.write(`admin:${oidc.nameOf(subject)}\n`);
       return;
     }
     case 'admin-token': {
-      const role = parseRole(values.role);
+      const role = await parseRole(values.role);
       const ttlSeconds = parseTime('--ttl', values.ttl);
       const name = parseName(values.name);
       return withKeys(async (keys, { database, config }) => {
         const treasuries = await parseTreasuries(database, values.treasury);
+        const { JwtService } = await import('@nestjs/jwt');
+        const { Tokens } = await import('./access/tokens.js');
+        const { appendServiceEvent } = await import('./ledger/service-events.js');
         const tokens = new Tokens(new JwtService({}), keys, config);
         // The event first: a token that is not in the log is never shown.
         await database.transaction((tx) =>
@@ -116,17 +115,22 @@ export async function runCommand(): Promise<void> {
     }
     case 'jobs': {
       const [action, id] = words;
-      if (action === undefined)
-        return withDatabase(({ database, config }) => printDeadLetters(database, config));
-      if (action !== 'retry' || id === undefined) {
+      if (action !== undefined && (action !== 'retry' || id === undefined)) {
         throw new Error('jobs takes nothing, or: retry ID, retry all; see: npx bursar --help');
       }
+      const { printDeadLetters, retryDeadLetters } = await import('./outbox/commands.js');
+      if (id === undefined)
+        return withDatabase(({ database, config }) => printDeadLetters(database, config));
       return withDatabase(({ database, config }) => retryDeadLetters(database, config, id));
     }
     case 'keys':
       return manageKeys(words, () => parseTime('--in', values.in));
     case 'wallets': {
       const [what, address] = words;
+      const { printWallets, setWalletStatus, writeKeystores } = await import(
+        './treasury/commands.js'
+      );
+      const { WALLET_STATUSES } = await import('./treasury/wallets.js');
       if (what === undefined)
         return withDatabase(({ database, config }) => printWallets(database, config));
       if (what === 'new') {
@@ -153,13 +157,16 @@ export async function runCommand(): Promise<void> {
 
 async function runSigner(socket: string | undefined): Promise<void> {
   if (socket === undefined) throw new Error('--socket is missing; give the path to listen on');
-  const config = loadConfig(process.env);
+  const config = await configured();
   if (config.signerSocket !== undefined) {
     throw new Error(
       'BURSAR_SIGNER_SOCKET is for services; a signer needs BURSAR_KEYSTORE or BURSAR_WALLET_MNEMONIC',
     );
   }
   const stopped = Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)));
+  const { resolveSecrets } = await import('./secrets.js');
+  const { signerOf } = await import('./treasury/signer-of.js');
+  const { serveSigner } = await import('./treasury/signer-socket.js');
   const signer = signerOf(await resolveSecrets(config));
   const { addresses } = await signer.wallets({ position: 0, name: 'main' });
   const server = await serveSigner(signer, socket, config.networks);
@@ -198,8 +205,15 @@ async function manageKeys(
   throw new Error('keys takes one of: list, rotate, retire ID; see: npx bursar --help');
 }
 
+async function configured(): Promise<Config> {
+  const { loadConfig } = await import('./config.js');
+  return loadConfig(process.env);
+}
+
 async function withDatabase(work: (open: OpenDatabase) => Promise<void>): Promise<void> {
-  const open = await openDatabase(loadConfig(process.env), createLogger('silent'));
+  const { createLogger } = await import('./ops/logger.js');
+  const { openDatabase } = await import('./open-database.js');
+  const open = await openDatabase(await configured(), createLogger('silent'));
   try {
     await work(open);
   } finally {
@@ -209,13 +223,15 @@ async function withDatabase(work: (open: OpenDatabase) => Promise<void>): Promis
 
 async function withKeys(work: (keys: Keys, open: OpenDatabase) => Promise<void>): Promise<void> {
   return withDatabase(async (open) => {
+    const { Keys } = await import('./access/keys.js');
     const keys = new Keys(open.database, open.config);
     await keys.load();
     await work(keys, open);
   });
 }
 
-function parseRole(text: string): AdminRole {
+async function parseRole(text: string): Promise<AdminRole> {
+  const { ADMIN_ROLES } = await import('./access/caller.js');
   const role = ADMIN_ROLES.find((each) => each === text);
   if (!role) throw new Error(`--role must be one of: ${ADMIN_ROLES.join(', ')}`);
   return role;

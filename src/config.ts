@@ -468,7 +468,7 @@ function defaultAssets(network: string): Asset[] {
 }
 
 /** BIP-39: 12 or 24 words of the English list, of which the last bits are a checksum of the others. */
-function isMnemonic(phrase: string): boolean {
+export function isMnemonic(phrase: string): boolean {
   const places = phrase.split(' ').map((word) => english.indexOf(word));
   if (![12, 24].includes(places.length) || places.includes(-1)) return false;
   const bits = places.map((place) => place.toString(2).padStart(11, '0')).join('');

@@ -6,22 +6,20 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { migrate } from '../prisma/migrate.js';
 import { Keys } from './access/keys.js';
 import { type AdminIdentity, Tokens } from './access/tokens.js';
 import { AppModule } from './app.module.js';
 import { closeAll } from './close-all.js';
 import type { Config } from './config.js';
-import { Database } from './database/database.js';
-import { startEmbeddedPostgres } from './database/embedded-postgres.js';
+import type { Database } from './database/database.js';
 import { MAX_HEADER_BYTES, secureEdge } from './http/edge.js';
 import { PROBLEM_MEDIA_TYPE, problemBody } from './http/problem.js';
 import { RateLimits } from './http/rate-limits.js';
+import { openDatabase } from './open-database.js';
 import { Draining } from './ops/draining.js';
 import { NestLogger } from './ops/logger.js';
 import { RequestLog } from './ops/request-log.js';
 import { Queues } from './outbox/queues.js';
-import { resolveSecrets } from './secrets.js';
 import { SettlementService } from './settlement/settlement.service.js';
 import { Networks } from './treasury/networks.js';
 import { Wallets } from './treasury/wallets.js';
@@ -33,12 +31,8 @@ const CHAINS_TIMEOUT_MS = 5_000;
 /** How long a connection may take to send its request once no more are taken, in milliseconds. */
 const LINGER_MS = 500;
 
-/**
- * How long a stop waits for requests under way, and for the database's connections, in milliseconds. The
- * queues have a bound of their own.
- */
+/** How long a stop waits for requests under way, in milliseconds. The queues have a bound of their own. */
 const HTTP_CLOSE_MS = 6_000;
-const DATABASE_CLOSE_MS = 2_000;
 
 /** A running service. */
 export interface Service {
@@ -147,50 +141,6 @@ async function readChains(app: NestFastifyApplication, { role }: Config): Promis
   if (role === 'api') return;
   const settlement = app.get(SettlementService);
   await Promise.all(networks.all().map(({ network }) => settlement.read(network)));
-}
-
-/** An open, migrated database, and the configuration with everything resolved that it left out. */
-export interface OpenDatabase {
-  readonly config: Config;
-  readonly database: Database;
-  close(): Promise<void>;
-}
-
-/**
- * Opens the configured database, or starts (or joins) the embedded one, and migrates it.
- *
- * @throws Error with one line when it cannot be reached or migrated.
- */
-export async function openDatabase(given: Config, logger: Logger): Promise<OpenDatabase> {
-  const resolved = await resolveSecrets(given);
-  const server =
-    resolved.databaseUrl === undefined
-      ? await startEmbeddedPostgres({
-          dataDir: resolved.dataDir,
-          log: (line) => logger.debug({ room: 'postgres' }, line),
-        })
-      : undefined;
-  const databaseUrl = server?.url ?? resolved.databaseUrl ?? '';
-  try {
-    await migrate(databaseUrl);
-  } catch (error) {
-    await server?.stop();
-    throw error;
-  }
-  const database = new Database(databaseUrl, {
-    maxConnections: resolved.databaseConnections,
-    onConnectionError: (error) => logger.warn({ room: 'database' }, error.message),
-  });
-  return {
-    config: { ...resolved, databaseUrl },
-    database,
-    close: async () => {
-      if (!(await within(database.close(), DATABASE_CLOSE_MS))) {
-        logger.warn({ room: 'database' }, 'the connections to the database did not close in time');
-      }
-      await server?.stop();
-    },
-  };
 }
 
 async function createApp(

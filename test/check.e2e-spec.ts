@@ -360,7 +360,8 @@ const BREAKS: readonly (readonly [string, () => string, () => readonly string[]]
   [
     'a carve-out that is not given back',
     () =>
-      `UPDATE grants SET expires_at = now() - interval '1 hour' WHERE id = '${grant('carved')}'`,
+      `UPDATE grants SET expires_at = now() - interval '1 hour' WHERE id = '${grant('carved')}';
+       UPDATE payments SET ended_at = now() - interval '1 hour' WHERE id = '${payment('settled')}'`,
     () => [`I9 ${grant('carved')}`],
   ],
 ];
@@ -408,6 +409,14 @@ describe('books that somebody broke', () => {
   it('are no fault of a reorganisation that put a settlement into another block', async () => {
     const moved = `UPDATE payments SET block_number = 1000000 WHERE id = '${payment('settled')}'`;
     expect(broken(await after(moved, () => check(clone.url)))).toEqual([]);
+  });
+
+  it('are no fault of a carve-out whose last payment has ended just now', async () => {
+    const late = `UPDATE grants SET expires_at = now() - interval '1 hour' WHERE id = '${grant('carved')}';
+      UPDATE payments SET ended_at = now() WHERE id = '${payment('settled')}'`;
+    const found = broken(await after(late, () => check(clone.url)));
+    // Which is so soon that it paid after its end.
+    expect(found).toEqual([`I5 ${payment('settled')}`]);
   });
 
   it('are told in full by count, and named up to a bound', async () => {

@@ -87,8 +87,15 @@ describe('a worker', () => {
 });
 
 describe('a Redis that is not there', () => {
-  it('stops the start with one line that names the variable', async () => {
-    const start = replica({ REDIS_URL: `redis://${NOBODY}` });
+  const REDIS_URL = `redis://${NOBODY}`;
+
+  it('stops the start of a worker with one line that names the variable', async () => {
+    const start = replica({ REDIS_URL, BURSAR_ROLE: 'worker' });
     await expect(start).rejects.toThrow(/^REDIS_URL: Redis does not answer \(.+\); start it/);
+  });
+
+  it('keeps no API from starting and paying', async () => {
+    const api = await replica({ REDIS_URL, BURSAR_ROLE: 'api' });
+    await at(api).paid(order(stack.chain));
   });
 });

@@ -4,6 +4,7 @@ import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it, jest } from '@jest/globals';
+import { MIGRATION_LOCK } from '../prisma/migrate.js';
 import { environmentOf, startTestStack, type TestStack } from './support/bursar.js';
 import { brokenInvariants } from './support/invariants.js';
 import { build, killPrograms, type Program, startProgram } from './support/program.js';
@@ -220,4 +221,33 @@ it('SIGTERM while a payment waits for a lock that nobody gives up: out in time, 
   const { rows } = await stack.db.query('SELECT 1 FROM payments WHERE grant_id = $1', [grant.id]);
   expect(rows).toEqual([]);
   expect(await brokenInvariants(stack.db)).toEqual([]);
+});
+
+it('stops what is still starting once it stands, and was never ready', async () => {
+  const holder = await stack.db.connect();
+  let program: Program;
+  try {
+    // The start waits here for whoever migrates.
+    await holder.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    program = start();
+    await until('it waits for the migration', async () => {
+      const { rows } = await stack.db.query(
+        `SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = $1
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+        [MIGRATION_LOCK],
+      );
+      return rows.length > 0;
+    });
+    program.signal('SIGTERM');
+    await until('it has heard', () => program.output().stdout.includes('"msg":"stopping"'));
+    expect(program.output().stdout).not.toContain('"msg":"stopped"');
+  } finally {
+    await holder.query('SELECT pg_advisory_unlock_all()');
+    holder.release();
+  }
+  expect(await program.exited).toBe(0);
+  const { stdout, stderr } = program.output();
+  expect(stderr).toBe('');
+  expect(stdout).toContain('"msg":"stopped"');
+  expect(stdout).not.toContain('Bursar is ready');
 });

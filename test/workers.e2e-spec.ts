@@ -5,7 +5,7 @@ import { Database } from '../src/database/database.js';
 import { printDeadLetters, retryDeadLetters } from '../src/outbox/commands.js';
 import { openStore, type QueueStore, type StoredQueue } from '../src/outbox/stores.js';
 import type { Service } from '../src/service.js';
-import type { Api, ProblemAnswer } from './support/api.js';
+import { Api, type ProblemAnswer } from './support/api.js';
 import { STACK_MNEMONIC, startReplica, startTestStack, type TestStack } from './support/bursar.js';
 import { brokenInvariants } from './support/invariants.js';
 import { hasRedis, type OwnRedis, startRedis } from './support/redis.js';
@@ -198,4 +198,31 @@ describe.each(STORES)('with the queues on %s', (name) => {
     });
     expect(await brokenInvariants(stack.db)).toEqual([]);
   });
+
+  if (name === 'Redis') {
+    it('lets an API stay in service while Redis answers nobody: payments need none', async () => {
+      const apis = [await startReplica(stack, 'api', redis?.url)];
+      try {
+        const { token } = await admin.mint({ budget: '1.00' });
+        redis?.signal('SIGSTOP');
+        // One that starts meanwhile does too.
+        apis.push(await startReplica(stack, 'api', redis?.url));
+        const paid = [];
+        for (const { url } of apis) {
+          expect((await fetch(`${url}/readyz`)).status).toBe(200);
+          paid.push(await new Api(url, token).paid(order(stack.chain)));
+        }
+        // A worker can do nothing without it, and says so.
+        const { status, body } = await readiness();
+        expect(status).toBe(503);
+        expect(body.detail).toContain('the queues cannot be reached');
+        redis?.signal('SIGCONT');
+        await until('all is ready again', isReady, 40_000);
+        for (const each of paid) await settle(stack, each);
+      } finally {
+        redis?.signal('SIGCONT');
+        for (const api of apis) await api.stop();
+      }
+    });
+  }
 });

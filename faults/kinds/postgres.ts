@@ -1,5 +1,5 @@
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
 import { drained } from '../check.js';
 import { type Fault, inTime, since } from '../fault.js';
 import { allReady } from '../supervised.js';
@@ -25,9 +25,12 @@ export const postgresDown: Fault = {
     let back: number;
     if (way === 'a session killed') {
       // A crashed session makes the postmaster end all others and recover: ours, too.
-      const ours = await stack.db.connect();
+      // A connection of its own: those of a pool may have died with the Postgres before.
+      const ours = new pg.Client({ connectionString: postgres.url });
+      // Not events.once(), which takes the error that comes first for a failure of ours.
       ours.on('error', () => {});
-      const ended = once(ours, 'end');
+      const ended = new Promise<void>((resolve) => ours.once('end', resolve));
+      await ours.connect();
       const { rows } = await ours.query<{ pid: number }>(
         `SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'
            AND datname = current_database() AND pid <> pg_backend_pid() ORDER BY state = 'idle'`,
@@ -37,7 +40,6 @@ export const postgresDown: Fault = {
       process.kill(session.pid, 'SIGKILL');
       await ended;
       back = performance.now();
-      ours.release(true);
     } else {
       await postgres.end(way === 'killed' ? 'SIGKILL' : 'SIGQUIT');
       await delay(random.between(0, 1_500));

@@ -28,6 +28,9 @@ export const rpcFaults: Fault = {
     if (way === 'reorg') {
       const depth = 1 + random.below(FINALITY_BLOCKS - 1);
       await rpc(stack.chain.rpcUrl, 'anvil_reorg', [depth, []]);
+      // anvil puts its clock back to the fork for good. After ten of these the chain would be many seconds
+      // behind, and every payment as late as that.
+      await rpc(stack.chain.rpcUrl, 'evm_setTime', [Math.floor(Date.now() / 1_000)]);
     } else {
       const [first, second] = stack.rpcs;
       // A lie that both tell is the truth to whoever has but these two.

@@ -32,9 +32,14 @@ export function overdue(finals: readonly FinalTime[], allowedSeconds: number): Q
     },
     {
       what: `a carve-out that has expired gives back within ${allowedSeconds} s`,
-      sql: `SELECT id, format('expired %s, nothing open', expires_at) AS detail FROM grants
-        WHERE funding = 'reserved' AND parent_id IS NOT NULL AND returned_at IS NULL AND open_payments = 0
-          AND expires_at + ${allowed} < now()`,
+      // What was open below it may have ended just now: it gives back after that.
+      sql: `SELECT g.id, format('expired %s, nothing open', g.expires_at) AS detail FROM grants g
+        WHERE g.funding = 'reserved' AND g.parent_id IS NOT NULL AND g.returned_at IS NULL
+          AND g.open_payments = 0 AND g.expires_at + ${allowed} < now()
+          AND NOT EXISTS (SELECT FROM grants b
+            JOIN payments p ON p.treasury_id = b.treasury_id AND p.grant_id = b.id
+            WHERE b.treasury_id = g.treasury_id AND b.lineage >= g.lineage AND b.lineage < g.lineage || 'z'
+              AND p.ended_at + ${allowed} >= now())`,
     },
     {
       what: `an event is sealed within ${allowedSeconds} s`,

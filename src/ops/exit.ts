@@ -1,11 +1,11 @@
-import { ConfigError } from '../config.js';
+import type { ConfigError } from '../config.js';
 
 /**
  * Ends a program that failed: says why, one line a problem, and sets the exit code. Lets whatever is
  * still open finish by itself.
  */
 export function failWith(error: unknown): void {
-  const lines = error instanceof ConfigError ? error.problems : [messageOf(error)];
+  const lines = isConfigError(error) ? error.problems : [messageOf(error)];
   for (const line of lines) process.stderr.write(`bursar: ${line}\n`);
   process.exitCode = 1;
 }
@@ -13,4 +13,9 @@ export function failWith(error: unknown): void {
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.message || (error as NodeJS.ErrnoException).code || error.name;
+}
+
+/** By its name: to load the configuration's schema takes half a second, which a mistyped command need not. */
+function isConfigError(error: unknown): error is ConfigError {
+  return error instanceof Error && error.name === 'ConfigError' && 'problems' in error;
 }

@@ -1,7 +1,8 @@
-import { Controller, Get } from '@nestjs/common';
+import { Controller, Get, Inject } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Public } from '../access/allow.js';
+import { CONFIG, type Config } from '../config.js';
 import { Database } from '../database/database.js';
 import { Problem } from '../domain/problem.js';
 import { Answers } from '../http/contract.js';
@@ -27,6 +28,7 @@ export class HealthController {
     private readonly queues: Queues,
     private readonly networks: Networks,
     private readonly draining: Draining,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   /** The process runs and answers: nothing more. */
@@ -38,12 +40,13 @@ export class HealthController {
   }
 
   /**
-   * Payments can be made: the database, the queues and at least one network are there, the workers of
-   * this process show life, and it is not being stopped.
+   * This process can do its work: the database and at least one network are there, it is not being
+   * stopped, and where it has workers they show life and their queues are there. Payments need no queues:
+   * a process that only pays must not be taken out of service for want of them.
    */
   @Get('readyz')
   @Public()
-  @Answers(200, readySchema, 'Payments can be made; 503 says what is missing')
+  @Answers(200, readySchema, 'The process can do its work; 503 says what is missing')
   async readyz() {
     const missing: string[] = [];
     if (this.draining.isDraining) missing.push('this process is being stopped');
@@ -54,7 +57,7 @@ export class HealthController {
     }
     const [database, queues] = await Promise.all([
       answers(this.database.ping()),
-      answers(this.queues.ping()),
+      this.config.role === 'api' || answers(this.queues.ping()),
     ]);
     if (!database) missing.push('the database cannot be reached');
     if (!queues) missing.push('the queues cannot be reached');

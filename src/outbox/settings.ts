@@ -1,4 +1,4 @@
-import type { WorkerOptions } from 'bullmq';
+import type { QueueOptions, WorkerOptions } from 'bullmq';
 
 /**
  * How workers hold jobs, on Redis and on Postgres alike.
@@ -17,6 +17,11 @@ export const HOLDING = {
   stalledInterval: 15_000,
   maxStalledCount: 10,
 } as const satisfies Partial<WorkerOptions>;
+
+/** BullMQ writes down every step of a job, and keeps the last 10,000. Nobody reads them here. */
+export const TRACE = {
+  streams: { events: { maxLen: 100 } },
+} as const satisfies Partial<QueueOptions>;
 
 /** What is kept of jobs that are done: traces, since the truth is in Postgres. */
 const DONE = { removeOnComplete: { count: 100 } } as const;

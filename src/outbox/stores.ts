@@ -11,7 +11,7 @@ import {
 import { Redis } from 'ioredis';
 import type { Config } from '../config.js';
 import type { Database } from '../database/database.js';
-import { HOLDING } from './settings.js';
+import { HOLDING, TRACE } from './settings.js';
 
 /** What the service needs of a BullMQ queue, whatever store it is on. */
 export type StoredQueue = Pick<
@@ -64,12 +64,12 @@ const SCHEMA = 'bullmq';
  * @param namespace - what is unique to this service's database.
  */
 export function openStore(
-  { redisUrl, databaseUrl }: Config,
+  { redisUrl, databaseUrl, role }: Config,
   database: Database,
   namespace: string,
   complain: Complain,
 ): Promise<QueueStore> {
-  if (redisUrl !== undefined) return redisStore(redisUrl, namespace, complain);
+  if (redisUrl !== undefined) return redisStore(redisUrl, namespace, complain, role !== 'api');
   if (databaseUrl === undefined) throw new Error('no database was resolved');
   return postgresStore(databaseUrl, database, complain);
 }
@@ -79,14 +79,19 @@ export function openStore(
  *
  * @param namespace - what is unique to this service's database: services that share a Redis must
  *   never take each other's jobs.
- * @throws Error with one line when Redis does not answer: BullMQ itself would wait for ever.
+ * @param isNeeded - whether nothing goes without: who only rings bells starts without a Redis too.
+ * @throws Error with one line when it is needed and does not answer: BullMQ itself would wait for ever.
  */
 export async function redisStore(
   url: string,
   namespace: string,
   complain: Complain,
+  isNeeded = true,
 ): Promise<QueueStore> {
-  await knock(url);
+  await knock(url).catch((error: unknown) => {
+    if (isNeeded) throw error;
+    complain(messageOf(error));
+  });
   // The curly braces keep all keys of the queues in one slot of a Redis cluster.
   const prefix = `{bursar:${namespace}}`;
   // `socketTimeout` ends a connection on which nothing comes back, or it would be waited on for ever: what
@@ -110,7 +115,7 @@ export async function redisStore(
   const forWorkers = new Set<Redis>();
   return {
     queue: (name) => {
-      const options: QueueOptions = { connection: forQueues, prefix };
+      const options: QueueOptions = { connection: forQueues, prefix, ...TRACE };
       return listened(new Queue(name, options), complain);
     },
     worker: (name, run, concurrency) => {
@@ -163,7 +168,7 @@ export async function postgresStore(
     query_timeout: POSTGRES_TIMEOUT_MS,
   };
   return {
-    queue: (name) => listened(new PostgresQueue(name, { connection }), complain),
+    queue: (name) => listened(new PostgresQueue(name, { connection, ...TRACE }), complain),
     worker: (name, run, concurrency) =>
       listened(new PostgresWorker(name, run, { connection, concurrency, ...HOLDING }), complain),
     close: () => {},

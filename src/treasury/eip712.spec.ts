@@ -3,7 +3,7 @@ import { authorizationTypes } from '@x402/evm';
 import fc from 'fast-check';
 import { bytesToHex, hashTypedData } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
-import { signDigest } from './ecdsa.js';
+import { isNative, signByWasm, signDigest } from './ecdsa.js';
 import { digestOf, type FlatTypedData } from './eip712.js';
 
 const TOKEN = '0x036CbD53842c5426634e7929541eC2318f3dCF7e';
@@ -83,19 +83,24 @@ describe('digestOf', () => {
   });
 });
 
-describe('signDigest', () => {
+describe.each([
+  ['signDigest', signDigest],
+  ['signByWasm', signByWasm],
+])('%s', (_, sign) => {
   it("gives viem's bytes: RFC 6979 nonces, low s, 27 or 28", async () => {
     await fc.assert(
       fc.asyncProperty(hex(32), hex(32), async (key, digest) => {
         fc.pre(BigInt(key) > 0n && BigInt(key) < 2n ** 255n);
         const expected = await privateKeyToAccount(key).sign({ hash: digest });
-        const made = signDigest(
-          Buffer.from(key.slice(2), 'hex'),
-          Buffer.from(digest.slice(2), 'hex'),
-        );
+        const made = sign(Buffer.from(key.slice(2), 'hex'), Buffer.from(digest.slice(2), 'hex'));
         expect(made).toBe(expected);
       }),
       { numRuns: 200 },
     );
   });
+});
+
+it('signs by machine code where the package brings it', () => {
+  const brought = ['linux-x64', 'darwin-arm64', 'win32-x64'];
+  expect(isNative).toBe(brought.includes(`${process.platform}-${process.arch}`));
 });

@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Hex, TransactionSerializableEIP1559 } from 'viem';
-import { type LocalAccount, mnemonicToAccount, privateKeyToAccount } from 'viem/accounts';
+import { hdKeyToAccount, type LocalAccount, privateKeyToAccount } from 'viem/accounts';
 import { CONFIG, type Config } from '../config.js';
+import { hdRoot } from './hd-root.js';
 
 /** What {@link GasAccount.sign} signs: EIP-1559 transactions that move no ether to anybody else. */
 export type GasTransaction = Omit<TransactionSerializableEIP1559, 'type' | 'value'>;
@@ -18,7 +19,7 @@ export class GasAccount {
   constructor(@Inject(CONFIG) { gasKey, walletMnemonic }: Config) {
     if (gasKey !== undefined) this.#account = privateKeyToAccount(gasKey);
     else if (walletMnemonic !== undefined) {
-      this.#account = mnemonicToAccount(walletMnemonic, { accountIndex: 0, changeIndex: 1 });
+      this.#account = hdKeyToAccount(hdRoot(walletMnemonic), { accountIndex: 0, changeIndex: 1 });
     }
   }
 

@@ -1,9 +1,10 @@
 import type { Hex } from 'viem';
-import { type HDAccount, mnemonicToAccount } from 'viem/accounts';
+import { type HDAccount, type HDKey, hdKeyToAccount } from 'viem/accounts';
 import type { exactTypedData } from '../x402/exact.js';
 import type { cancelTypedData } from './cancel-authorization.js';
 import { signDigest } from './ecdsa.js';
 import { digestOf } from './eip712.js';
+import { hdRoot } from './hd-root.js';
 
 /** The typed data a signer may be asked to sign: payments, and taking them back. Nothing else. */
 export type SignableTypedData =
@@ -49,7 +50,7 @@ export interface Signer {
  * `m/44'/60'/t'/0/n` (BIP-44). The hardened account keeps the treasuries' branches apart.
  */
 export class MnemonicSigner implements Signer {
-  readonly #mnemonic: string;
+  readonly #root: HDKey;
   readonly #keys = new Map<string, Uint8Array>();
   readonly #addresses = new Map<number, readonly string[]>();
 
@@ -57,14 +58,14 @@ export class MnemonicSigner implements Signer {
     mnemonic: string,
     private readonly count: number,
   ) {
-    this.#mnemonic = mnemonic;
+    this.#root = hdRoot(mnemonic);
   }
 
   async wallets({ position }: Pick<TreasuryKeys, 'position'>): Promise<SignerWallets> {
     let addresses = this.#addresses.get(position);
     if (!addresses) {
       const accounts = Array.from({ length: this.count }, (_, addressIndex) =>
-        mnemonicToAccount(this.#mnemonic, { accountIndex: position, addressIndex }),
+        hdKeyToAccount(this.#root, { accountIndex: position, addressIndex }),
       );
       for (const account of accounts) this.#keys.set(account.address, privateKeyOf(account));
       addresses = accounts.map(({ address }) => address);

@@ -109,10 +109,16 @@ export class GrantsService {
     { limit, cursor }: Pick<TreeQuery, 'limit' | 'cursor'>,
     isTree: boolean,
   ): Promise<Page<GrantView>> {
-    conditions
-      .add(cursor, (n) => `(g.treasury_id, g.lineage) > ${placeOf(n, 'treasury_id, lineage')}`)
-      // The same once more where there is one treasury only: a place in the index to begin at.
-      .add(isTree ? cursor : undefined, (n) => `g.lineage > ${placeOf(n, 'lineage')}`);
+    if (isTree && cursor !== undefined) {
+      // Read first: told the place itself, Postgres knows how much is left, and so to stop after a page.
+      const last = await findGrant(this.database.pool, cursor);
+      conditions.add(last?.path.join('/') ?? null, (n) => `g.lineage > ${n}`);
+    } else {
+      conditions.add(
+        cursor,
+        (n) => `(g.treasury_id, g.lineage) > ${placeOf(n, 'treasury_id, lineage')}`,
+      );
+    }
     const { rows } = await this.database.pool.query(
       `SELECT ${GRANT_COLUMNS} FROM grants g ${conditions.where}
        ORDER BY g.treasury_id, g.lineage LIMIT ${limit + 1}`,

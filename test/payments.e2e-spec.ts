@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import canonicalize from 'canonicalize';
+import pg from 'pg';
 import {
   type Address,
   createWalletClient,
@@ -373,6 +374,50 @@ describe('the decision', () => {
       [payment.id],
     );
     expect(rows).toEqual([{ resource: declared, request_url: RESOURCE_URL }]);
+  });
+});
+
+describe('the plans of a batch', () => {
+  it('go by the indexes, although they are made while the tables are small and kept from then on', async () => {
+    const { api } = await holder();
+    const spy = jest.spyOn(pg.Client.prototype, 'query');
+    let sent: (string | { name?: string; text: string; values: unknown[] })[];
+    try {
+      await api.paid(order(stack.chain));
+      sent = spy.mock.calls.map(([query]) => query as unknown as (typeof sent)[number]);
+    } finally {
+      spy.mockRestore();
+    }
+    const settings = sent.find(
+      (query) => typeof query === 'string' && /plan_cache_mode/.test(query),
+    );
+    const kept = new Map(
+      sent
+        .filter((query) => typeof query === 'object')
+        .filter(({ text }) => /\b(grants|payments|wallet_balances)\b/.test(text))
+        .flatMap((query) => (query.name === undefined ? [] : [[query.name, query] as const])),
+    );
+    expect([...kept.keys()].sort()).toEqual([
+      'find-by-keys',
+      'lock-states',
+      'lock-wallets',
+      'write',
+    ]);
+    await stack.db.query('ANALYZE');
+    const client = await stack.db.connect();
+    try {
+      await client.query(`BEGIN; SET LOCAL ROLE bursar_service; SET LOCAL bursar.treasuries = '*'`);
+      await client.query(settings as string);
+      for (const [name, { text, values }] of kept) {
+        const { rows } = await client.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${text}`, values);
+        const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+        expect([name, plan]).toEqual([name, expect.stringContaining('Scan')]);
+        expect([name, plan]).toEqual([name, expect.not.stringContaining('Seq Scan')]);
+      }
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
+    }
   });
 });
 

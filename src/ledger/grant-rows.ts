@@ -264,11 +264,12 @@ export async function lockStates(
   treasuryId: string,
   ids: readonly string[],
 ): Promise<Map<string, GrantState>> {
-  const { rows } = await tx.query<StateRow>(
-    `SELECT g.id, ${STATE_COLUMNS} FROM grants g
+  const { rows } = await tx.query<StateRow>({
+    name: 'lock-states',
+    text: `SELECT g.id, ${STATE_COLUMNS} FROM grants g
      WHERE g.treasury_id = $1 AND g.id = ANY ($2::text[]) ORDER BY g.id FOR NO KEY UPDATE`,
-    [treasuryId, ids],
-  );
+    values: [treasuryId, ids],
+  });
   return new Map(rows.map((row) => [row.id, toGrantState(row)]));
 }
 

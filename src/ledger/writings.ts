@@ -41,12 +41,16 @@ export async function write(
     .map((id) => books.grants.get(id))
     .filter((each) => each !== undefined);
   const bounded = await boundRefusals(tx, books.now, events);
-  const written = tx.query(STATEMENT, [
-    ...COUNTERS.values(treasuryId, changed),
-    ...FUNDS.values(treasuryId, changed.length > 0 ? books.wallets : []),
-    ...NEW_PAYMENTS.values(payments),
-    ...NEW_EVENTS.values(books.now, bounded),
-  ]);
+  const written = tx.query({
+    name: 'write',
+    text: STATEMENT,
+    values: [
+      ...COUNTERS.values(treasuryId, changed),
+      ...FUNDS.values(treasuryId, changed.length > 0 ? books.wallets : []),
+      ...NEW_PAYMENTS.values(payments),
+      ...NEW_EVENTS.values(books.now, bounded),
+    ],
+  });
   // Counting refusals has written something already.
   if (ends && !events.some(isRefusal)) ends.last(written);
   else await written;

@@ -41,8 +41,8 @@ export default [
   lock(
     'a chain is locked before it pays',
     'src/ledger/grant-rows.ts',
-    'g.id = ANY ($2::text[]) ORDER BY g.id FOR NO KEY UPDATE`',
-    'g.id = ANY ($2::text[]) ORDER BY g.id`',
+    "'k.id')} FOR NO KEY UPDATE) g",
+    "'k.id')}) g",
     INTERLEAVINGS,
   ),
   lock(

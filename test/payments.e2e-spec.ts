@@ -523,6 +523,41 @@ describe('the life of a signature', () => {
     ended.released = kept.payment.id;
   });
 
+  it('hears of a reading once: of two workers that read the same blocks, the later one writes nothing', async () => {
+    await stack.chain.pauseMining();
+    const database = new Database(stack.databaseUrl);
+    const cursor = async () => {
+      const { rows } = await stack.db.query('SELECT * FROM chain_cursors');
+      return { ...rows[0], at: BigInt(rows[0].block_number) };
+    };
+    let head = 0n;
+    try {
+      head = BigInt(await rpc<string>(stack.chain.rpcUrl, 'eth_blockNumber'));
+      await until('all final blocks are read', async () => (await cursor()).at === head - 2n);
+      const next = await rpc<{ hash: Hex; timestamp: Hex }>(
+        stack.chain.rpcUrl,
+        'eth_getBlockByNumber',
+        [`0x${(head - 1n).toString(16)}`, false],
+      );
+      const reading: Parameters<typeof applyReading>[1] = {
+        network: stack.chain.network,
+        after: head - 2n,
+        upTo: { number: head - 1n, hash: next.hash, time: BigInt(next.timestamp) },
+        closings: [],
+        balances: [],
+      };
+      expect(await applyReading(database, reading)).toEqual([]);
+      const moved = await cursor();
+      expect(moved.at).toBe(head - 1n);
+      expect(await applyReading(database, reading)).toBeUndefined();
+      expect(await cursor()).toEqual(moved);
+    } finally {
+      await database.close();
+      await stack.chain.resumeMining();
+    }
+    await until('the workers go on from there', async () => (await cursor()).at > head - 1n);
+  });
+
   it('ends once: a worker that tells of an end again, or of another, changes nothing', async () => {
     // No new blocks: the cursor stands still, and a reading that goes on from it is taken.
     await stack.chain.pauseMining();

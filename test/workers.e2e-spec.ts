@@ -174,25 +174,29 @@ describe.each(STORES)('with the queues on %s', (name) => {
     await agent.paid(order(stack.chain));
     const began = performance.now();
     const release = await hang();
-    // Each by itself: one may be well again while the next is only found out. On Redis some never are
-    // silent for so long: BullMQ gives a blocking connection up by itself when its time is long over.
-    const named = new Set<string>();
-    await until('it is not ready, for its workers', async () => {
-      const { status, body } = await readiness();
-      if (status !== 503) return false;
-      for (const [, queue = ''] of body.detail.matchAll(
-        /queue (\w+): the worker here has neither taken nor ended a job for/g,
-      )) {
-        named.add(queue);
-      }
-      return named.size >= (redis ? 1 : 3);
-    });
-    // By default within a minute: 45 s, and what a look takes.
-    expect(performance.now() - began).toBeLessThan(SILENCE_SECONDS * 1_000 + 5_000);
-    if (neighbour) expect((await fetch(`${neighbour.url}/readyz`)).status).toBe(200);
-    // Payments do not wait for workers.
-    const during = await agent.paid(order(stack.chain));
-    await release();
+    let during: Awaited<ReturnType<typeof agent.paid>>;
+    try {
+      // Each by itself: one may be well again while the next is only found out. On Redis some never are
+      // silent for so long: BullMQ gives a blocking connection up by itself when its time is long over.
+      const named = new Set<string>();
+      await until('it is not ready, for its workers', async () => {
+        const { status, body } = await readiness();
+        if (status !== 503) return false;
+        for (const [, queue = ''] of body.detail.matchAll(
+          /queue (\w+): the worker here has neither taken nor ended a job for/g,
+        )) {
+          named.add(queue);
+        }
+        return named.size >= (redis ? 1 : 3);
+      });
+      // By default within a minute: 45 s, and what a look takes.
+      expect(performance.now() - began).toBeLessThan(SILENCE_SECONDS * 1_000 + 5_000);
+      if (neighbour) expect((await fetch(`${neighbour.url}/readyz`)).status).toBe(200);
+      // Payments do not wait for workers.
+      during = await agent.paid(order(stack.chain));
+    } finally {
+      await release();
+    }
     await until('it is ready again, without a restart', isReady, 40_000);
     await settle(stack, during);
     await until('every event is sealed', async () => {

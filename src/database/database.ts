@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { PrismaClient } from './generated/client.js';
@@ -118,16 +119,18 @@ export class Database {
     const client = await this.pool.connectAnyScope();
     let result: T;
     try {
+      sendTogether(client);
       const begun = client.query(
         `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL bursar.treasuries = '${setting}'`,
       );
       let last: Promise<unknown> | undefined;
       const working = work(client, {
         begun,
-        last: (statement) => {
-          last = statement;
+        last: (send) => {
+          sendTogether(client);
+          last = send();
           // Heard below, or not at all when something before it failed.
-          statement.catch(() => {});
+          last.catch(() => {});
         },
       });
       // The first failure is the one to tell; the other statements only follow it.
@@ -181,11 +184,21 @@ export interface TransactionEnds {
    */
   readonly begun: Promise<unknown>;
   /**
-   * Names the last statement, sent and not awaited: the commit travels with it. Only one, and only where
-   * nothing was written before it. Should it fail on the server, the commit rolls back; should it never
-   * have been sent, the commit commits nothing; either way the transaction throws its error.
+   * Sends the last statement, and the commit with it. Only one, and only where nothing was written before
+   * it. Should it fail on the server, the commit rolls back; should it never have been sent, the commit
+   * commits nothing; either way the transaction throws its error.
    */
-  last(statement: Promise<unknown>): void;
+  last(send: () => Promise<unknown>): void;
+}
+
+/**
+ * What is sent until this turn of the event loop has run its promises goes out in one piece. Each
+ * statement by itself is a system call here, and wakes Postgres for itself.
+ */
+function sendTogether(client: pg.ClientBase): void {
+  const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
+  stream.cork();
+  process.nextTick(() => stream.uncork());
 }
 
 type ConnectCallback = Parameters<pg.Pool['connect']>[0];

@@ -41,19 +41,16 @@ export async function write(
     .map((id) => books.grants.get(id))
     .filter((each) => each !== undefined);
   const bounded = await boundRefusals(tx, books.now, events);
-  const written = tx.query({
-    name: 'write',
-    text: STATEMENT,
-    values: [
-      ...COUNTERS.values(treasuryId, changed),
-      ...FUNDS.values(treasuryId, changed.length > 0 ? books.wallets : []),
-      ...NEW_PAYMENTS.values(payments),
-      ...NEW_EVENTS.values(books.now, bounded),
-    ],
-  });
+  const values = [
+    ...COUNTERS.values(treasuryId, changed),
+    ...FUNDS.values(treasuryId, changed.length > 0 ? books.wallets : []),
+    ...NEW_PAYMENTS.values(payments),
+    ...NEW_EVENTS.values(books.now, bounded),
+  ];
+  const send = () => tx.query({ name: 'write', text: STATEMENT, values });
   // Counting refusals has written something already.
-  if (ends && !events.some(isRefusal)) ends.last(written);
-  else await written;
+  if (ends && !events.some(isRefusal)) ends.last(send);
+  else await send();
 }
 
 const STATEMENT = allInOne([COUNTERS.sql, FUNDS.sql, NEW_PAYMENTS.sql, NEW_EVENTS.sql]);

@@ -169,10 +169,33 @@ export async function postgresStore(
   };
   return {
     queue: (name) => listened(new PostgresQueue(name, { connection, ...TRACE }), complain),
-    worker: (name, run, concurrency) =>
-      listened(new PostgresWorker(name, run, { connection, concurrency, ...HOLDING }), complain),
+    worker: (name, run, concurrency) => {
+      const worker = new PostgresWorker(name, run, { connection, concurrency, ...HOLDING });
+      giveUpWhenDeaf(worker);
+      return listened(worker, complain);
+    },
     close: () => {},
   };
+}
+
+/** Errors of one worker in one turn of the event loop that cannot be a few connections lost at once. */
+const DEAF_ERRORS = 50;
+
+/**
+ * BullMQ's worker on Postgres never asks again once its first connection has failed, as with a pooler that
+ * accepts and hangs up: every look for a job fails at once, and it looks again without letting anything
+ * else of this process have its turn. Closed, it counts as hung, and is replaced.
+ */
+function giveUpWhenDeaf(worker: {
+  on(event: 'error', listener: () => void): unknown;
+  close(force: boolean): Promise<void>;
+}): void {
+  let errors = 0;
+  worker.on('error', () => {
+    if (errors === 0) setImmediate(() => (errors = 0));
+    errors += 1;
+    if (errors === DEAF_ERRORS) worker.close(true).catch(() => {});
+  });
 }
 
 /** What an error says, whatever was thrown. */

@@ -128,7 +128,7 @@ async function measurePayments(
 ): Promise<PaymentsPart> {
   const paying = await openPaying(lab, shape, topology);
   try {
-    // Code that has not run often is slow: after 2 s as before 6, a payment cost a third more.
+    // Code that has not run often is slow: after 2 s a payment still costs a third more than after 6.
     await paying.load({ clients: 50, warmUpSeconds: 0, seconds: 1.5 * seconds });
     const points: PaymentsPart['points'][number][] = [];
     for (const count of clients) {

@@ -11,14 +11,14 @@ export const MAX_HEADER_BYTES = 16_384;
 const MAX_HEADERS = 100;
 
 /** What a browser may do with an answer: nothing. It is data, often a secret. */
-const HEADERS = {
+const HEADERS = Object.entries({
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
   'cross-origin-resource-policy': 'same-origin',
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
-} as const;
+});
 
 /** The page of the API runs its own scripts, which the generator writes into it. */
 const DOCS_POLICY =
@@ -59,7 +59,7 @@ export function secureEdge(
     withinRequest(done);
   });
   fastify.addHook('onSend', async (request: FastifyRequest, reply: FastifyReply) => {
-    for (const [name, value] of Object.entries(HEADERS)) {
+    for (const [name, value] of HEADERS) {
       if (!reply.hasHeader(name)) void reply.header(name, value);
     }
     if (/^\/docs(\/|$)/.test(request.url)) {

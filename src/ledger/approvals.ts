@@ -45,13 +45,12 @@ export class Approvals {
       const { path = [] } =
         (await readGrants(tx, order.treasuryId, [pending.grantId])).get(pending.grantId) ?? {};
       const terms = await readGrants(tx, order.treasuryId, path);
-      const options = order.options();
       const books = await openBooks(
         tx,
         order.treasuryId,
         new Map([[pending.grantId, chainOf(terms, pending.grantId)]]),
         [],
-        new Map([[order, () => options]]),
+        [order.options],
       );
       if (pending.approval && books.now >= pending.approval.lapsesAt) throw lapsed(pending);
       const chain = chainOf(books.grants, pending.grantId);

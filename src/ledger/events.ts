@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg';
 import { canonicalJson } from '../domain/canonical.js';
 import { newId } from '../ids.js';
+import { joined, plainTexts } from './plain-texts.js';
 
 /** Every kind of state change the log knows. */
 export type EventKind =
@@ -51,22 +52,21 @@ export interface NewEvent {
 
 /** Writes events, each as its canonical audit record (RFC 8785). */
 export const NEW_EVENTS = {
-  // Canonical JSON holds no raw control character: the records travel as lines of one text.
-  sql: `INSERT INTO events (treasury_id, id, kind, actor, grant_id, payment_id, record, created_at)
-    SELECT *, $8::timestamptz FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
-      $6::text[], string_to_array($7::text, E'\n'))`,
+  sql: `INSERT INTO events (created_at, treasury_id, id, kind, grant_id, payment_id, actor, record)
+    SELECT $1::timestamptz, * FROM unnest(${plainTexts('$2')}, ${plainTexts('$3')}, ${plainTexts('$4')},
+      ${plainTexts('$5')}, ${plainTexts('$6')}, $7::text[], ${plainTexts('$8')})`,
   /** @param at - the database's time of the change. */
   values: (at: Date, events: readonly NewEvent[]) => {
     const rows = events.map((event) => ({ ...event, id: newId('evt') }));
     return [
-      rows.map(({ treasuryId }) => treasuryId),
-      rows.map(({ id }) => id),
-      rows.map(({ kind }) => kind),
-      rows.map(({ actor }) => actor),
-      rows.map(({ grantId }) => grantId ?? null),
-      rows.map(({ paymentId }) => paymentId ?? null),
-      rows.map((row) => recordOf(row, at)).join('\n'),
       at,
+      joined(rows.map(({ treasuryId }) => treasuryId)),
+      joined(rows.map(({ id }) => id)),
+      joined(rows.map(({ kind }) => kind)),
+      joined(rows.map(({ grantId }) => grantId)),
+      joined(rows.map(({ paymentId }) => paymentId)),
+      rows.map(({ actor }) => actor),
+      joined(rows.map((row) => recordOf(row, at))),
     ];
   },
 };

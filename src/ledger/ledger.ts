@@ -5,7 +5,7 @@ import {
   isDatabaseUnavailable,
   type TransactionEnds,
 } from '../database/database.js';
-import type { PaymentOption, WalletSnapshot } from '../domain/policy.js';
+import type { WalletSnapshot } from '../domain/policy.js';
 import { Batcher, type BatcherBounds } from './batcher.js';
 import { GrantCache } from './grant-cache.js';
 import { type GrantRecord, lockStates } from './grant-rows.js';
@@ -108,14 +108,13 @@ export class Ledger {
       treasuryId,
       orders.map(({ grantId }) => grantId),
     );
-    const payable = new Map(orders.map((order) => [order, onceOnly(order.options)]));
-    const books = await openBooks(tx, treasuryId, chains, orders, payable);
+    const options = orders.map((order) => order.options);
+    const books = await openBooks(tx, treasuryId, chains, orders, options);
     const writings: Writings = { payments: [], events: [], charged: new Set() };
     const outcomes = orders.map((order): Settled => {
       try {
         const chain = chainIn(books, chains.get(order.grantId) ?? []);
-        const options = payable.get(order) ?? order.options;
-        const value = decideOrder({ ...order, options }, chain, books, writings);
+        const value = decideOrder(order, chain, books, writings);
         return { status: 'fulfilled', value };
       } catch (reason) {
         return { status: 'rejected', reason };
@@ -134,13 +133,18 @@ export class Ledger {
  */
 const KEPT_PLANS = 'SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off';
 
-/** Locks what a batch needs, and reads it as it is then. */
+/**
+ * Locks what a batch needs, and reads it as it is then.
+ *
+ * @param orders - whose earlier payments are looked up by their keys.
+ * @param options - what may be paid with: of these the wallets are locked.
+ */
 export async function openBooks(
   tx: ClientBase,
   treasuryId: string,
   chains: ReadonlyMap<string, readonly GrantRecord[]>,
   orders: readonly ReservationOrder[],
-  payable: ReadonlyMap<ReservationOrder, () => readonly PaymentOption[]>,
+  options: readonly ReservationOrder['options'][],
 ): Promise<Books> {
   const known = new Map([...chains.values()].flat().map((grant) => [grant.id, grant]));
   // Asked at once and answered in this order: what comes behind the grants' locks sees what whoever held
@@ -148,7 +152,7 @@ export async function openBooks(
   const [, states, wallets, { payments, now }, waiting] = await Promise.all([
     tx.query(KEPT_PLANS),
     lockStates(tx, treasuryId, [...known.keys()]),
-    lockWallets(tx, treasuryId, wantedAssets(payable.values())),
+    lockWallets(tx, treasuryId, wantedAssets(options)),
     findByKeys(tx, treasuryId, orders),
     countWaiting(tx, treasuryId, chains),
   ]);
@@ -160,21 +164,8 @@ export async function openBooks(
   return { grants, wallets, payments, waiting, now };
 }
 
-/** Asks for an order's options once; what they throw is thrown again to whoever needs them. */
-function onceOnly(options: ReservationOrder['options']): ReservationOrder['options'] {
-  let found: readonly PaymentOption[];
-  try {
-    found = options();
-  } catch (error) {
-    return () => {
-      throw error;
-    };
-  }
-  return () => found;
-}
-
 /** The tokens that a batch may pay with, as `network asset`. */
-function wantedAssets(payable: Iterable<() => readonly PaymentOption[]>): Set<string> {
+function wantedAssets(payable: readonly ReservationOrder['options'][]): Set<string> {
   const wanted = new Set<string>();
   for (const options of payable) {
     try {

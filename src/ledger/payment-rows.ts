@@ -1,5 +1,6 @@
 import type { ClientBase } from 'pg';
 import type { PaymentStatus } from '../domain/payment.js';
+import { joined, plainTexts } from './plain-texts.js';
 
 /** What a signature covers beside the terms: fixed when a payment is authorized. */
 export interface PaymentAuthorization {
@@ -180,44 +181,51 @@ function toApproval(row: PaymentRow): PaymentApproval | undefined {
 type Filled = readonly [column: string, type: string, value: (payment: PaymentRecord) => unknown];
 
 const COLUMNS: readonly Filled[] = [
-  ['treasury_id', 'text', (payment) => payment.treasuryId],
-  ['id', 'text', (payment) => payment.id],
-  ['grant_id', 'text', (payment) => payment.grantId],
+  ['id', 'plain', (payment) => payment.id],
+  ['grant_id', 'plain', (payment) => payment.grantId],
   ['idempotency_key', 'text', (payment) => payment.idempotencyKey],
-  ['request_hash', 'text', (payment) => payment.requestHash],
-  ['status', 'text', (payment) => payment.status],
-  ['currency', 'text', (payment) => payment.currency],
+  ['request_hash', 'plain', (payment) => payment.requestHash],
+  ['status', 'plain', (payment) => payment.status],
+  ['currency', 'plain', (payment) => payment.currency],
   ['amount', 'numeric', (payment) => payment.amount.toString()],
-  ['network', 'text', (payment) => payment.network],
-  ['scheme', 'text', (payment) => payment.scheme],
+  ['network', 'plain', (payment) => payment.network],
+  ['scheme', 'plain', (payment) => payment.scheme],
   ['x402_version', 'int', (payment) => payment.x402Version],
-  ['asset', 'text', (payment) => payment.asset],
-  ['pay_to', 'text', (payment) => payment.payTo],
-  ['requirement', 'text', (payment) => payment.requirement],
-  ['resource_echo', 'text', (payment) => payment.resourceEcho ?? null],
-  ['extensions_echo', 'text', (payment) => payment.extensionsEcho ?? null],
+  ['asset', 'plain', (payment) => payment.asset],
+  ['pay_to', 'plain', (payment) => payment.payTo],
+  ['requirement', 'plain', (payment) => payment.requirement],
+  ['resource_echo', 'plain', (payment) => payment.resourceEcho],
+  ['extensions_echo', 'plain', (payment) => payment.extensionsEcho],
   ['resource', 'text', (payment) => payment.resource],
   ['request_method', 'text', (payment) => payment.requestMethod],
   ['request_url', 'text', (payment) => payment.requestUrl],
   ['memo', 'text', (payment) => payment.memo ?? null],
-  ['wallet_id', 'text', ({ authorization }) => authorization?.walletId ?? null],
-  ['payer', 'text', ({ authorization }) => authorization?.payer ?? null],
-  ['nonce', 'text', ({ authorization }) => authorization?.nonce ?? null],
+  ['wallet_id', 'plain', ({ authorization }) => authorization?.walletId],
+  ['payer', 'plain', ({ authorization }) => authorization?.payer],
+  ['nonce', 'plain', ({ authorization }) => authorization?.nonce],
   ['valid_after', 'bigint', ({ authorization }) => authorization?.validAfter.toString() ?? null],
   ['valid_before', 'bigint', ({ authorization }) => authorization?.validBefore.toString() ?? null],
-  ['decision', 'text', ({ authorization }) => authorization?.decision ?? null],
+  ['decision', 'plain', ({ authorization }) => authorization?.decision],
   ['authorized_at', 'timestamptz', ({ authorization }) => authorization?.authorizedAt ?? null],
-  ['approval_from_above', 'text', ({ approval }) => approval?.fromAbove ?? null],
-  ['approval_body', 'text', ({ approval }) => approval?.body ?? null],
+  ['approval_from_above', 'plain', ({ approval }) => approval?.fromAbove],
+  ['approval_body', 'plain', ({ approval }) => approval?.body],
   ['approval_lapses_at', 'timestamptz', ({ approval }) => approval?.lapsesAt ?? null],
-  ['created_at', 'timestamptz', (payment) => payment.createdAt],
 ];
 
-/** Writes new payments. */
+/** Writes new payments, all of one treasury and one instant. */
 export const NEW_PAYMENTS = {
-  sql: `INSERT INTO payments (${COLUMNS.map(([column]) => column).join(', ')})
-    SELECT * FROM unnest(${COLUMNS.map(([, type], index) => `$${index + 1}::${type}[]`).join(', ')})`,
-  values: (payments: readonly PaymentRecord[]) => COLUMNS.map(([, , value]) => payments.map(value)),
+  sql: `INSERT INTO payments (treasury_id, created_at, ${COLUMNS.map(([column]) => column).join(', ')})
+    SELECT $1::text, $2::timestamptz, * FROM unnest(${COLUMNS.map(([, type], index) =>
+      type === 'plain' ? plainTexts(`$${index + 3}`) : `$${index + 3}::${type}[]`,
+    ).join(', ')})`,
+  values: (treasuryId: string, at: Date, payments: readonly PaymentRecord[]) => [
+    treasuryId,
+    at,
+    ...COLUMNS.map(([, type, value]) => {
+      const values = payments.map(value);
+      return type === 'plain' ? joined(values as (string | undefined)[]) : values;
+    }),
+  ],
 };
 
 /** Writes what an approval made of a payment that waited: what its signature will cover. */

@@ -30,8 +30,8 @@ export interface ReservationOrder {
   /** SHA-256 of the request's canonical body: the same key with another one is an error. */
   readonly requestHash: string;
   /**
-   * The ways the seller offers to be paid that can be paid now; the ledger selects one. Never empty.
-   * Asked only for a new payment: what was signed once is answered again whatever has changed since.
+   * The ways the seller offers to be paid that can be paid now; the ledger selects one. Never empty, and
+   * the same whenever it is asked.
    *
    * @throws Problem why none can.
    */
@@ -368,25 +368,26 @@ function authorize(
   // not refuse a payment that is good now.
   const validAfter = 0n;
   const offer = offerOf(order, option);
+  // In the order in which they are written: what has it already is not copied for it.
   const record: DecisionRecord = {
-    version: 'bursar.decision.v1',
-    paymentId: draft.id,
-    treasuryId: draft.treasuryId,
-    grants: chain.map((grant) => grant.id),
-    request: { method: draft.requestMethod, url: draft.requestUrl },
-    resource: offer.resource ?? null,
-    x402Version: order.x402Version,
-    option: String(option.index),
-    left: leftOf(order, option, weighed),
-    requirementHash: offer.hash,
-    network: option.network,
     asset: option.asset,
+    decidedAt: books.now.toISOString(),
     from: wallet.address,
+    grants: chain.map((grant) => grant.id),
+    left: leftOf(order, option, weighed),
+    network: option.network,
+    option: String(option.index),
+    paymentId: draft.id,
+    request: { method: draft.requestMethod, url: draft.requestUrl },
+    requirementHash: offer.hash,
+    resource: offer.resource ?? null,
     to: option.payTo,
-    value: option.amount.toString(),
+    treasuryId: draft.treasuryId,
     validAfter: validAfter.toString(),
     validBefore: validBefore.toString(),
-    decidedAt: books.now.toISOString(),
+    value: option.amount.toString(),
+    version: 'bursar.decision.v1',
+    x402Version: order.x402Version,
   };
   const { json: decision, nonce } = nonceOf(record);
   const authorization: PaymentAuthorization = {
@@ -451,18 +452,18 @@ function authorizedEvent(
     paymentId: payment.id,
     requestId: order.requestId,
     data: {
-      decision,
-      nonce,
-      currency: payment.currency,
       // The grants as they were before this payment, the root first.
       chain: chain.map((grant) => ({
-        id: grant.id,
+        allocated: grant.allocated.toString(),
         budget: grant.budget.toString(),
+        id: grant.id,
+        payments: grant.payments,
         reserved: grant.reserved.toString(),
         spent: grant.spent.toString(),
-        allocated: grant.allocated.toString(),
-        payments: grant.payments,
       })),
+      currency: payment.currency,
+      decision,
+      nonce,
     },
   };
 }

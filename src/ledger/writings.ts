@@ -44,7 +44,7 @@ export async function write(
   const values = [
     ...COUNTERS.values(treasuryId, changed),
     ...FUNDS.values(treasuryId, changed.length > 0 ? books.wallets : []),
-    ...NEW_PAYMENTS.values(payments),
+    ...NEW_PAYMENTS.values(treasuryId, books.now, payments),
     ...NEW_EVENTS.values(books.now, bounded),
   ];
   const send = () => tx.query({ name: 'write', text: STATEMENT, values });

@@ -160,7 +160,7 @@ const UNGUARDED = `SET session_replication_role = replica;
       WHERE contype = 'c' AND connamespace = 'public'::regnamespace
     LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.t, c.conname); END LOOP;
   END $$;
-  DROP INDEX payments_treasury_id_grant_id_idempotency_key_key, payments_network_asset_payer_nonce_key,
+  DROP INDEX payments_treasury_id_grant_id_idempotency_key_key, payments_nonce_payer_asset_network_key,
     events_treasury_id_leaf_index_key;`;
 
 /** The tables that are broken, and put back as they were after each test. */

@@ -505,6 +505,10 @@ describe('the database itself refuses', () => {
       payment('pay_2', { valid_after: '10' }),
       payment('pay_2', { nonce: `'0x00'` }),
       payment('pay_2', { nonce: `'0x' || repeat('A', 64)` }),
+      payment('pay_2', { nonce: `'0x' || repeat('g', 64)` }),
+      payment('pay_2', { nonce: `'0x' || repeat('a', 65)` }),
+      payment('pay_2', { nonce: `repeat('a', 66)` }),
+      payment('pay_2', { nonce: `'0x' || repeat('a', 63) || E'\\n'` }),
     ],
     events_id_kind: [event('pay_1')],
     log_keys_public_key: [LOG_KEY.replace('trs_1', 'trs_2').replace('32', '31')],
@@ -598,7 +602,7 @@ describe('the database itself refuses', () => {
     payments_treasury_id_grant_id_idempotency_key_key: payment('pay_2', {
       idempotency_key: `'pay_1'`,
     }),
-    payments_network_asset_payer_nonce_key: payment('pay_2', {
+    payments_nonce_payer_asset_network_key: payment('pay_2', {
       nonce: `'0x' || encode(sha256('pay_1'), 'hex')`,
     }),
     events_treasury_id_leaf_index_key: event('evt_2', { leaf_index: '0' }),

@@ -7,6 +7,7 @@ import { formatVerifierKey } from '../domain/note.js';
 import { Problem } from '../domain/problem.js';
 import { page } from '../http/paging.js';
 import { idPattern } from '../ids.js';
+import { addSubtree, findGrant, type GrantRecord } from '../ledger/grant-rows.js';
 import { Wallets } from '../treasury/wallets.js';
 import type { ConsistencyQuery, EventsQuery, ExportQuery } from './audit.dto.js';
 import { CSV_HEAD, csvLine } from './csv.js';
@@ -34,16 +35,25 @@ export class AuditService {
 
   /** A page of the events the caller may see, newest first: an admin its treasuries', a holder its subtree's. */
   async events(caller: Caller, query: EventsQuery) {
-    const conditions = visibleTo(caller)
-      .add(query.grantId, ofTree)
+    const conditions = new Conditions()
+      .always('e.treasury_id = t.id')
+      .add(treasuriesOf(caller), (n) => `t.id = ANY (${n}::text[])`)
       .add(query.paymentId, (n) => `e.payment_id = ${n}`)
       .add(query.kind, (n) => `e.kind = ${n}`)
       .add(query.actor, (n) => `e.actor = ${n}`)
       .add(query.from, (n) => `e.created_at >= ${n}::timestamptz`)
-      .add(query.to, (n) => `e.created_at <= ${n}::timestamptz`)
-      .add(query.cursor, (n) => `e.seq < (SELECT seq FROM events WHERE id = ${n})`);
+      .add(query.to, (n) => `e.created_at <= ${n}::timestamptz`);
+    const trees = await this.trees(caller, query.grantId);
+    const cursor = query.cursor === undefined ? undefined : await this.placeOf(query.cursor);
+    if (!trees || cursor === null) return { items: [], nextCursor: null };
+    for (const grant of trees) addSubtree(conditions, grant);
+    conditions.add(cursor, (n) => `e.seq < ${n}`);
+    // The newest of each treasury, and of these the newest: asked for several at once, Postgres reads and
+    // sorts all that they have.
     const { rows } = await this.database.pool.query<EventRow>(
-      `SELECT e.id, e.record, e.leaf_index FROM events e ${conditions.where}
+      `SELECT e.* FROM treasuries t, LATERAL (
+         SELECT e.id, e.record, e.leaf_index, e.seq FROM events e ${trees.length > 0 ? OF_TREES : ''}
+         ${conditions.where} ORDER BY e.seq DESC LIMIT ${query.limit + 1}) e
        ORDER BY e.seq DESC LIMIT ${query.limit + 1}`,
       conditions.values,
     );
@@ -64,13 +74,19 @@ export class AuditService {
    * @throws Problem `not_found` for what the caller may not see, `unavailable` while it is not sealed.
    */
   async proof(caller: Caller, id: string) {
-    const conditions = visibleTo(caller).add(id, (n) => `e.id = ${n}`);
-    const { rows } = idPattern('evt').test(id)
-      ? await this.database.pool.query<EventRow>(
-          `SELECT e.id, e.treasury_id, e.record, e.leaf_index FROM events e ${conditions.where}`,
-          conditions.values,
-        )
-      : { rows: [] };
+    const trees = await this.trees(caller);
+    const conditions = new Conditions()
+      .add(treasuriesOf(caller), (n) => `e.treasury_id = ANY (${n}::text[])`)
+      .add(id, (n) => `e.id = ${n}`);
+    for (const grant of trees ?? []) addSubtree(conditions, grant);
+    const { rows } =
+      trees && idPattern('evt').test(id)
+        ? await this.database.pool.query<EventRow>(
+            `SELECT e.id, e.treasury_id, e.record, e.leaf_index
+             FROM events e ${trees.length > 0 ? OF_TREES : ''} ${conditions.where}`,
+            conditions.values,
+          )
+        : { rows: [] };
     const [event] = rows;
     if (!event) throw new Problem('not_found', `no event ${id}`);
     if (event.leaf_index === null) throw notSealedYet(`event ${id}`);
@@ -139,6 +155,32 @@ export class AuditService {
     return query.format === 'csv' ? csv(rows) : jsonLines(rows);
   }
 
+  /**
+   * The grants in whose trees events must stand: a holder's own, and the one that is asked for. Undefined
+   * where one of them is not there.
+   */
+  private async trees(caller: Caller, grantId?: string): Promise<GrantRecord[] | undefined> {
+    const ids = [caller.kind === 'holder' ? caller.grantId : undefined, grantId];
+    const grants: GrantRecord[] = [];
+    for (const id of ids) {
+      if (id === undefined) continue;
+      const grant = await findGrant(this.database.pool, id);
+      if (!grant) return undefined;
+      grants.push(grant);
+    }
+    return grants;
+  }
+
+  /** Where in the order of writing an event stands; null for one that is not there. */
+  private async placeOf(id: string): Promise<string | null> {
+    const { rows } = await this.database.pool.query<{ seq: string }>(
+      `SELECT e.seq FROM treasuries t, LATERAL (
+         SELECT seq FROM events WHERE treasury_id = t.id AND id = $1 LIMIT 1) e`,
+      [id],
+    );
+    return rows[0]?.seq ?? null;
+  }
+
   private async *readRows(
     treasuryId: string,
     first: number,
@@ -179,18 +221,8 @@ export class AuditService {
   }
 }
 
-/** The conditions on events `e` that a caller's view begins with. */
-function visibleTo(caller: Caller): Conditions {
-  const holder = caller.kind === 'holder' ? caller : undefined;
-  return new Conditions()
-    .add(treasuriesOf(caller), (n) => `e.treasury_id = ANY (${n}::text[])`)
-    .add(holder?.grantId, ofTree);
-}
-
-function ofTree(n: string): string {
-  return `EXISTS (SELECT 1 FROM grants g
-    WHERE g.treasury_id = e.treasury_id AND g.id = e.grant_id AND g.path @> ARRAY[${n}::text])`;
-}
+/** The grants of events `e`, for what {@link addSubtree} asks of them. */
+const OF_TREES = 'JOIN grants g ON g.treasury_id = e.treasury_id AND g.id = e.grant_id';
 
 async function* jsonLines(batches: AsyncIterable<EventRow[]>): AsyncGenerator<string> {
   for await (const rows of batches) yield `${rows.map(({ record }) => record).join('\n')}\n`;

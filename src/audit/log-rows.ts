@@ -34,8 +34,10 @@ export async function readTiles(
 ): Promise<Tile[]> {
   if (places.length === 0) return [];
   const { rows } = await tx.query<{ level: number; index: string; hashes: Buffer }>(
-    `SELECT level, index, hashes FROM log_tiles
-     WHERE treasury_id = $1 AND (level, index) IN (SELECT * FROM unnest($2::int[], $3::bigint[]))`,
+    // Each by itself: joined, Postgres may read every tile of the log while it knows nothing of their number.
+    `SELECT t.* FROM unnest($2::int[], $3::bigint[]) AS p (level, index), LATERAL (
+       SELECT level, index, hashes FROM log_tiles l
+       WHERE l.treasury_id = $1 AND l.level = p.level AND l.index = p.index LIMIT 1) t`,
     [treasuryId, places.map(({ level }) => level), places.map(({ index }) => index)],
   );
   if (rows.length < places.length) throw new Error(`the log of ${treasuryId} lacks a tile`);

@@ -16,6 +16,12 @@ export class Conditions {
     return this;
   }
 
+  /** Adds a condition on no value. */
+  always(condition: string): this {
+    this.#conditions.push(condition);
+    return this;
+  }
+
   /** The clause, or an empty text when nothing was added. */
   get where(): string {
     return this.#conditions.length > 0 ? `WHERE ${this.#conditions.join(' AND ')}` : '';

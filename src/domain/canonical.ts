@@ -57,7 +57,9 @@ function itemsInOrder(items: readonly unknown[]): unknown {
 function membersInOrder(members: Record<string, unknown>): unknown {
   const names = Object.keys(members);
   if (names.some(isUnusual)) return UNUSUAL;
-  const areSorted = names.every((name, place) => place === 0 || (names[place - 1] as string) < name);
+  const areSorted = names.every(
+    (name, place) => place === 0 || (names[place - 1] as string) < name,
+  );
   let copy: Record<string, unknown> | undefined = areSorted ? undefined : {};
   for (const name of areSorted ? names : names.sort()) {
     const member = members[name];

@@ -1,5 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
+import type { Caller } from '../src/access/caller.js';
+import type { EventsQuery } from '../src/audit/audit.dto.js';
+import { AuditService } from '../src/audit/audit.service.js';
 import { LogKeys } from '../src/audit/log-keys.js';
 import { rangeHashes, readTiles } from '../src/audit/log-rows.js';
 import { Sealer } from '../src/audit/sealer.js';
@@ -12,8 +15,10 @@ import { appendEvents, type NewEvent } from '../src/ledger/events.js';
 import { boundRefusals, overdueRefusals } from '../src/ledger/refusals.js';
 import { mainTreasury } from '../src/ledger/service-events.js';
 import type { Queues } from '../src/outbox/queues.js';
+import type { Wallets } from '../src/treasury/wallets.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 import { headOf, rootOf } from './support/log.js';
+import { rowsRead } from './support/rows-read.js';
 
 /** How many events are sealed for the figure; by hand: `BURSAR_SEAL_EVENTS=100000 npm test -- audit-log`. */
 const EVENTS = Number(process.env.BURSAR_SEAL_EVENTS ?? 5_000);
@@ -235,6 +240,54 @@ describe('the tree as it is kept', () => {
       expect(tilesOf(consistencyRanges(index, million))).toBeLessThanOrEqual(6);
     }
     expect(tilesOf(inclusionRanges(12_345, 1_000_000_000))).toBeLessThanOrEqual(8);
+  });
+});
+
+describe('a log that is long', () => {
+  const LONG = 20_000;
+
+  const readOf = <T>(table: string, request: () => Promise<T>) => {
+    const db = new pg.Pool({ connectionString: test.url });
+    return rowsRead(db, (sql) => sql.includes(table), request).finally(() => db.end());
+  };
+
+  it('is shown a page at a time by reading that page, to whoever sees its treasury', async () => {
+    await write(LONG);
+    // As autovacuum does once a table has grown.
+    await asOwner('ANALYZE events');
+    const audit = new AuditService(database, {} as Wallets, keys);
+    const admin = { kind: 'admin', actor: 'admin:tester', roles: ['admin'] };
+    for (const treasuries of [undefined, [treasuryId]]) {
+      const caller = { ...admin, treasuries } as unknown as Caller;
+      let cursor: string | undefined;
+      for (const first of [LONG, LONG - 50, LONG - 100]) {
+        const query = { limit: 50, cursor } as EventsQuery;
+        const page = await readOf('events', () => audit.events(caller, query));
+        expect(page.answer.items.map(({ data }) => data.number)).toEqual(
+          Array.from({ length: 50 }, (_, at) => first - 1 - at),
+        );
+        // One more to see whether it is the last, and the cursor's.
+        expect(page.rows).toBeGreaterThanOrEqual(51);
+        expect(page.rows).toBeLessThan(60);
+        cursor = page.answer.nextCursor ?? undefined;
+      }
+    }
+  });
+
+  it('is sealed and proven by reading the tiles that are needed, and no others', async () => {
+    await database.pool.query(
+      `INSERT INTO log_tiles (treasury_id, level, index, hashes)
+       SELECT $1, 0, n, decode(repeat('00', 32), 'hex') FROM generate_series(0, 4999) n`,
+      [treasuryId],
+    );
+    const places = [0, 17, 2_500, 4_999].map((index) => ({ level: 0, index }));
+    const read = await readOf('log_tiles', () => readTiles(database.pool, treasuryId, places));
+    expect(read.answer.map(({ index }) => index).sort((a, b) => a - b)).toEqual([
+      0, 17, 2500, 4999,
+    ]);
+    expect(read.statements).toBe(1);
+    // With the places themselves, which are scanned as well.
+    expect(read.rows).toBeLessThanOrEqual(3 * places.length);
   });
 });
 

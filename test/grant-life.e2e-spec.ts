@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { GrantView } from '../src/grants/grants.dto.js';
 import type { Service } from '../src/service.js';
 import { Api, type EventAnswer, expectProblem, type Listed, type Minted } from './support/api.js';
 import { startReplica, startTestStack, type TestStack } from './support/bursar.js';
 import { brokenInvariants } from './support/invariants.js';
+import { rowsRead } from './support/rows-read.js';
 import { settle } from './support/settle.js';
 import { CENT, order } from './support/terms.js';
 
@@ -419,9 +419,9 @@ describe('a tree of 10,000 grants', () => {
 
   it('is read by the page, at its start as deep inside and for a holder', async () => {
     const deep = idOf(1, 80 * 10_000 + 42);
-    const start = await rowsRead(() => admin.read<TreePage>(treePath()));
-    const inside = await rowsRead(() => admin.read<TreePage>(treePath(deep)));
-    const own = await rowsRead(() =>
+    const start = await readOfGrants(() => admin.read<TreePage>(treePath()));
+    const inside = await readOfGrants(() => admin.read<TreePage>(treePath(deep)));
+    const own = await readOfGrants(() =>
       as(top).read<TreePage>(`/v1/grants?limit=${LIMIT}&cursor=${deep}`),
     );
     for (const { answer, rows, blocks, statements } of [start, inside, own]) {
@@ -438,7 +438,7 @@ describe('a tree of 10,000 grants', () => {
 
   it('is read by the page too when narrowed to one holder or one parent', async () => {
     for (const query of ['holder=leaf-3', `parentId=${middle.grant.id}`, 'holder=middle-50']) {
-      const { answer, rows } = await rowsRead(() =>
+      const { answer, rows } = await readOfGrants(() =>
         as(top).read<Listed<GrantView>>(`/v1/grants?limit=${LIMIT}&${query}`),
       );
       expect(answer.items.length).toBe(query === 'holder=middle-50' ? 1 : LIMIT);
@@ -530,71 +530,8 @@ describe('a tree of 10,000 grants', () => {
   }
 });
 
-interface Reading<T> {
-  readonly answer: T;
-  readonly statements: number;
-  readonly rows: number;
-  readonly blocks: number;
-}
-
-/**
- * What a request reads. The service's workers, in the same process, may send statements of their own
- * meanwhile; these come and go, and what the request needs is in every reading: the least of three.
- */
-async function rowsRead<T>(request: () => Promise<T>): Promise<Reading<T>> {
-  const readings = [await readOnce(request), await readOnce(request), await readOnce(request)];
-  return readings.reduce((least, each) => (each.rows < least.rows ? each : least));
-}
-
-/**
- * Every statement over grants that the service sends during a request is sent again, with the same
- * values, as EXPLAIN (ANALYZE, BUFFERS).
- */
-async function readOnce<T>(request: () => Promise<T>): Promise<Reading<T>> {
-  const spy = jest.spyOn(pg.Pool.prototype, 'query');
-  let answer: T;
-  let sent: [string, unknown[]][];
-  try {
-    answer = await request();
-    sent = spy.mock.calls as unknown as [string, unknown[]][];
-  } finally {
-    spy.mockRestore();
-  }
-  const read = { rows: 0, blocks: 0, statements: 0 };
-  // As the service reads: row-level security decides which indexes may be used.
-  const client = await stack.db.connect();
-  await client.query(`SET ROLE bursar_service; SET bursar.treasuries = '*'`);
-  for (const [sql, values] of sent) {
-    // Not the sweep's, which comes when it comes.
-    if (!/FROM grants/.test(sql) || /returned_at IS NULL/.test(sql)) continue;
-    const { rows } = await client.query(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${sql}`, values);
-    const plan: Plan = rows[0]['QUERY PLAN'][0].Plan;
-    read.statements += 1;
-    read.blocks += plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
-    read.rows += rowsOf(plan);
-  }
-  client.release(true);
-  return { answer, ...read };
-}
-
-interface Plan {
-  readonly 'Node Type': string;
-  readonly 'Actual Rows': number;
-  readonly 'Actual Loops': number;
-  readonly 'Shared Hit Blocks': number;
-  readonly 'Shared Read Blocks': number;
-  readonly 'Rows Removed by Filter'?: number;
-  readonly 'Rows Removed by Index Recheck'?: number;
-  readonly Plans?: readonly Plan[];
-}
-
-/** Rows that a plan's scans looked at, those they threw away included. */
-function rowsOf(plan: Plan): number {
-  const below = (plan.Plans ?? []).reduce((sum, each) => sum + rowsOf(each), 0);
-  if (!/Scan$/.test(plan['Node Type'])) return below;
-  const once =
-    plan['Actual Rows'] +
-    (plan['Rows Removed by Filter'] ?? 0) +
-    (plan['Rows Removed by Index Recheck'] ?? 0);
-  return below + once * plan['Actual Loops'];
+/** What a request reads of grants; not what the sweep does, which comes when it comes. */
+function readOfGrants<T>(request: () => Promise<T>) {
+  const isOfGrants = (sql: string) => /FROM grants/.test(sql) && !/returned_at IS NULL/.test(sql);
+  return rowsRead(stack.db, isOfGrants, request);
 }

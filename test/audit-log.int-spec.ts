@@ -277,10 +277,10 @@ describe('a log that is long', () => {
   it('is sealed and proven by reading the tiles that are needed, and no others', async () => {
     await database.pool.query(
       `INSERT INTO log_tiles (treasury_id, level, index, hashes)
-       SELECT $1, 0, n, decode(repeat('00', 32), 'hex') FROM generate_series(0, 4999) n`,
+       SELECT $1, 0, n, decode(repeat('00', 32), 'hex') FROM generate_series(0, 599) n`,
       [treasuryId],
     );
-    const places = [0, 17, 2_500, 4_999].map((index) => ({ level: 0, index }));
+    const places = [0, 17, 300, 599].map((index) => ({ level: 0, index }));
     const read = await readOf('log_tiles', () => readTiles(database.pool, treasuryId, places));
     expect(read.answer.map(({ index }) => index).sort((a, b) => a - b)).toEqual([
       0, 17, 2500, 4999,

@@ -282,9 +282,7 @@ describe('a log that is long', () => {
     );
     const places = [0, 17, 300, 599].map((index) => ({ level: 0, index }));
     const read = await readOf('log_tiles', () => readTiles(database.pool, treasuryId, places));
-    expect(read.answer.map(({ index }) => index).sort((a, b) => a - b)).toEqual([
-      0, 17, 2500, 4999,
-    ]);
+    expect(read.answer.map(({ index }) => index).sort((a, b) => a - b)).toEqual([0, 17, 300, 599]);
     expect(read.statements).toBe(1);
     // With the places themselves, which are scanned as well.
     expect(read.rows).toBeLessThanOrEqual(3 * places.length);

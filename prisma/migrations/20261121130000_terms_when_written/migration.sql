@@ -1,6 +1,7 @@
--- What holds for a grant's terms is looked at when terms are written, not at each payment's counting: as
--- CHECKs, Postgres reads and plans all of them anew for every statement that updates a grant, half of the
--- time such a statement takes. Nothing else changes: the same conditions, refused by the same name.
+-- What holds for a grant's terms and status is looked at when these are written, not at each payment's
+-- counting: as CHECKs, Postgres reads and plans all of them anew for every statement that updates a grant,
+-- half of the time such a statement takes. Nothing else changes: the same conditions, refused by the same
+-- name. What holds for its counters stays a CHECK.
 CREATE FUNCTION "row_refused"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION 'a row of % is not as % says', TG_TABLE_NAME, TG_NAME
@@ -13,7 +14,9 @@ ALTER TABLE "grants"
   DROP CONSTRAINT "grants_path_lineage",
   DROP CONSTRAINT "grants_terms",
   DROP CONSTRAINT "grants_approval",
-  DROP CONSTRAINT "grants_holder_key";
+  DROP CONSTRAINT "grants_holder_key",
+  DROP CONSTRAINT "grants_status",
+  DROP CONSTRAINT "grants_suspended";
 
 CREATE TRIGGER "grants_id_kind" BEFORE INSERT OR UPDATE OF "id" ON "grants"
   FOR EACH ROW WHEN (NOT (NEW."id" LIKE 'grt\_%')) EXECUTE FUNCTION "row_refused"();
@@ -45,3 +48,25 @@ CREATE TRIGGER "grants_holder_key" BEFORE INSERT OR UPDATE OF "holder_key", "hol
     (NEW."holder_key" IS NULL) = (NEW."holder_key_thumbprint" IS NULL)
     AND NEW."holder_key_thumbprint" ~ '^[A-Za-z0-9_-]{43}$'
   )) EXECUTE FUNCTION "row_refused"();
+
+CREATE TRIGGER "grants_status" BEFORE INSERT OR UPDATE OF "status", "revoked_at" ON "grants"
+  FOR EACH ROW WHEN (NOT (
+    NEW."status" IN ('active', 'suspended', 'revoked') AND (NEW."status" = 'revoked') = (NEW."revoked_at" IS NOT NULL)
+  )) EXECUTE FUNCTION "row_refused"();
+
+CREATE TRIGGER "grants_suspended" BEFORE INSERT OR UPDATE OF "status", "suspended_by" ON "grants"
+  FOR EACH ROW WHEN (NOT ((NEW."status" = 'suspended') = (NEW."suspended_by" IS NOT NULL)))
+  EXECUTE FUNCTION "row_refused"();
+
+-- The same as before, in a language whose functions are not unfolded, parsed again, into every statement
+-- that updates a grant.
+CREATE OR REPLACE FUNCTION "windows_hold"("windows" JSONB, "usage" JSONB) RETURNS BOOLEAN
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN jsonb_array_length("windows") <= 4 AND jsonb_array_length("usage") <= jsonb_array_length("windows")
+      AND NOT EXISTS (
+        SELECT 1 FROM jsonb_array_elements("usage") WITH ORDINALITY AS u ("taken", "place")
+        WHERE (u."taken" ->> 'amount')::numeric < 0 OR (u."taken" ->> 'payments')::integer < 0
+          OR (u."taken" ->> 'amount')::numeric > ("windows" -> (u."place" - 1)::integer ->> 'amount')::numeric
+          OR (u."taken" ->> 'payments')::integer > ("windows" -> (u."place" - 1)::integer ->> 'payments')::integer);
+END $$;

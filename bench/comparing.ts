@@ -137,6 +137,9 @@ async function serve(paying: Paying, seconds: number): Promise<Reading> {
   return { perSecond: found.perSecond, cpuMs: api + worker + postgres };
 }
 
+/** Rounds that are forgotten: until then code that has run seldom is still getting faster. */
+const WARM_UP_ROUNDS = 3;
+
 async function takeTurns(
   { rounds }: Turns,
   readings: Readonly<Record<string, (() => Promise<Reading>) | undefined>>,
@@ -146,12 +149,11 @@ async function takeTurns(
 ): Promise<Comparison> {
   const perSecond: Record<string, number[]> = {};
   const cpuMs: Record<string, number[]> = {};
-  // The first round warms up, and is forgotten.
-  for (let round = 0; round <= rounds; round += 1) {
+  for (let round = 1 - WARM_UP_ROUNDS; round <= rounds; round += 1) {
     for (const [name, read] of Object.entries(readings)) {
       if (!read) continue;
       const found = await read();
-      if (round === 0) continue;
+      if (round < 1) continue;
       progress(`  round ${round}, ${name}: ${found.perSecond.toFixed(0)}/s`);
       perSecond[name] = [...(perSecond[name] ?? []), found.perSecond];
       cpuMs[name] = [...(cpuMs[name] ?? []), found.cpuMs];

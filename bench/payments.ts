@@ -74,6 +74,8 @@ export async function openPaying(
     if (!api) throw new Error('no process answers');
     const idleMiB = await residentMiB(api.pid);
     const grants = await mintShape(shape, api.url, adminToken, lab.chain);
+    // As autovacuum does within a minute, where it is on.
+    await world.db.query('ANALYZE');
     let acknowledged = 0;
     return {
       world,

@@ -251,27 +251,57 @@ describe('a log that is long', () => {
     return rowsRead(db, (sql) => sql.includes(table), request).finally(() => db.end());
   };
 
+  const audit = () => new AuditService(database, {} as Wallets, keys);
+  const adminOf = (treasuries: string[] | undefined) =>
+    ({ kind: 'admin', actor: 'admin:tester', roles: ['admin'], treasuries }) as unknown as Caller;
+
   it('is shown a page at a time by reading that page, to whoever sees its treasury', async () => {
     await write(LONG);
+    await sealer.seal(treasuryId);
     // As autovacuum does once a table has grown.
     await asOwner('ANALYZE events');
-    const audit = new AuditService(database, {} as Wallets, keys);
-    const admin = { kind: 'admin', actor: 'admin:tester', roles: ['admin'] };
-    for (const treasuries of [undefined, [treasuryId]]) {
-      const caller = { ...admin, treasuries } as unknown as Caller;
+    for (const caller of [adminOf(undefined), adminOf([treasuryId])]) {
       let cursor: string | undefined;
       for (const first of [LONG, LONG - 50, LONG - 100]) {
-        const query = { limit: 50, cursor } as EventsQuery;
-        const page = await readOf('events', () => audit.events(caller, query));
+        // Not the making of the log's key, which sealing told of.
+        const query = { limit: 50, cursor, kind: 'grant.token_reissued' } as EventsQuery;
+        const page = await readOf('events', () => audit().events(caller, query));
         expect(page.answer.items.map(({ data }) => data.number)).toEqual(
           Array.from({ length: 50 }, (_, at) => first - 1 - at),
         );
-        // One more to see whether it is the last, and the cursor's.
+        // One more to see whether it is the last, the treasury, and the cursor's.
         expect(page.rows).toBeGreaterThanOrEqual(51);
         expect(page.rows).toBeLessThan(60);
         cursor = page.answer.nextCursor ?? undefined;
       }
+      const proof = await readOf('events', () => audit().proof(caller, cursor as string));
+      expect(proof.answer.leafIndex).toBe(String(LONG - 150));
+      expect(proof.rows).toBeLessThan(5);
+      await expect(audit().proof(adminOf([]), cursor as string)).rejects.toThrow('no event');
     }
+  });
+
+  it('is one list with the logs of other treasuries, in the order of writing', async () => {
+    const other = 'trs_01k9zzzzzzzzzzzzzzzzzzzzzz';
+    await asOwner(`INSERT INTO treasuries (id, name) VALUES ('${other}', 'other')`);
+    for (let number = 0; number < 8; number += 1) {
+      const change = event(number, { treasuryId: number % 3 === 0 ? other : treasuryId });
+      await database.transaction((tx) => appendEvents(tx, NOW, [change]));
+    }
+    const listed = async (treasuries: string[] | undefined) => {
+      const numbers: unknown[] = [];
+      for (let cursor: string | null | undefined; cursor !== null; ) {
+        const query = { limit: 3, cursor } as EventsQuery;
+        const page = await audit().events(adminOf(treasuries), query);
+        numbers.push(...page.items.map(({ data }) => data.number));
+        cursor = page.nextCursor;
+      }
+      return numbers;
+    };
+    expect(await listed(undefined)).toEqual([7, 6, 5, 4, 3, 2, 1, 0]);
+    expect(await listed([treasuryId, other])).toEqual([7, 6, 5, 4, 3, 2, 1, 0]);
+    expect(await listed([other])).toEqual([6, 3, 0]);
+    expect(await listed([])).toEqual([]);
   });
 
   it('is sealed and proven by reading the tiles that are needed, and no others', async () => {

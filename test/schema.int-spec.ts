@@ -429,7 +429,7 @@ describe('the database itself refuses', () => {
       `UPDATE grants SET budget = -1 WHERE id = 'grt_1'`,
     ],
     grants_payments: [`UPDATE grants SET max_payments = 1, payments = 2 WHERE id = 'grt_1'`],
-    grants_id_kind: [grant('trs_1')],
+    grants_id_kind: [grant('trs_1'), `UPDATE grants SET id = 'trs_1' WHERE id = 'grt_1'`],
     grants_path: [
       grant('grt_2', { path: `ARRAY['grt_2', 'grt_2']` }),
       grant('grt_2', { path: `ARRAY['grt_1']` }),
@@ -445,6 +445,8 @@ describe('the database itself refuses', () => {
       `UPDATE grants SET status = 'expired' WHERE id = 'grt_1'`,
       `UPDATE grants SET status = 'revoked' WHERE id = 'grt_1'`,
       `UPDATE grants SET revoked_at = now() WHERE id = 'grt_1'`,
+      grant('grt_2', { status: `'expired'` }),
+      grant('grt_2', { status: `'revoked'` }),
     ],
     grants_terms: [
       `UPDATE grants SET max_per_payment = -1 WHERE id = 'grt_1'`,
@@ -452,6 +454,10 @@ describe('the database itself refuses', () => {
       `UPDATE grants SET delegation_depth = -1 WHERE id = 'grt_1'`,
       `UPDATE grants SET delegation_depth = 9 WHERE id = 'grt_1'`,
       `UPDATE grants SET funding = 'borrowed' WHERE id = 'grt_1'`,
+      grant('grt_2', { max_per_payment: '-1' }),
+      grant('grt_2', { expires_at: `'2026-01-01'`, starts_at: `'2026-01-01'` }),
+      grant('grt_2', { delegation_depth: '9' }),
+      grant('grt_2', { funding: `'borrowed'` }),
     ],
     grants_windows: [
       windows('[]', '[{"period":0,"amount":"0","payments":0}]'),
@@ -463,11 +469,15 @@ describe('the database itself refuses', () => {
       windows(TWO_WINDOWS, `[${USED},{"period":0,"amount":"8","payments":1}]`),
     ],
     grants_path_lineage: [`UPDATE grants SET lineage = 'grt_1/grt_2' WHERE id = 'grt_1'`],
-    grants_approval: [`UPDATE grants SET approval_above = -1 WHERE id = 'grt_1'`],
+    grants_approval: [
+      `UPDATE grants SET approval_above = -1 WHERE id = 'grt_1'`,
+      grant('grt_2', { approval_above: '-1' }),
+    ],
     grants_suspended: [
       `UPDATE grants SET status = 'suspended' WHERE id = 'grt_1'`,
       `UPDATE grants SET suspended_by = 'admin:somebody' WHERE id = 'grt_1'`,
       `UPDATE grants SET suspended_by = 'admin:somebody' WHERE id = 'grt_dead'`,
+      grant('grt_2', { status: `'suspended'` }),
     ],
     grants_open: [
       `UPDATE grants SET payments = -1 WHERE id = 'grt_1'`,
@@ -558,6 +568,7 @@ describe('the database itself refuses', () => {
       grant('grt_2', { holder_key: `'{}'` }),
       grant('grt_2', { holder_key_thumbprint: `repeat('a', 43)` }),
       grant('grt_2', { holder_key: `'{}'`, holder_key_thumbprint: `repeat('a', 42)` }),
+      `UPDATE grants SET holder_key = '{}' WHERE id = 'grt_1'`,
     ],
     grants_key_fixed: [
       `UPDATE grants SET holder_key = '{}', holder_key_thumbprint = repeat('a', 43) WHERE id = 'grt_1'`,
@@ -663,6 +674,22 @@ describe('the database itself refuses', () => {
        UNION SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgname <> 'grants_fill_lineage'`,
     );
     expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(refused).sort());
+  });
+
+  it('whatever a condition on terms reads, in an insert and in any update of it', async () => {
+    const { rows } = await client.query<{ definition: string; columns: string[]; events: number }>(
+      `SELECT pg_get_triggerdef(t.oid) AS definition, t.tgtype & (4 | 16) AS events,
+         ARRAY(SELECT attname::text FROM pg_attribute
+           WHERE attrelid = t.tgrelid AND attnum = ANY (t.tgattr::smallint[])) AS columns
+       FROM pg_trigger t WHERE t.tgfoid = 'row_refused'::regproc`,
+    );
+    expect(rows.length).toBeGreaterThanOrEqual(8);
+    for (const { definition, columns, events } of rows) {
+      const read = [...definition.matchAll(/\bnew\.(\w+)/gi)].map(([, column]) => column);
+      expect(read.length).toBeGreaterThan(0);
+      expect(columns).toEqual(expect.arrayContaining(read));
+      expect(events).toBe(4 | 16);
+    }
   });
 
   it.each(Object.entries(doubled))('a second one in %s', async (name, statement) => {

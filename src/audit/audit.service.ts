@@ -35,9 +35,7 @@ export class AuditService {
 
   /** A page of the events the caller may see, newest first: an admin its treasuries', a holder its subtree's. */
   async events(caller: Caller, query: EventsQuery) {
-    const conditions = new Conditions()
-      .always('e.treasury_id = t.id')
-      .add(treasuriesOf(caller), (n) => `t.id = ANY (${n}::text[])`)
+    const conditions = visibleTo(caller)
       .add(query.paymentId, (n) => `e.payment_id = ${n}`)
       .add(query.kind, (n) => `e.kind = ${n}`)
       .add(query.actor, (n) => `e.actor = ${n}`)
@@ -46,17 +44,8 @@ export class AuditService {
     const trees = await this.trees(caller, query.grantId);
     const cursor = query.cursor === undefined ? undefined : await this.placeOf(query.cursor);
     if (!trees || cursor === null) return { items: [], nextCursor: null };
-    for (const grant of trees) addSubtree(conditions, grant);
     conditions.add(cursor, (n) => `e.seq < ${n}`);
-    // The newest of each treasury, and of these the newest: asked for several at once, Postgres reads and
-    // sorts all that they have.
-    const { rows } = await this.database.pool.query<EventRow>(
-      `SELECT e.* FROM treasuries t, LATERAL (
-         SELECT e.id, e.record, e.leaf_index, e.seq FROM events e ${trees.length > 0 ? OF_TREES : ''}
-         ${conditions.where} ORDER BY e.seq DESC LIMIT ${query.limit + 1}) e
-       ORDER BY e.seq DESC LIMIT ${query.limit + 1}`,
-      conditions.values,
-    );
+    const rows = await this.find(trees, conditions, query.limit + 1);
     return page(
       rows,
       query.limit,
@@ -75,18 +64,8 @@ export class AuditService {
    */
   async proof(caller: Caller, id: string) {
     const trees = await this.trees(caller);
-    const conditions = new Conditions()
-      .add(treasuriesOf(caller), (n) => `e.treasury_id = ANY (${n}::text[])`)
-      .add(id, (n) => `e.id = ${n}`);
-    for (const grant of trees ?? []) addSubtree(conditions, grant);
-    const { rows } =
-      trees && idPattern('evt').test(id)
-        ? await this.database.pool.query<EventRow>(
-            `SELECT e.id, e.treasury_id, e.record, e.leaf_index
-             FROM events e ${trees.length > 0 ? OF_TREES : ''} ${conditions.where}`,
-            conditions.values,
-          )
-        : { rows: [] };
+    const conditions = visibleTo(caller).add(id, (n) => `e.id = ${n}`);
+    const rows = trees && idPattern('evt').test(id) ? await this.find(trees, conditions, 1) : [];
     const [event] = rows;
     if (!event) throw new Problem('not_found', `no event ${id}`);
     if (event.leaf_index === null) throw notSealedYet(`event ${id}`);
@@ -171,6 +150,28 @@ export class AuditService {
     return grants;
   }
 
+  /**
+   * The newest events under conditions: the newest of each treasury, and of these the newest. Asked for
+   * several treasuries at once, Postgres reads and sorts all that they have.
+   *
+   * @param trees - the grants in whose trees they stand, if any.
+   */
+  private async find(
+    trees: readonly GrantRecord[],
+    conditions: Conditions,
+    limit: number,
+  ): Promise<EventRow[]> {
+    for (const grant of trees) addSubtree(conditions, grant);
+    const { rows } = await this.database.pool.query<EventRow>(
+      `SELECT e.* FROM treasuries t, LATERAL (
+         SELECT e.treasury_id, e.id, e.record, e.leaf_index, e.seq FROM events e ${trees.length > 0 ? OF_TREES : ''}
+         ${conditions.where} ORDER BY e.seq DESC LIMIT ${limit}) e
+       ORDER BY e.seq DESC LIMIT ${limit}`,
+      conditions.values,
+    );
+    return rows;
+  }
+
   /** Where in the order of writing an event stands; null for one that is not there. */
   private async placeOf(id: string): Promise<string | null> {
     const { rows } = await this.database.pool.query<{ seq: string }>(
@@ -219,6 +220,13 @@ export class AuditService {
     const hashes = await rangeHashes(this.database.pool, treasuryId, ranges);
     return hashes.map((hash) => hash.toString('base64'));
   }
+}
+
+/** The conditions on treasuries `t` and their events `e` that a caller's view begins with. */
+function visibleTo(caller: Caller): Conditions {
+  return new Conditions()
+    .always('e.treasury_id = t.id')
+    .add(treasuriesOf(caller), (n) => `t.id = ANY (${n}::text[])`);
 }
 
 /** The grants of events `e`, for what {@link addSubtree} asks of them. */

@@ -43,15 +43,9 @@ function inOrder(value: unknown): unknown {
 }
 
 function itemsInOrder(items: readonly unknown[]): unknown {
-  let copy: unknown[] | undefined;
-  for (const [index, item] of items.entries()) {
-    const ordered = inOrder(item);
-    if (ordered === UNUSUAL) return UNUSUAL;
-    if (ordered === item) continue;
-    copy ??= [...items];
-    copy[index] = ordered;
-  }
-  return copy ?? items;
+  const ordered = items.map(inOrder);
+  if (ordered.includes(UNUSUAL)) return UNUSUAL;
+  return ordered.every((item, place) => item === items[place]) ? items : ordered;
 }
 
 function membersInOrder(members: Record<string, unknown>): unknown {

@@ -5,7 +5,8 @@ const RECORD_SEPARATOR = '\x1e';
  * Texts as one parameter, for {@link plainTexts}; a missing one as nothing. As the elements of an array
  * each of their quotes would be escaped: ten times the work of sending them, and three times of reading.
  *
- * @param texts - none of them empty or with a control character in it: JSON, and what the service names.
+ * @param texts - none of them empty or with a U+001E in it, which JSON allows nowhere: JSON, and what the
+ *   service itself names.
  */
 export function joined(texts: readonly (string | undefined)[]): string {
   return texts.join(RECORD_SEPARATOR);

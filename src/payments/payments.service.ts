@@ -91,7 +91,7 @@ export class PaymentsService {
     const terms = this.#terms.parse(body.paymentRequired);
     const requested = requestedResource(body.request.url);
     const canonicalBody = canonicalJson(body);
-    // Not before the ledger asks: a replay is answered whatever has become of them.
+    // When the ledger asks, and once: what it decides over is as fresh as can be, and one thing.
     let sortedOptions: SortedOptions | undefined;
     const sorted = () => (sortedOptions ??= sortOptions(terms, requested, this.networks));
     return {

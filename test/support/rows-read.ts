@@ -47,16 +47,19 @@ async function readOnce<T>(
   const read = { rows: 0, blocks: 0, statements: 0 };
   // As the service reads: row-level security decides which indexes may be used.
   const client = await db.connect();
-  await client.query(`SET ROLE bursar_service; SET bursar.treasuries = '*'`);
-  for (const [sql, values] of sent) {
-    if (!about(sql)) continue;
-    const { rows } = await client.query(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${sql}`, values);
-    const plan: Plan = rows[0]['QUERY PLAN'][0].Plan;
-    read.statements += 1;
-    read.blocks += plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
-    read.rows += rowsOf(plan);
+  try {
+    await client.query(`SET ROLE bursar_service; SET bursar.treasuries = '*'`);
+    for (const [sql, values] of sent) {
+      if (!about(sql)) continue;
+      const { rows } = await client.query(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${sql}`, values);
+      const plan: Plan = rows[0]['QUERY PLAN'][0].Plan;
+      read.statements += 1;
+      read.blocks += plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
+      read.rows += rowsOf(plan);
+    }
+  } finally {
+    client.release(true);
   }
-  client.release(true);
   return { answer, ...read };
 }
 

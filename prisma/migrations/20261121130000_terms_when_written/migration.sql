@@ -58,8 +58,8 @@ CREATE TRIGGER "grants_suspended" BEFORE INSERT OR UPDATE OF "status", "suspende
   FOR EACH ROW WHEN (NOT ((NEW."status" = 'suspended') = (NEW."suspended_by" IS NOT NULL)))
   EXECUTE FUNCTION "row_refused"();
 
--- The same as before, in a language whose functions are not unfolded, parsed again, into every statement
--- that updates a grant.
+-- The same as before, in another language: one of SQL is parsed again for every statement that updates a
+-- grant, to see whether it could be unfolded there.
 CREATE OR REPLACE FUNCTION "windows_hold"("windows" JSONB, "usage" JSONB) RETURNS BOOLEAN
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN

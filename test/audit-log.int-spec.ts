@@ -275,7 +275,7 @@ describe('a log that is long', () => {
         cursor = page.answer.nextCursor ?? undefined;
       }
       const proof = await readOf('events', () => audit().proof(caller, cursor as string));
-      expect(proof.answer.leafIndex).toBe(String(LONG - 150));
+      expect(JSON.parse(proof.answer.record).data.number).toBe(LONG - 150);
       expect(proof.rows).toBeLessThan(5);
       await expect(audit().proof(adminOf([]), cursor as string)).rejects.toThrow('no event');
     }

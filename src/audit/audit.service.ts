@@ -22,6 +22,8 @@ interface EventRow {
   treasury_id: string;
   record: string;
   leaf_index: string | null;
+  /** Its place in the order of writing. */
+  seq: string;
 }
 
 /** Reads the audit log. */
@@ -41,10 +43,14 @@ export class AuditService {
       .add(query.actor, (n) => `e.actor = ${n}`)
       .add(query.from, (n) => `e.created_at >= ${n}::timestamptz`)
       .add(query.to, (n) => `e.created_at <= ${n}::timestamptz`);
+    const nothing = { items: [], nextCursor: null };
     const trees = await this.trees(caller, query.grantId);
-    const cursor = query.cursor === undefined ? undefined : await this.placeOf(query.cursor);
-    if (!trees || cursor === null) return { items: [], nextCursor: null };
-    conditions.add(cursor, (n) => `e.seq < ${n}`);
+    if (!trees) return nothing;
+    if (query.cursor !== undefined) {
+      const last = await this.event(caller, [], query.cursor);
+      if (!last) return nothing;
+      conditions.add(last.seq, (n) => `e.seq < ${n}`);
+    }
     const rows = await this.find(trees, conditions, query.limit + 1);
     return page(
       rows,
@@ -64,9 +70,8 @@ export class AuditService {
    */
   async proof(caller: Caller, id: string) {
     const trees = await this.trees(caller);
-    const conditions = visibleTo(caller).add(id, (n) => `e.id = ${n}`);
-    const rows = trees && idPattern('evt').test(id) ? await this.find(trees, conditions, 1) : [];
-    const [event] = rows;
+    const isId = idPattern('evt').test(id);
+    const event = trees && isId ? await this.event(caller, trees, id) : undefined;
     if (!event) throw new Problem('not_found', `no event ${id}`);
     if (event.leaf_index === null) throw notSealedYet(`event ${id}`);
     const { size, note } = await this.newest(event.treasury_id);
@@ -150,6 +155,20 @@ export class AuditService {
     return grants;
   }
 
+  /** One event of the caller's treasuries; see {@link find}. */
+  private async event(
+    caller: Caller,
+    trees: readonly GrantRecord[],
+    id: string,
+  ): Promise<EventRow | undefined> {
+    const [event] = await this.find(
+      trees,
+      visibleTo(caller).add(id, (n) => `e.id = ${n}`),
+      1,
+    );
+    return event;
+  }
+
   /**
    * The newest events under conditions: the newest of each treasury, and of these the newest. Asked for
    * several treasuries at once, Postgres reads and sorts all that they have.
@@ -170,16 +189,6 @@ export class AuditService {
       conditions.values,
     );
     return rows;
-  }
-
-  /** Where in the order of writing an event stands; null for one that is not there. */
-  private async placeOf(id: string): Promise<string | null> {
-    const { rows } = await this.database.pool.query<{ seq: string }>(
-      `SELECT e.seq FROM treasuries t, LATERAL (
-         SELECT seq FROM events WHERE treasury_id = t.id AND id = $1 LIMIT 1) e`,
-      [id],
-    );
-    return rows[0]?.seq ?? null;
   }
 
   private async *readRows(

@@ -59,6 +59,7 @@ export async function runCommand(): Promise<void> {
     return;
   }
   const { values, positionals } = parseArgs({
+    args: keyIdsLast(process.argv.slice(2)),
     allowPositionals: true,
     options: {
       role: { type: 'string', default: 'admin' },
@@ -175,6 +176,13 @@ async function runSigner(socket: string | undefined): Promise<void> {
   );
   await stopped;
   await server.close();
+}
+
+/** A key's id is base64url and may begin with a dash, which is no option then: it stands behind a `--`. */
+function keyIdsLast(args: readonly string[]): string[] {
+  const isId = (arg: string) => /^-[\w-]{42}$/.test(arg);
+  if (args.includes('--') || !args.some(isId)) return [...args];
+  return [...args.filter((arg) => !isId(arg)), '--', ...args.filter(isId)];
 }
 
 async function manageKeys(

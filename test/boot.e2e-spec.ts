@@ -124,6 +124,11 @@ describe('bursar keys', () => {
     [['keys', 'list', 'more'], /keys takes one of/],
     [['keys', 'retire'], /keys takes one of/],
     [['keys', 'retire', 'x', 'y'], /too many words/],
+    // One key in 64 has such an id.
+    [['keys', 'retire', `-${'k'.repeat(42)}`], /there is no key -k{42};/],
+    [['keys', 'retire', '--', `--${'k'.repeat(41)}`], /there is no key --k{41};/],
+    [['keys', 'retire', `--${'k'.repeat(41)}`], /there is no key --k{41};/],
+    [['keys', 'retire', '-k'], /Unknown option '-k'/],
     [['keys', 'rotate', '--in', '5s'], /--in must be 10s at least/],
     [['keys', 'rotate', '--in', 'soon'], /--in must be a time/],
     [['admin-token', '--treasury', 'trs_none'], /there is no treasury trs_none/],

@@ -82,10 +82,14 @@ module.exports = {
     {
       name: 'domain-is-pure',
       severity: 'error',
-      comment: 'The domain does no I/O: of npm it may use canonicalize, of Node only crypto',
+      comment: 'The domain does no I/O: of npm it may use canonicalize and ipaddr.js, of Node only crypto',
       from: { path: '^src/domain/', pathNot: SPEC },
       to: {
-        pathNot: ['^src/domain/', '^(node:)?crypto$', '^node_modules/canonicalize/'],
+        pathNot: [
+          '^src/domain/',
+          '^(node:)?crypto$',
+          '^node_modules/(canonicalize|ipaddr\\.js)/',
+        ],
       },
     },
     {

@@ -6,6 +6,7 @@ import { Database } from '../src/database/database.js';
 import type { PrismaClient } from '../src/database/generated/client.js';
 import { canonicalJson, sha256Hex } from '../src/domain/canonical.js';
 import { nonceOf } from '../src/domain/payment.js';
+import { Problem } from '../src/domain/problem.js';
 import { parseResource } from '../src/domain/scope.js';
 import { newId } from '../src/ids.js';
 import { Ledger } from '../src/ledger/ledger.js';
@@ -58,14 +59,27 @@ function reservationOrder(treasuryId: string, order: LedgerOrder): ReservationOr
   const { requirement, url } = order;
   const resource = parseResource(url);
   if (!resource) throw new Error(`${url} is no resource`);
+  const amount = BigInt(requirement.amount);
+  const offers = [
+    {
+      ...requirement,
+      index: 0,
+      amount,
+      json: JSON.stringify(requirement),
+      hash: hashOf(requirement),
+      declaredResource: url,
+      echo: { resourceJson: JSON.stringify({ url }), extensionsJson: undefined },
+    },
+  ];
   return {
     treasuryId,
     grantId: nextGrant(order),
     tokenGeneration: 1,
     keyThumbprint: undefined,
     idempotencyKey: nextKey(),
-    requestHash: '0'.repeat(64),
     unusable: () => [],
+    unpayable: () => new Problem('unavailable', 'its option is payable'),
+    matchable: () => offers,
     options: () => [
       {
         index: 0,
@@ -73,25 +87,24 @@ function reservationOrder(treasuryId: string, order: LedgerOrder): ReservationOr
         network: requirement.network,
         asset: requirement.asset,
         currency: 'USDC',
-        amount: BigInt(requirement.amount),
+        amount,
         payTo: requirement.payTo,
         maxTimeoutSeconds: requirement.maxTimeoutSeconds,
+        isUpfront: false,
         resources: [resource],
       },
     ],
     signable: addresses,
     x402Version: 2,
-    offers: new Map([
-      [0, { json: JSON.stringify(requirement), hash: hashOf(requirement), resource: url }],
-    ]),
-    resourceJson: JSON.stringify({ url }),
-    extensionsJson: undefined,
+    offers,
     request: { method: 'GET', url },
     memo: undefined,
-    body: () => '{}',
+    maxAmount: undefined,
+    option: undefined,
     requestId: 'bench',
     maxValiditySeconds: config.maxValiditySeconds,
     approvalSeconds: config.approvalSeconds,
+    twoPerson: false,
   };
 }
 
@@ -194,7 +207,6 @@ async function payPlainly(
             id,
             grantId,
             idempotencyKey,
-            requestHash: '0'.repeat(64),
             status: 'authorized',
             currency: 'USDC',
             amount: requirement.amount,
@@ -209,7 +221,7 @@ async function payPlainly(
             validAfter: 0n,
             validBefore,
             requirement: JSON.stringify(requirement),
-            resource: url,
+            declaredResource: url,
             requestMethod: 'GET',
             requestUrl: url,
             decision,

@@ -2,7 +2,7 @@ import { sha256Hex } from './canonical.js';
 import { type GrantSnapshot, headroom, payingGrants } from './grant.js';
 import { type Currency, formatAmount } from './money.js';
 import type { DenialCode } from './problem.js';
-import { type Resource, type Scope, scopeRefuses } from './scope.js';
+import { type Resource, type Scope, scopeRefuses, unadmitted } from './scope.js';
 import { type FullWindow, fullWindow } from './window.js';
 
 /**
@@ -26,7 +26,12 @@ export interface PaymentOption {
   /** EIP-55 checksummed. */
   readonly payTo: string;
   readonly maxTimeoutSeconds: number;
-  /** The URL really asked for and the one the seller declares; both must be in scope. */
+  /** Whether the seller settles before it answers (`extra.paymentFlow` is `upfront`). */
+  readonly isUpfront: boolean;
+  /**
+   * What must be in scope: the URL that was asked, then the declared one when it names another public
+   * host.
+   */
   readonly resources: readonly Resource[];
 }
 
@@ -43,13 +48,15 @@ export interface WalletSnapshot {
 }
 
 /** Why an option is refused. Without `grantId` it is the treasury that cannot, not a grant. */
-export interface Denial<Code = DenialCode | 'treasury_insufficient'> {
+export interface Denial<Code = DenialCode | 'max_amount_exceeded' | 'treasury_insufficient'> {
   readonly code: Code;
   readonly grantId?: string;
   /** The bound that was hit: currency units, a count, an instant, or a list. */
   readonly limit?: string;
   /** What is left under it. */
   readonly remaining?: string;
+  /** Seconds until the same payment may be allowed, where waiting helps. */
+  readonly retryAfterSeconds?: number;
   readonly detail: string;
 }
 
@@ -103,6 +110,8 @@ export interface DecisionInput {
   readonly now: Date;
   /** The longest life of a signature, whatever the seller asks. */
   readonly maxValiditySeconds: number;
+  /** What the agent itself is ready to pay at most, in atomic units. */
+  readonly maxAmount?: bigint | undefined;
   /** True when the payment has been approved: `approvalAbove` no longer holds it up. */
   readonly approved?: boolean;
 }
@@ -150,8 +159,12 @@ export function approvalNeeded(
   return undefined;
 }
 
-function weigh(option: PaymentOption, { chain, wallets, currency, now }: DecisionInput): Weighed {
-  const denial = scopeDenial(chain, option, currency) ?? limitDenial(chain, option, currency, now);
+function weigh(option: PaymentOption, input: DecisionInput): Weighed {
+  const { chain, wallets, currency, now } = input;
+  const denial =
+    maxAmountDenial(option, input) ??
+    scopeDenial(chain, option, currency) ??
+    limitDenial(chain, option, currency, now);
   if (denial) return { option, wallet: undefined, denial };
   const wallet = wallets.find(
     (candidate) =>
@@ -172,6 +185,20 @@ function weigh(option: PaymentOption, { chain, wallets, currency, now }: Decisio
   };
 }
 
+/** The agent's own bound, which no grant of the chain has a part in. */
+function maxAmountDenial(
+  { amount }: PaymentOption,
+  { maxAmount, currency }: DecisionInput,
+): Denial | undefined {
+  if (maxAmount === undefined || amount <= maxAmount) return undefined;
+  const limit = formatAmount(maxAmount, currency);
+  return {
+    code: 'max_amount_exceeded',
+    limit,
+    detail: `it costs ${formatAmount(amount, currency)} ${currency.code}, more than the maxAmount of ${limit}; choose a cheaper offer or raise maxAmount`,
+  };
+}
+
 /**
  * The order in which a tree of grants tries wallets: starting at one that its root picks, so that a
  * tree stays on few wallets and trees spread over all.
@@ -189,10 +216,14 @@ export function preferredWallets(
   return [...wallets.slice(start), ...wallets.slice(0, start)];
 }
 
-/** Cheapest first, then where the treasury has most free, then as the seller lists them. */
+/**
+ * Cheapest first, then those settled after the answer, then where the treasury has most free, then as the
+ * seller lists them.
+ */
 function preference(wallets: readonly WalletSnapshot[]) {
   return (a: PaymentOption, b: PaymentOption): number => {
     if (a.amount !== b.amount) return a.amount < b.amount ? -1 : 1;
+    if (a.isUpfront !== b.isUpfront) return a.isUpfront ? 1 : -1;
     const free = totalFree(wallets, b) - totalFree(wallets, a);
     if (free !== 0n) return free < 0n ? -1 : 1;
     return a.index - b.index;
@@ -271,6 +302,7 @@ export function lifeDenial(
         grantId: grant.id,
         limit: grant.startsAt.toISOString(),
         remaining: NOTHING_LEFT.remaining,
+        retryAfterSeconds: secondsUntil(grant.startsAt, now),
         detail: `grant ${grant.id} starts at ${grant.startsAt.toISOString()}`,
       };
     }
@@ -297,22 +329,48 @@ function scopeDenial(
       resources: option.resources,
     });
     if (dimension) {
-      const asked =
-        dimension === 'networks'
-          ? option.network
-          : dimension === 'payTo'
-            ? `payee ${option.payTo}`
-            : 'this resource';
       return {
         code: SCOPE_DENIALS[dimension],
         grantId: grant.id,
         limit: (grant.scope[dimension] ?? []).join(', '),
         remaining: formatAmount(headroom(grant), currency),
-        detail: `${asked} is outside the scope (${dimension}) of grant ${grant.id}`,
+        detail: scopeDetail(grant, dimension, option),
       };
     }
   }
   return undefined;
+}
+
+function scopeDetail(
+  { id, scope }: GrantSnapshot,
+  dimension: keyof Scope,
+  option: PaymentOption,
+): string {
+  const outside = `outside the scope (${dimension}) of grant ${id}`;
+  if (dimension === 'networks') return `${option.network} is ${outside}`;
+  if (dimension === 'payTo') return `payee ${option.payTo} is ${outside}`;
+  const [requested] = option.resources;
+  const refused = unadmitted(scope.resources ?? [], option.resources);
+  if (!refused) return `this resource is ${outside}`;
+  // Only the host is named: it is all of a declared URL that its seller cannot write prose in.
+  const origin = `${refused.protocol}//${refused.host}${portSuffix(refused)}`;
+  if (refused !== requested) {
+    return (
+      `the seller declares a resource on another public host than the one that was asked, and it is ${outside}; ` +
+      `to allow it, add the pattern ${origin}/* to the grant's resources`
+    );
+  }
+  if (!refused.unambiguous) {
+    return (
+      `ambiguous path: servers may read its encoded characters in more than one way, so it is ${outside}; ` +
+      `write the path without %2F, %5C, %25 and lone %, or use a grant whose resources hold ${origin}/*`
+    );
+  }
+  return `this resource is ${outside}; to allow it, add a pattern that admits it, such as ${origin}/*`;
+}
+
+function portSuffix({ protocol, port }: Resource): string {
+  return port === (protocol === 'https:' ? '443' : '80') ? '' : `:${port}`;
 }
 
 /** The chain's amounts and counts, the paying grant first. */
@@ -355,7 +413,10 @@ function limitDenial(
       };
     }
     const full = fullWindow(grant, option.amount, now);
-    if (full) return windowDenial(grant, full, asked, amount);
+    if (full) {
+      const denial = windowDenial(grant, full, asked, amount);
+      return { ...denial, retryAfterSeconds: secondsUntil(full.until, now) };
+    }
   }
   return undefined;
 }
@@ -395,6 +456,10 @@ function validity(
   const ends = chain.map((grant) => Math.floor(grant.expiresAt.getTime() / 1000));
   const asked = unixSeconds(now) + Math.min(option.maxTimeoutSeconds, maxValiditySeconds);
   return BigInt(Math.min(asked, ...ends));
+}
+
+function secondsUntil(time: Date, now: Date): number {
+  return Math.max(1, Math.ceil((time.getTime() - now.getTime()) / 1000));
 }
 
 function unixSeconds(time: Date): number {

@@ -9,9 +9,12 @@ export type ProblemCode =
   | DenialCode
   | 'delegation_not_allowed'
   | 'attenuation_violation'
+  | 'max_amount_exceeded'
   | 'forbidden'
   | 'not_found'
   | 'idempotency_mismatch'
+  | 'payment_ended'
+  | 'payment_expiring'
   | 'invalid_transition'
   | 'payload_too_large'
   | 'unsupported_media_type'
@@ -38,6 +41,28 @@ export type DenialCode =
   | 'grant_expired'
   | 'grant_not_started';
 
+/**
+ * What an agent should do about a problem. `new_key` alone says that a payment under a new
+ * `Idempotency-Key` cannot pay twice.
+ */
+export type NextAction =
+  | 'stop'
+  | 'wait'
+  | 'ask'
+  | 'choose_cheaper'
+  | 'fix_request'
+  | 'renew_token'
+  | 'use_payment'
+  | 'new_key';
+
+/** The payment that already has the key of a call, as a problem shows it. */
+export interface ProblemPayment {
+  readonly id: string;
+  readonly status: string;
+  /** RFC 3339; null while nothing is signed. */
+  readonly validBefore: string | null;
+}
+
 /** Members a problem carries beside its code: they become members of the problem+json body. */
 export interface ProblemFields {
   /** Which grant of the chain said no. */
@@ -48,8 +73,31 @@ export interface ProblemFields {
   remaining?: string;
   /** The field of the request at fault, as a dotted path. */
   field?: string;
-  /** Seconds after which trying again makes sense; also sent as `Retry-After`. */
+  /** Seconds after which trying again makes sense: `retryAfter`, also sent as `Retry-After`. */
   retryAfterSeconds?: number;
+  /** Where it is another one than the code's own, see `http/problem.ts`. */
+  nextAction?: NextAction;
+  /** The payment that already has the key. */
+  payment?: ProblemPayment;
+  /** Text that a seller chose, see {@link untrusted}. Never part of `detail`. */
+  sellerText?: string;
+}
+
+/** The longest text of a seller that is shown, in characters. */
+const MAX_SELLER_TEXT = 200;
+
+/**
+ * Marks a seller's text as untrusted, for the member `sellerText`: cut, and with every quote, control,
+ * bidirectional override and line separator escaped, so that it cannot pass for anything else.
+ */
+export function untrusted(value: unknown): string {
+  const text = typeof value === 'string' ? value : `a value of type ${typeof value}`;
+  const cut = text.length > MAX_SELLER_TEXT ? `${text.slice(0, MAX_SELLER_TEXT)}…` : text;
+  const escaped = JSON.stringify(cut.toWellFormed()).replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  );
+  return `untrusted, from the seller: ${escaped}`;
 }
 
 /**

@@ -1,3 +1,4 @@
+import ipaddr from 'ipaddr.js';
 import { Problem } from './problem.js';
 
 /** Where money may go. An absent list allows everything; an empty one allows nothing. */
@@ -59,9 +60,13 @@ const MAX_URL_LENGTH = 2048;
  */
 export function parseResource(text: string): Resource | undefined {
   const url = text.length > MAX_URL_LENGTH ? undefined : parseUrl(text);
-  if (!url) return undefined;
+  return url && url.username === '' && url.password === '' ? resourceOf(url) : undefined;
+}
+
+/** Normalises an http(s) URL; undefined for any other scheme. */
+function resourceOf(url: URL): Resource | undefined {
   const defaultPort = DEFAULT_PORTS[url.protocol];
-  if (defaultPort === undefined || url.username !== '' || url.password !== '') return undefined;
+  if (defaultPort === undefined) return undefined;
   const { path, unambiguous } = normalisePath(url.pathname);
   return {
     protocol: url.protocol,
@@ -72,9 +77,44 @@ export function parseResource(text: string): Resource | undefined {
   };
 }
 
-/** Whether two resources have one origin (RFC 6454: scheme, host and port). */
-export function sameOrigin(a: Resource, b: Resource): boolean {
-  return a.protocol === b.protocol && a.host === b.host && a.port === b.port;
+/**
+ * Finds out whether a seller declares a resource on another public host than the one that was asked.
+ * The declared resource is unsigned and often wrong behind proxies, so nothing else about it counts:
+ * another scheme, port or path, a relative path, an opaque name and a host that is not public are no
+ * contradiction.
+ *
+ * @returns the declared resource, or undefined when it contradicts nothing.
+ */
+export function declaredElsewhere(
+  declared: string | undefined,
+  requested: Resource,
+): Resource | undefined {
+  const url = declared === undefined ? undefined : parseUrl(declared);
+  const resource = url && resourceOf(url);
+  if (!resource || withoutRootDot(resource.host) === withoutRootDot(requested.host)) {
+    return undefined;
+  }
+  return isPublicHost(resource.host) ? resource : undefined;
+}
+
+/** Endings of host names that no public DNS serves (RFC 6761, RFC 6762, ICANN's `.internal`). */
+const PRIVATE_HOST = /(?:^|\.)(?:local|internal|localhost|test)$/;
+
+/**
+ * Whether a host may be reached from the public internet by its form: a name of two labels or more, or an
+ * IP address of the global ranges.
+ *
+ * @param host - as `URL.hostname` gives it: lower case, IPv6 in brackets.
+ */
+function isPublicHost(host: string): boolean {
+  const address = host.startsWith('[') ? host.slice(1, -1) : host;
+  if (ipaddr.isValid(address)) return ipaddr.process(address).range() === 'unicast';
+  const name = withoutRootDot(host);
+  return name.includes('.') && !PRIVATE_HOST.test(name);
+}
+
+function withoutRootDot(host: string): string {
+  return host.endsWith('.') ? host.slice(0, -1) : host;
 }
 
 /**
@@ -124,9 +164,13 @@ export function parsePattern(text: string): ResourcePattern {
   };
 }
 
-/** Whether a pattern admits a resource. An ambiguous path is admitted by no pattern. */
+/**
+ * Whether a pattern admits a resource. An ambiguous path is admitted only by a pattern of the whole host
+ * (`https://host/*`), for which the path does not matter.
+ */
 export function patternAdmits(pattern: ResourcePattern, resource: Resource): boolean {
-  if (!resource.unambiguous) return false;
+  const isWholeHost = pattern.anySuffix && pattern.path === '/';
+  if (!resource.unambiguous && !isWholeHost) return false;
   if (pattern.protocol !== resource.protocol || pattern.port !== resource.port) return false;
   const host = pattern.anyLabel ? withoutLeftmostLabel(resource.host) : resource.host;
   if (host !== pattern.host) return false;
@@ -145,6 +189,15 @@ export function patternContains(outer: ResourcePattern, inner: ResourcePattern):
   return !inner.anySuffix && inner.path === outer.path;
 }
 
+/** The first of the resources that a list of patterns does not admit. */
+export function unadmitted(
+  resources: readonly string[],
+  asked: readonly Resource[],
+): Resource | undefined {
+  const patterns = parsedPatterns(resources);
+  return asked.find((resource) => !patterns.some((pattern) => patternAdmits(pattern, resource)));
+}
+
 /** The dimension of a scope that refuses, or undefined when it admits the payment. */
 export function scopeRefuses(
   scope: Scope,
@@ -152,13 +205,7 @@ export function scopeRefuses(
 ): keyof Scope | undefined {
   if (scope.networks && !scope.networks.includes(payment.network)) return 'networks';
   if (scope.payTo && !includesAddress(scope.payTo, payment.payTo)) return 'payTo';
-  if (scope.resources) {
-    const patterns = parsedPatterns(scope.resources);
-    const admitted = payment.resources.every((resource) =>
-      patterns.some((pattern) => patternAdmits(pattern, resource)),
-    );
-    if (!admitted) return 'resources';
-  }
+  if (scope.resources && unadmitted(scope.resources, payment.resources)) return 'resources';
   return undefined;
 }
 

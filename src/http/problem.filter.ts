@@ -28,14 +28,9 @@ export class ProblemFilter implements ExceptionFilter {
       const challenge = challengeOf(problem.code, request.headers.authorization);
       void reply.header('www-authenticate', challenge);
     }
-    if (status === 503 || status === 429) {
-      const seconds = problem.fields.retryAfterSeconds ?? DEFAULT_RETRY_AFTER_SECONDS;
-      void reply.header('retry-after', String(seconds));
-    }
-    void reply
-      .status(status)
-      .type(PROBLEM_MEDIA_TYPE)
-      .send(problemBody(problem.code, problem.detail, problem.fields));
+    const body = problemBody(problem.code, problem.detail, problem.fields);
+    if (body.retryAfter !== undefined) void reply.header('retry-after', String(body.retryAfter));
+    void reply.status(status).type(PROBLEM_MEDIA_TYPE).send(body);
   }
 }
 

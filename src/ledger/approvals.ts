@@ -1,23 +1,17 @@
 import type { ClientBase } from 'pg';
 import type { Database } from '../database/database.js';
+import type { Denial } from '../domain/policy.js';
+import { lifeDenial } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
+import { approverProblem, standingProblem } from './approver.js';
 import { appendEvents } from './events.js';
-import { chainOf, databaseNow, type GrantRecord, lockChain, readGrants } from './grant-rows.js';
-import { openBooks } from './ledger.js';
+import { databaseNow, type GrantRecord, lockChain } from './grant-rows.js';
 import {
-  authorizePending,
   PAYMENT_COLUMNS,
   type PaymentRecord,
   type PaymentRow,
   toPaymentRecord,
 } from './payment-rows.js';
-import {
-  decideApproved,
-  type Reservation,
-  type ReservationOrder,
-  type Writings,
-} from './reservations.js';
-import { write } from './writings.js';
 
 /** Who decides about a waiting payment, and why. */
 export interface Verdict {
@@ -28,63 +22,82 @@ export interface Verdict {
   readonly requestId: string;
 }
 
-/** Lets waiting payments go on, or ends them. */
+/** Which waiting payment is meant. */
+export interface WaitingPayment {
+  readonly treasuryId: string;
+  readonly id: string;
+  readonly grantId: string;
+}
+
+/** What an approval is given under. */
+export interface ApprovalTerms {
+  /** How long the agent has to collect the payment. */
+  readonly collectSeconds: number;
+  /** Whether nobody may approve what he made possible himself. */
+  readonly twoPerson: boolean;
+}
+
+/**
+ * Permits waiting payments, or ends them. Locks are taken in the order of a hand-over: the chain's grants, then
+ * the payment.
+ */
 export class Approvals {
   constructor(private readonly database: Database) {}
 
   /**
-   * Approves a waiting payment: the whole decision is made again at this moment, under the locks. When
-   * it is refused, that is recorded and the payment waits on.
+   * Permits a waiting payment. Nothing is reserved or signed: everything is decided again when the agent
+   * collects it. A second approval replaces the first.
    *
-   * @param order - the order made again of the request that waits.
-   * @throws Problem `invalid_transition` when it no longer waits.
+   * @returns the payment, or the denial of a grant that has ended: no approval can help then.
+   * @throws Problem `invalid_transition` when it no longer waits, `forbidden` for who may not approve it.
    */
-  approve(paymentId: string, order: ReservationOrder, verdict: Verdict): Promise<Reservation> {
+  approve(
+    waiting: WaitingPayment,
+    verdict: Verdict,
+    { collectSeconds, twoPerson }: ApprovalTerms,
+  ): Promise<PaymentRecord | Denial> {
+    const { treasuryId, id } = waiting;
     return this.database.transaction(async (tx) => {
-      const pending = await lockPending(tx, order.treasuryId, paymentId);
-      const { path = [] } =
-        (await readGrants(tx, order.treasuryId, [pending.grantId])).get(pending.grantId) ?? {};
-      const terms = await readGrants(tx, order.treasuryId, path);
-      const books = await openBooks(
-        tx,
-        order.treasuryId,
-        new Map([[pending.grantId, chainOf(terms, pending.grantId)]]),
-        [],
-        [order.options],
-      );
-      if (pending.approval && books.now >= pending.approval.lapsesAt) throw lapsed(pending);
-      const chain = chainOf(books.grants, pending.grantId);
+      const chain = await lockChain(tx, treasuryId, waiting.grantId);
       verdict.isCurrent(chain);
-      const writings: Writings = { payments: [], events: [], charged: new Set() };
-      const made = decideApproved(pending, order, chain, books, writings);
-      if (made.outcome === 'refused') {
-        await write(tx, order.treasuryId, books, writings);
-        return made;
-      }
+      const pending = await lockPending(tx, treasuryId, id);
+      const now = await databaseNow(tx);
+      if (pending.approval && now >= pending.approval.lapsesAt) throw lapsed(pending);
+      const problem = approverProblem(verdict.actor, pending, chain, twoPerson);
+      if (problem) throw problem;
+      const denial = lifeDenial(chain, now);
+      if (denial?.code === 'grant_revoked' || denial?.code === 'grant_expired') return denial;
+      const lapsesAt = new Date(now.getTime() + collectSeconds * 1000);
+      await tx.query(
+        `UPDATE payments SET approved_at = $3, approval_lapses_at = $4, decided_by = $5, decided_reason = $6
+         WHERE treasury_id = $1 AND id = $2`,
+        [treasuryId, id, now, lapsesAt, verdict.actor, verdict.reason ?? null],
+      );
       const payment: PaymentRecord = {
-        ...made.payment,
+        ...pending,
+        approval: pending.approval && { ...pending.approval, approvedAt: now, lapsesAt },
         decidedBy: verdict.actor,
         decidedReason: verdict.reason,
       };
-      await authorizePending(tx, payment);
-      const approved = verdictEvent(payment, 'payment.approved', verdict);
-      writings.events.unshift(approved);
-      await write(tx, order.treasuryId, books, writings);
-      return { ...made, payment };
+      await appendEvents(tx, now, [verdictEvent(payment, 'payment.approved', verdict)]);
+      return payment;
     });
   }
 
   /**
-   * Rejects a waiting payment for good.
+   * Rejects a waiting payment for good, also one that was approved and not collected yet.
    *
-   * @throws Problem `invalid_transition` when it no longer waits.
+   * @throws Problem `invalid_transition` when it no longer waits, `forbidden` for who may not decide it.
    */
-  reject(treasuryId: string, paymentId: string, verdict: Verdict): Promise<PaymentRecord> {
+  reject({ treasuryId, id, grantId }: WaitingPayment, verdict: Verdict): Promise<PaymentRecord> {
     return this.database.transaction(async (tx) => {
-      const pending = await lockPending(tx, treasuryId, paymentId);
-      verdict.isCurrent(await lockChain(tx, treasuryId, pending.grantId));
+      const chain = await lockChain(tx, treasuryId, grantId);
+      verdict.isCurrent(chain);
+      const pending = await lockPending(tx, treasuryId, id);
+      const problem = standingProblem(verdict.actor, pending, chain);
+      if (problem) throw problem;
       const [rejected] = await endAll(tx, [pending], verdict);
-      if (!rejected) throw new Error(`payment ${paymentId} was not rejected`);
+      if (!rejected) throw new Error(`payment ${id} was not rejected`);
       return rejected;
     });
   }
@@ -95,7 +108,7 @@ export class Approvals {
       const { rows } = await tx.query<PaymentRow>(
         `SELECT ${PAYMENT_COLUMNS} FROM payments p
          WHERE p.status = 'pending_approval' AND p.approval_lapses_at <= now()
-         ORDER BY p.treasury_id, p.id LIMIT ${LAPSE_BATCH} FOR NO KEY UPDATE SKIP LOCKED`,
+         ORDER BY p.treasury_id, p.id LIMIT ${LAPSE_BATCH} FOR NO KEY UPDATE OF p SKIP LOCKED`,
       );
       const ended = await endAll(tx, rows.map(toPaymentRecord), LAPSED);
       return [...new Set(ended.map(({ treasuryId }) => treasuryId))];
@@ -108,7 +121,7 @@ const LAPSE_BATCH = 1_000;
 
 const LAPSED = {
   actor: 'system:payments',
-  reason: 'nobody approved it in time',
+  reason: 'it was not approved, or not collected, in time',
   requestId: 'lapse',
 } as const;
 
@@ -121,7 +134,7 @@ async function endAll(
   if (pending.length === 0) return [];
   const now = await databaseNow(tx);
   await tx.query(
-    `UPDATE payments p SET status = 'rejected', approval_body = NULL, ended_at = $3, decided_by = $4,
+    `UPDATE payments p SET status = 'rejected', ended_at = $3, decided_by = $4,
        decided_reason = $5
      FROM unnest($1::text[], $2::text[]) AS e (treasury_id, id)
      WHERE p.treasury_id = e.treasury_id AND p.id = e.id`,
@@ -157,7 +170,7 @@ async function findLocked(
 ): Promise<PaymentRecord | undefined> {
   const { rows } = await tx.query<PaymentRow>(
     `SELECT ${PAYMENT_COLUMNS} FROM payments p
-     WHERE p.treasury_id = $1 AND p.id = $2 FOR NO KEY UPDATE`,
+     WHERE p.treasury_id = $1 AND p.id = $2 FOR NO KEY UPDATE OF p`,
     [treasuryId, paymentId],
   );
   return rows[0] && toPaymentRecord(rows[0]);
@@ -182,7 +195,7 @@ async function lockPending(
 function lapsed({ id }: PaymentRecord): Problem {
   return new Problem(
     'invalid_transition',
-    `payment ${id} waited too long for its approval; the agent must ask anew, with another Idempotency-Key`,
+    `payment ${id} waited too long for its approval; the agent must ask anew`,
   );
 }
 

@@ -17,7 +17,8 @@ export interface CancellationRequest {
  * worker sends the cancellations, and whatever lands first on chain decides. Payments asked for before
  * are passed over.
  *
- * It takes no lock on a payment that settlement would wait for, so a caller may hold locks on grants.
+ * It takes no lock on a payment that settlement would wait for, so a caller may hold locks on grants. It must
+ * hold those of the payments' chains: a replay under them then knows whether its payment is being cancelled.
  *
  * @param at - the database's time.
  * @returns the ids of the payments asked for now.

@@ -35,6 +35,8 @@ export interface GrantRecord extends GrantSnapshot, GrantState {
   /** The holder's public JWK and its RFC 7638 thumbprint, where the grant is bound to a key. */
   readonly holderKey: Readonly<Record<string, string>> | undefined;
   readonly holderKeyThumbprint: string | undefined;
+  /** Who minted it, as events name actors. */
+  readonly mintedBy: string;
   readonly mintHash: string | undefined;
   readonly createdAt: Date;
 }
@@ -46,7 +48,7 @@ const STATE_COLUMNS = `g.status, g.suspended_by, g.token_generation, g.alive, g.
 export const GRANT_COLUMNS = `g.treasury_id, g.id, g.parent_id, g.root_id, g.path, g.depth, g.holder,
   g.currency, g.budget, g.max_per_payment, g.max_payments, g.windows, g.approval_above, g.scope,
   g.starts_at, g.expires_at, g.delegation_depth, g.funding, g.purpose, g.labels, g.holder_key,
-  g.holder_key_thumbprint, g.mint_hash, g.created_at, ${STATE_COLUMNS}`;
+  g.holder_key_thumbprint, g.minted_by, g.mint_hash, g.created_at, ${STATE_COLUMNS}`;
 
 interface StateRow {
   id: string;
@@ -86,6 +88,7 @@ interface GrantRow extends StateRow {
   labels: Record<string, string>;
   holder_key: Record<string, string> | null;
   holder_key_thumbprint: string | null;
+  minted_by: string;
   mint_hash: string | null;
   created_at: Date;
 }
@@ -133,6 +136,7 @@ export function toGrantRecord(row: GrantRow): GrantRecord {
     labels: row.labels,
     holderKey: row.holder_key ?? undefined,
     holderKeyThumbprint: row.holder_key_thumbprint ?? undefined,
+    mintedBy: row.minted_by,
     mintHash: row.mint_hash ?? undefined,
     createdAt: row.created_at,
     ...toGrantState(row),

@@ -5,10 +5,11 @@ import {
   isDatabaseUnavailable,
   type TransactionEnds,
 } from '../database/database.js';
-import type { WalletSnapshot } from '../domain/policy.js';
+import type { Denial, WalletSnapshot } from '../domain/policy.js';
+import { Problem } from '../domain/problem.js';
 import { Batcher, type BatcherBounds } from './batcher.js';
 import { GrantCache } from './grant-cache.js';
-import { type GrantRecord, lockStates } from './grant-rows.js';
+import { databaseNow, type GrantRecord, lockChain, lockStates } from './grant-rows.js';
 import {
   PAYMENT_COLUMNS,
   type PaymentRecord,
@@ -24,6 +25,7 @@ import {
   type ReservationOrder,
   type Writings,
 } from './reservations.js';
+import { namingPayment, refuseHandOut } from './replays.js';
 import { write } from './writings.js';
 
 type Settled = PromiseSettledResult<Reservation>;
@@ -33,8 +35,9 @@ type Settled = PromiseSettledResult<Reservation>;
  * grant and wallet they need, decides each in turn over what it read, writes everything with set-based
  * statements, and commits before anything is signed. Replicas meet only in Postgres.
  *
- * Locks are always taken in this order, so that no two transactions wait for each other: existing
- * payments, then grants by id, then wallet balances by wallet, network and asset.
+ * Locks are always taken in this order, so that no two transactions wait for each other: authorized
+ * payments, then grants by id, then wallet balances by wallet, network and asset, then payments that wait for
+ * an approval, by id.
  */
 export class Ledger {
   readonly #cache = new GrantCache();
@@ -52,10 +55,49 @@ export class Ledger {
    * payment made then.
    *
    * @throws Problem `not_found` for an unknown grant, `invalid_token` for a replaced token,
-   *   `idempotency_mismatch` when the key was used for another body, `unavailable` when too many wait.
+   *   `idempotency_mismatch` when the key belongs to another purchase, `payment_ended` or
+   *   `payment_expiring` when that purchase can no longer be paid, `unavailable` when too many wait.
    */
   reserve(order: ReservationOrder): Promise<Reservation> {
     return this.queue(order.treasuryId).join(order);
+  }
+
+  /**
+   * Looks up a payment whose header its holder wants again, under the locks and rules of a replay.
+   *
+   * @returns the payment, or the denial of a grant of its chain.
+   * @throws Problem `invalid_token`, `invalid_transition` while it waits for an approval, `payment_ended`,
+   *   `payment_expiring`.
+   */
+  handOut(
+    treasuryId: string,
+    paymentId: string,
+    caller: { readonly tokenGeneration: number; readonly keyThumbprint: string | undefined },
+  ): Promise<{ payment: PaymentRecord; denial: Denial | undefined }> {
+    return this.database.transaction(async (tx) => {
+      const found = await findPayment(tx, treasuryId, paymentId);
+      const chain = await lockChain(tx, treasuryId, found.grantId);
+      const grant = chain.at(-1);
+      if (
+        grant?.tokenGeneration !== caller.tokenGeneration ||
+        grant.holderKeyThumbprint !== caller.keyThumbprint
+      ) {
+        throw new Problem('invalid_token', 'the token was replaced; use the one that replaced it');
+      }
+      // Read again: what held the locks before may have changed it.
+      const payment = await findPayment(tx, treasuryId, paymentId);
+      const now = await databaseNow(tx);
+      return namingPayment(payment, () => {
+        const denial = refuseHandOut(payment, chain, now);
+        if (payment.status === 'pending_approval' && !denial) {
+          throw new Problem(
+            'invalid_transition',
+            `payment ${paymentId} waits for an approval; ask with POST /v1/payments and its key instead`,
+          );
+        }
+        return { payment, denial };
+      });
+    });
   }
 
   private queue(treasuryId: string): Batcher<ReservationOrder, Reservation> {
@@ -108,9 +150,8 @@ export class Ledger {
       treasuryId,
       orders.map(({ grantId }) => grantId),
     );
-    const options = orders.map((order) => order.options);
-    const books = await openBooks(tx, treasuryId, chains, orders, options);
-    const writings: Writings = { payments: [], events: [], charged: new Set() };
+    const books = await openBooks(tx, treasuryId, chains, orders);
+    const writings: Writings = { payments: [], handedOver: [], events: [], charged: new Set() };
     const outcomes = orders.map((order): Settled => {
       try {
         const chain = chainIn(books, chains.get(order.grantId) ?? []);
@@ -136,23 +177,21 @@ const KEPT_PLANS = 'SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL en
 /**
  * Locks what a batch needs, and reads it as it is then.
  *
- * @param orders - whose earlier payments are looked up by their keys.
- * @param options - what may be paid with: of these the wallets are locked.
+ * @param orders - whose earlier payments are looked up by their keys, and whose options' wallets are locked.
  */
-export async function openBooks(
+async function openBooks(
   tx: ClientBase,
   treasuryId: string,
   chains: ReadonlyMap<string, readonly GrantRecord[]>,
   orders: readonly ReservationOrder[],
-  options: readonly ReservationOrder['options'][],
 ): Promise<Books> {
   const known = new Map([...chains.values()].flat().map((grant) => [grant.id, grant]));
-  // Asked at once and answered in this order: what comes behind the grants' locks sees what whoever held
-  // them before has committed. Of two requests with one key, the second sees the first's payment.
+  // These queries are pipelined. Postgres runs them in order, so everything after the grant locks sees what
+  // the previous lock holder committed: of two requests with one key, the second sees the first's payment.
   const [, states, wallets, { payments, now }, waiting] = await Promise.all([
     tx.query(KEPT_PLANS),
     lockStates(tx, treasuryId, [...known.keys()]),
-    lockWallets(tx, treasuryId, wantedAssets(options)),
+    lockWallets(tx, treasuryId, wantedAssets(orders)),
     findByKeys(tx, treasuryId, orders),
     countWaiting(tx, treasuryId, chains),
   ]);
@@ -161,18 +200,52 @@ export async function openBooks(
     const terms = known.get(id);
     if (terms) grants.set(id, { ...terms, ...state });
   }
+  await lockApproved(tx, treasuryId, payments);
   return { grants, wallets, payments, waiting, now };
 }
 
+/**
+ * Locks the waiting payments that may be handed over now, and reads them again: somebody may just have taken
+ * the approval back.
+ */
+async function lockApproved(
+  tx: ClientBase,
+  treasuryId: string,
+  payments: Map<string, PaymentRecord>,
+): Promise<void> {
+  const ids = [...payments.values()]
+    .filter(({ status, approval }) => status === 'pending_approval' && approval?.approvedAt)
+    .map(({ id }) => id);
+  if (ids.length === 0) return;
+  const { rows } = await tx.query<PaymentRow>(
+    `SELECT ${PAYMENT_COLUMNS} FROM payments p WHERE p.treasury_id = $1 AND p.id = ANY ($2::text[])
+     ORDER BY p.id FOR NO KEY UPDATE OF p`,
+    [treasuryId, ids],
+  );
+  for (const row of rows) {
+    const payment = toPaymentRecord(row);
+    payments.set(keyOf(payment), payment);
+  }
+}
+
+async function findPayment(
+  tx: ClientBase,
+  treasuryId: string,
+  paymentId: string,
+): Promise<PaymentRecord> {
+  const { rows } = await tx.query<PaymentRow>(
+    `SELECT ${PAYMENT_COLUMNS} FROM payments p WHERE p.treasury_id = $1 AND p.id = $2`,
+    [treasuryId, paymentId],
+  );
+  if (!rows[0]) throw new Problem('not_found', `no payment ${paymentId}`);
+  return toPaymentRecord(rows[0]);
+}
+
 /** The tokens that a batch may pay with, as `network asset`. */
-function wantedAssets(payable: readonly ReservationOrder['options'][]): Set<string> {
+function wantedAssets(orders: readonly ReservationOrder[]): Set<string> {
   const wanted = new Set<string>();
-  for (const options of payable) {
-    try {
-      for (const { network, asset } of options()) wanted.add(`${network} ${asset}`);
-    } catch {
-      // It has nothing to pay with; its own decision says so.
-    }
+  for (const order of orders) {
+    for (const { network, asset } of order.options()) wanted.add(`${network} ${asset}`);
   }
   return wanted;
 }
@@ -214,9 +287,7 @@ async function findByKeys(
 ): Promise<{ payments: Map<string, PaymentRecord>; now: Date }> {
   const { rows } = await tx.query<Partial<PaymentRow> & { now: Date }>({
     name: 'find-by-keys',
-    // The first of the grant's keys from this one on, if it is this one: a way of asking that only the
-    // unique index can answer. Asked for the key alone, Postgres may read all of a grant's payments while
-    // it knows nothing of the table yet.
+    // An index seek (`key >= k ORDER BY key LIMIT 1`), so that a generic plan must use the unique index.
     text: `SELECT t.now, ${PAYMENT_COLUMNS}
      FROM (SELECT date_trunc('milliseconds', clock_timestamp()) AS now) t
      LEFT JOIN (unnest($2::text[], $3::text[]) AS k (grant_id, idempotency_key)

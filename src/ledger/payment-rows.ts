@@ -21,8 +21,9 @@ export interface PaymentAuthorization {
 export interface PaymentApproval {
   /** Only who stands above this grant may approve. */
   readonly fromAbove: string;
-  /** The request's canonical body, to decide again; undefined once that was done. */
-  readonly body: string | undefined;
+  /** When it was approved; undefined while nobody has. */
+  readonly approvedAt: Date | undefined;
+  /** Until when it may be approved or, once it is, collected by the agent. */
   readonly lapsesAt: Date;
 }
 
@@ -32,7 +33,6 @@ export interface PaymentRecord {
   readonly id: string;
   readonly grantId: string;
   readonly idempotencyKey: string;
-  readonly requestHash: string;
   readonly status: PaymentStatus;
   readonly currency: string;
   /** Atomic units. */
@@ -45,7 +45,10 @@ export interface PaymentRecord {
   readonly requirement: string;
   readonly resourceEcho: string | undefined;
   readonly extensionsEcho: string | undefined;
-  readonly resource: string;
+  /** The resource as the seller declares it; undefined where it declares none. */
+  readonly declaredResource: string | undefined;
+  /** Whether that one names another public host than the request. */
+  readonly resourceMismatch: boolean;
   readonly requestMethod: string;
   readonly requestUrl: string;
   readonly memo: string | undefined;
@@ -55,18 +58,21 @@ export interface PaymentRecord {
   /** Who approved or rejected it, and why. */
   readonly decidedBy: string | undefined;
   readonly decidedReason: string | undefined;
+  /** When somebody asked the chain to take the signature back; undefined where nobody did. */
+  readonly cancelRequestedAt: Date | undefined;
   readonly transaction: string | undefined;
   readonly createdAt: Date;
   readonly endedAt: Date | undefined;
 }
 
 /** The columns {@link toPaymentRecord} reads, of a table aliased `p`. */
-export const PAYMENT_COLUMNS = `p.treasury_id, p.id, p.grant_id, p.idempotency_key, p.request_hash,
-  p.status, p.currency, p.amount, p.network, p.scheme, p.x402_version, p.asset, p.pay_to, p.wallet_id,
+export const PAYMENT_COLUMNS = `p.treasury_id, p.id, p.grant_id, p.idempotency_key, p.status, p.currency, p.amount, p.network, p.scheme, p.x402_version, p.asset, p.pay_to, p.wallet_id,
   p.payer, p.nonce, p.valid_after, p.valid_before, p.decision, p.authorized_at, p.requirement,
-  p.resource_echo, p.extensions_echo, p.resource, p.request_method, p.request_url, p.memo,
-  p.approval_from_above, p.approval_body, p.approval_lapses_at, p.decided_by, p.decided_reason,
-  p.transaction, p.created_at, p.ended_at`;
+  p.resource_echo, p.extensions_echo, p.declared_resource, p.resource_mismatch, p.request_method,
+  p.request_url, p.memo, p.approval_from_above, p.approved_at, p.approval_lapses_at, p.decided_by,
+  p.decided_reason, p.transaction, p.created_at, p.ended_at,
+  (SELECT c.requested_at FROM cancellations c WHERE c.treasury_id = p.treasury_id AND c.payment_id = p.id)
+    AS cancel_requested_at`;
 
 /** One row of {@link PAYMENT_COLUMNS}. NUMERIC and BIGINT come as text. */
 export interface PaymentRow {
@@ -74,7 +80,6 @@ export interface PaymentRow {
   id: string;
   grant_id: string;
   idempotency_key: string;
-  request_hash: string;
   status: PaymentStatus;
   currency: string;
   amount: string;
@@ -93,15 +98,17 @@ export interface PaymentRow {
   requirement: string;
   resource_echo: string | null;
   extensions_echo: string | null;
-  resource: string;
+  declared_resource: string | null;
+  resource_mismatch: boolean;
   request_method: string;
   request_url: string;
   memo: string | null;
   approval_from_above: string | null;
-  approval_body: string | null;
+  approved_at: Date | null;
   approval_lapses_at: Date | null;
   decided_by: string | null;
   decided_reason: string | null;
+  cancel_requested_at: Date | null;
   transaction: string | null;
   created_at: Date;
   ended_at: Date | null;
@@ -114,7 +121,6 @@ export function toPaymentRecord(row: PaymentRow): PaymentRecord {
     id: row.id,
     grantId: row.grant_id,
     idempotencyKey: row.idempotency_key,
-    requestHash: row.request_hash,
     status: row.status,
     currency: row.currency,
     amount: BigInt(row.amount),
@@ -126,7 +132,8 @@ export function toPaymentRecord(row: PaymentRow): PaymentRecord {
     requirement: row.requirement,
     resourceEcho: row.resource_echo ?? undefined,
     extensionsEcho: row.extensions_echo ?? undefined,
-    resource: row.resource,
+    declaredResource: row.declared_resource ?? undefined,
+    resourceMismatch: row.resource_mismatch,
     requestMethod: row.request_method,
     requestUrl: row.request_url,
     memo: row.memo ?? undefined,
@@ -134,6 +141,7 @@ export function toPaymentRecord(row: PaymentRow): PaymentRecord {
     approval: toApproval(row),
     decidedBy: row.decided_by ?? undefined,
     decidedReason: row.decided_reason ?? undefined,
+    cancelRequestedAt: row.cancel_requested_at ?? undefined,
     transaction: row.transaction ?? undefined,
     createdAt: row.created_at,
     endedAt: row.ended_at ?? undefined,
@@ -166,13 +174,13 @@ function toAuthorization(row: PaymentRow): PaymentAuthorization | undefined {
 }
 
 function toApproval(row: PaymentRow): PaymentApproval | undefined {
-  const { approval_from_above, approval_body, approval_lapses_at } = row;
+  const { approval_from_above, approved_at, approval_lapses_at } = row;
   if (approval_from_above === null || approval_lapses_at === null) {
     return undefined;
   }
   return {
     fromAbove: approval_from_above,
-    body: approval_body ?? undefined,
+    approvedAt: approved_at ?? undefined,
     lapsesAt: approval_lapses_at,
   };
 }
@@ -184,7 +192,6 @@ const COLUMNS: readonly Filled[] = [
   ['id', 'plain', (payment) => payment.id],
   ['grant_id', 'plain', (payment) => payment.grantId],
   ['idempotency_key', 'text', (payment) => payment.idempotencyKey],
-  ['request_hash', 'plain', (payment) => payment.requestHash],
   ['status', 'plain', (payment) => payment.status],
   ['currency', 'plain', (payment) => payment.currency],
   ['amount', 'numeric', (payment) => payment.amount.toString()],
@@ -196,7 +203,8 @@ const COLUMNS: readonly Filled[] = [
   ['requirement', 'plain', (payment) => payment.requirement],
   ['resource_echo', 'plain', (payment) => payment.resourceEcho],
   ['extensions_echo', 'plain', (payment) => payment.extensionsEcho],
-  ['resource', 'text', (payment) => payment.resource],
+  ['declared_resource', 'text', (payment) => payment.declaredResource ?? null],
+  ['resource_mismatch', 'boolean', (payment) => payment.resourceMismatch],
   ['request_method', 'text', (payment) => payment.requestMethod],
   ['request_url', 'text', (payment) => payment.requestUrl],
   ['memo', 'text', (payment) => payment.memo ?? null],
@@ -208,7 +216,6 @@ const COLUMNS: readonly Filled[] = [
   ['decision', 'plain', ({ authorization }) => authorization?.decision],
   ['authorized_at', 'timestamptz', ({ authorization }) => authorization?.authorizedAt ?? null],
   ['approval_from_above', 'plain', ({ approval }) => approval?.fromAbove],
-  ['approval_body', 'plain', ({ approval }) => approval?.body],
   ['approval_lapses_at', 'timestamptz', ({ approval }) => approval?.lapsesAt ?? null],
 ];
 
@@ -228,30 +235,40 @@ export const NEW_PAYMENTS = {
   ],
 };
 
-/** Writes what an approval made of a payment that waited: what its signature will cover. */
-export async function authorizePending(
+/**
+ * Writes what the hand-over made of payments that waited, which are locked: what their signatures cover, and
+ * the entry and echoes of the 402 they were collected with.
+ */
+export async function writeHandedOver(
   tx: ClientBase,
-  { treasuryId, id, decidedBy, decidedReason, authorization }: PaymentRecord,
+  treasuryId: string,
+  payments: readonly PaymentRecord[],
 ): Promise<void> {
-  if (!authorization) throw new Error(`payment ${id} is not authorized`);
-  const { walletId, payer, nonce, validAfter, validBefore, decision, authorizedAt } = authorization;
-  await tx.query(
-    `UPDATE payments SET status = 'authorized', approval_body = NULL, decided_by = $3,
-       decided_reason = $4, wallet_id = $5, payer = $6, nonce = $7, valid_after = $8,
-       valid_before = $9, decision = $10, authorized_at = $11
-     WHERE treasury_id = $1 AND id = $2`,
-    [
-      treasuryId,
-      id,
-      decidedBy,
-      decidedReason ?? null,
-      walletId,
-      payer,
-      nonce,
-      validAfter.toString(),
-      validBefore.toString(),
-      decision,
-      authorizedAt,
-    ],
-  );
+  for (const { id, authorization, ...payment } of payments) {
+    if (!authorization) throw new Error(`payment ${id} is not authorized`);
+    const { walletId, payer, nonce, validAfter, validBefore, decision, authorizedAt } = authorization;
+    await tx.query(
+      `UPDATE payments SET status = 'authorized', wallet_id = $3, payer = $4, nonce = $5, valid_after = $6,
+         valid_before = $7, decision = $8, authorized_at = $9, x402_version = $10, requirement = $11,
+         resource_echo = $12, extensions_echo = $13, declared_resource = $14, resource_mismatch = $15
+       WHERE treasury_id = $1 AND id = $2`,
+      [
+        treasuryId,
+        id,
+        walletId,
+        payer,
+        nonce,
+        validAfter.toString(),
+        validBefore.toString(),
+        decision,
+        authorizedAt,
+        payment.x402Version,
+        payment.requirement,
+        payment.resourceEcho ?? null,
+        payment.extensionsEcho ?? null,
+        payment.declaredResource ?? null,
+        payment.resourceMismatch,
+      ],
+    );
+  }
 }

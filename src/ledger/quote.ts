@@ -1,12 +1,13 @@
 import type { ClientBase } from 'pg';
 import type { Database } from '../database/database.js';
-import { currencyOf } from '../domain/money.js';
+import { currencyOf, parseAmount } from '../domain/money.js';
 import {
   type Decision,
   decide,
   type PaymentOption,
   preferredWallets,
   type WalletSnapshot,
+  type Weighed,
 } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
 import { chainOf, databaseNow, type GrantRecord, readGrants } from './grant-rows.js';
@@ -19,6 +20,10 @@ export interface QuoteOrder {
   /** The addresses the signer has keys for. */
   readonly signable: readonly string[];
   readonly maxValiditySeconds: number;
+  /** What the agent is ready to pay at most, in currency units. */
+  readonly maxAmount: string | undefined;
+  /** The entry of `accepts` to take instead of the cheapest. */
+  readonly option: number | undefined;
 }
 
 /** What a payment would be decided now. It promises nothing: others pay meanwhile. */
@@ -26,8 +31,10 @@ export interface Quote {
   /** From the root down, the paying grant last. */
   readonly chain: readonly GrantRecord[];
   readonly now: Date;
-  /** Undefined when none of the options is of the grant's currency. */
+  /** Undefined when no option may be chosen: of the grant's currency, and the one that was asked for. */
   readonly decision: Decision | undefined;
+  /** Every option of the grant's currency, chosen or not. */
+  readonly weighed: readonly Weighed[];
 }
 
 /**
@@ -47,13 +54,24 @@ export function quote(database: Database, order: QuoteOrder): Promise<Quote> {
     if (!grant || !root) throw new Problem('not_found', `no grant ${grantId}`);
     const now = await databaseNow(tx);
     const options = order.options.filter(({ currency }) => currency === grant.currency);
-    if (options.length === 0) return { chain, now, decision: undefined };
+    if (options.length === 0) return { chain, now, decision: undefined, weighed: [] };
     const wallets = preferredWallets(await readWallets(tx, order), root.id);
     const currency = currencyOf(grant.currency);
+    const maxAmount =
+      order.maxAmount === undefined
+        ? undefined
+        : parseAmount(order.maxAmount, currency, 'maxAmount');
+    const decideOver = (some: readonly PaymentOption[]) =>
+      decide({ chain, wallets, options: some, currency, now, maxValiditySeconds, maxAmount });
+    const all = decideOver(options);
+    const { weighed } = all;
+    if (order.option === undefined) return { chain, now, decision: all, weighed };
+    const chosen = options.filter(({ index }) => index === order.option);
     return {
       chain,
       now,
-      decision: decide({ chain, wallets, options, currency, now, maxValiditySeconds }),
+      decision: chosen.length > 0 ? decideOver(chosen) : undefined,
+      weighed,
     };
   });
 }

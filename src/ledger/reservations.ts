@@ -1,12 +1,12 @@
+import { canonicalJson, sha256Hex } from '../domain/canonical.js';
 import { reserveOn } from '../domain/charge.js';
-import { effectiveStatus, remaining } from '../domain/grant.js';
-import { currencyOf } from '../domain/money.js';
+import { remaining } from '../domain/grant.js';
+import { currencyOf, parseAmount } from '../domain/money.js';
 import { type DecisionRecord, type LeftOption, nonceOf } from '../domain/payment.js';
 import {
   type Decision,
   type Denial,
   decide,
-  lifeDenial,
   type PaymentOption,
   preferredWallets,
   type WalletSnapshot,
@@ -14,9 +14,32 @@ import {
 } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
 import { newId } from '../ids.js';
+import { approverProblem } from './approver.js';
 import type { NewEvent } from './events.js';
 import type { GrantRecord } from './grant-rows.js';
 import type { PaymentAuthorization, PaymentRecord } from './payment-rows.js';
+import { namingPayment, refuseHandOut } from './replays.js';
+
+/** An entry of `accepts` as far as a payment takes it over. */
+export interface OrderedOffer {
+  /** Position in `accepts`. */
+  readonly index: number;
+  readonly scheme: string;
+  readonly network: string;
+  readonly asset: string;
+  /** Atomic units. */
+  readonly amount: bigint;
+  readonly payTo: string;
+  /** The entry as JSON text, and the SHA-256 (hex) of its canonical form. */
+  readonly json: string;
+  readonly hash: string;
+  /** The resource the seller declares: any text. */
+  readonly declaredResource: string | undefined;
+  /** What else the header echoes; undefined when no header with the entry fits. */
+  readonly echo:
+    | { readonly resourceJson: string | undefined; readonly extensionsJson: string | undefined }
+    | undefined;
+}
 
 /** One payment to decide, reserve and record. */
 export interface ReservationOrder {
@@ -27,35 +50,31 @@ export interface ReservationOrder {
   /** The key its holder proved to have; a grant that is bound to one obeys nobody else. */
   readonly keyThumbprint: string | undefined;
   readonly idempotencyKey: string;
-  /** SHA-256 of the request's canonical body: the same key with another one is an error. */
-  readonly requestHash: string;
-  /**
-   * The ways the seller offers to be paid that can be paid now; the ledger selects one. Never empty, and
-   * the same whenever it is asked.
-   *
-   * @throws Problem why none can.
-   */
+  /** The ways to be paid that can be paid now; the ledger selects one. The same whenever it is asked. */
   readonly options: () => readonly PaymentOption[];
+  /** Why none can be paid, when {@link options} is empty. */
+  readonly unpayable: () => Problem;
   /** The entries of `accepts` that {@link options} leaves out, and why. */
   readonly unusable: () => readonly { readonly index: number; readonly problem: Problem }[];
+  /** The entries that may stand for a payment that was made before, whatever state their network is in. */
+  readonly matchable: () => readonly OrderedOffer[];
   /** The addresses the signer has keys for: no other wallet may be selected. */
   readonly signable: readonly string[];
   readonly x402Version: 1 | 2;
-  /** What the header echoes and the record keeps of each option, by its index in `accepts`. */
-  readonly offers: ReadonlyMap<
-    number,
-    { json: string; hash: string; resource: string | undefined }
-  >;
-  readonly resourceJson: string | undefined;
-  readonly extensionsJson: string | undefined;
+  /** What the header echoes and the record keeps of each option. */
+  readonly offers: readonly OrderedOffer[];
   readonly request: { readonly method: string; readonly url: string };
   readonly memo: string | undefined;
-  /** The request's canonical body: kept only while the payment waits for an approval. */
-  readonly body: () => string;
+  /** What the agent is ready to pay at most, in currency units. Replays ignore it. */
+  readonly maxAmount: string | undefined;
+  /** The entry of `accepts` to take instead of the cheapest. Replays ignore it. */
+  readonly option: number | undefined;
   readonly requestId: string;
   readonly maxValiditySeconds: number;
   /** How long the payment may wait for an approval. */
   readonly approvalSeconds: number;
+  /** Whether nobody may approve a payment that he made possible himself. */
+  readonly twoPerson: boolean;
 }
 
 /** What became of an order. */
@@ -70,8 +89,15 @@ export type Reservation =
       readonly remaining: bigint;
       /** Every option as it was weighed; empty for a replay. */
       readonly weighed: readonly Weighed[];
+      /** The entry of the 402 at hand that the payment is for. */
+      readonly offer: OrderedOffer;
     }
-  | { readonly outcome: 'refused'; readonly denial: Denial };
+  | {
+      readonly outcome: 'refused';
+      readonly denial: Denial;
+      /** The payment that has the key already. */
+      readonly payment: PaymentRecord | undefined;
+    };
 
 /**
  * Everything a batch of orders is decided over: what is locked, and what was decided so far. Each
@@ -93,6 +119,8 @@ export interface Books {
 /** What deciding a batch wants written. */
 export interface Writings {
   readonly payments: PaymentRecord[];
+  /** Payments that waited and were handed over. */
+  readonly handedOver: PaymentRecord[];
   readonly events: NewEvent[];
   /** Grants whose counters changed, by id. */
   readonly charged: Set<string>;
@@ -112,8 +140,8 @@ export function keyOf(order: { grantId: string; idempotencyKey: string }): strin
 /**
  * Decides one order over the books, and notes what is to be written. Pure but for new ids.
  *
- * @throws Problem `not_found`, `invalid_token`, `idempotency_mismatch`, or what makes every option
- *   unpayable.
+ * @throws Problem `not_found`, `invalid_token`, `idempotency_mismatch`, `payment_ended`,
+ *   `payment_expiring`, or what makes every option unpayable.
  */
 export function decideOrder(
   order: ReservationOrder,
@@ -129,17 +157,19 @@ export function decideOrder(
   ) {
     throw new Problem('invalid_token', 'the token was replaced; use the one that replaced it');
   }
+  // The key comes before the 402: whatever is wrong with that, the agent is told of its payment.
   const earlier = books.payments.get(keyOf(order));
-  if (earlier) return replay(earlier, order, chain, books.now);
+  if (earlier) return namingPayment(earlier, () => again(earlier, order, chain, books, writings));
 
   const options = optionsIn(grant, order);
   const decision = decideOn(order, chain, books, options);
   const { weighed } = decision;
   if (decision.outcome === 'deny') {
     writings.events.push(refusedEvent(order, options, decision.denial));
-    return { outcome: 'refused', denial: decision.denial };
+    return { outcome: 'refused', denial: decision.denial, payment: undefined };
   }
   const draft = draftOf(order, decision.option, books.now);
+  const offer = offerOf(order, decision.option);
   if (decision.outcome === 'require_approval') {
     const waiting = books.waiting.get(grant.id) ?? 0;
     if (waiting >= MAX_WAITING) {
@@ -155,7 +185,7 @@ export function decideOrder(
       status: 'pending_approval',
       approval: {
         fromAbove: decision.approval.grantId,
-        body: order.body(),
+        approvedAt: undefined,
         lapsesAt: new Date(books.now.getTime() + order.approvalSeconds * 1000),
       },
     };
@@ -168,6 +198,7 @@ export function decideOrder(
       payment: pending,
       remaining: remaining(chain, books.now),
       weighed,
+      offer,
     };
   }
   const payment = authorize(draft, order, chain, decision, books, writings);
@@ -179,46 +210,137 @@ export function decideOrder(
     payment,
     remaining: remainingIn(books, chain),
     weighed,
+    offer,
   };
 }
 
-/**
- * Decides a waiting payment again, now that it was approved: the option that was approved, and no other
- * that the seller offers too.
- *
- * @throws Problem as {@link decideOrder}; `unavailable` when that option cannot be paid now.
- */
-export function decideApproved(
-  pending: PaymentRecord,
+/** Answers an order whose key has a payment already: that payment, and never another one. */
+function again(
+  payment: PaymentRecord,
   order: ReservationOrder,
   chain: readonly GrantRecord[],
   books: Books,
   writings: Writings,
 ): Reservation {
-  const grant = chain.at(-1);
-  if (!grant) throw new Problem('not_found', `no grant ${order.grantId}`);
-  const options = order.options().filter((option) => isOf(option, pending));
-  if (options.length === 0) {
+  const offer = sameOffer(payment, order);
+  const denial = refuseHandOut(payment, chain, books.now);
+  if (denial) return { outcome: 'refused', denial, payment };
+  const isPending = payment.status === 'pending_approval';
+  if (isPending && mayCollect(payment, order, chain)) {
+    return handOver(payment, offer, order, chain, books, writings);
+  }
+  return {
+    outcome: isPending ? 'pending' : 'reserved',
+    replayed: true,
+    payment,
+    remaining: remaining(chain, books.now),
+    weighed: [],
+    offer,
+  };
+}
+
+/**
+ * The entry of a 402 that a payment was made for: one with its material terms, for the same request. Of
+ * several the very one, and else the first.
+ *
+ * @throws Problem `idempotency_mismatch`.
+ */
+function sameOffer(payment: PaymentRecord, order: ReservationOrder): OrderedOffer {
+  const nextAction = payment.status === 'pending_approval' ? 'new_key' : 'use_payment';
+  const { method, url } = order.request;
+  if (method !== payment.requestMethod || url !== payment.requestUrl) {
     throw new Problem(
-      'unavailable',
-      `${pending.network} cannot be paid on now; approve it again later`,
+      'idempotency_mismatch',
+      `this Idempotency-Key belongs to payment ${payment.id}, which is for another request; one key is one purchase`,
+      { nextAction, field: 'request' },
     );
   }
-  const decision = decideOn(order, chain, books, options, true);
+  const matching = order.matchable().filter((offer) => hasTermsOf(offer, payment));
+  const [first, another] = matching;
+  if (!first) {
+    throw new Problem(
+      'idempotency_mismatch',
+      `this Idempotency-Key belongs to payment ${payment.id}, and the 402 at hand has no entry with its terms ` +
+        '(scheme, network, asset, payTo, amount); one key is one purchase',
+      { nextAction, field: 'paymentRequired' },
+    );
+  }
+  if (!another) return first;
+  const hash = sha256Hex(canonicalJson(JSON.parse(payment.requirement)));
+  return matching.find((offer) => offer.hash === hash) ?? first;
+}
+
+/** Whether an option or entry has the material terms of a payment. */
+function hasTermsOf(
+  offer: Pick<OrderedOffer, 'scheme' | 'network' | 'asset' | 'payTo' | 'amount'>,
+  payment: PaymentRecord,
+): boolean {
+  return (
+    offer.network === payment.network &&
+    offer.asset === payment.asset &&
+    offer.payTo === payment.payTo &&
+    offer.amount === payment.amount &&
+    offer.scheme === payment.scheme
+  );
+}
+
+/** Whether a waiting payment was approved by somebody who may still approve it. */
+function mayCollect(
+  payment: PaymentRecord,
+  { twoPerson }: ReservationOrder,
+  chain: readonly GrantRecord[],
+): boolean {
+  const { approval, decidedBy } = payment;
+  if (approval?.approvedAt === undefined || decidedBy === undefined) return false;
+  return approverProblem(decidedBy, payment, chain, twoPerson) === undefined;
+}
+
+/**
+ * Hands an approved payment over: everything is decided again at this moment, over the entry of the 402 at
+ * hand, and the signature's time starts now.
+ *
+ * @throws Problem why that entry cannot be paid now.
+ */
+function handOver(
+  pending: PaymentRecord,
+  offer: OrderedOffer,
+  order: ReservationOrder,
+  chain: readonly GrantRecord[],
+  books: Books,
+  writings: Writings,
+): Reservation {
+  const matching = order.options().filter((option) => hasTermsOf(option, pending));
+  const option = matching.find(({ index }) => index === offer.index) ?? matching[0];
+  if (!option) {
+    const unusable = order.unusable().find(({ index }) => index === offer.index);
+    throw (
+      unusable?.problem ??
+      new Problem('unavailable', `${pending.network} cannot be paid on now; ask again later`)
+    );
+  }
+  const decision = decideOn(order, chain, books, [option], true);
   const { weighed } = decision;
   if (decision.outcome === 'deny') {
-    writings.events.push(refusedEvent(order, options, decision.denial, pending.id));
-    return { outcome: 'refused', denial: decision.denial };
+    writings.events.push(refusedEvent(order, [option], decision.denial, pending.id));
+    return { outcome: 'refused', denial: decision.denial, payment: pending };
   }
   if (decision.outcome !== 'allow') throw new Error('an approved payment needs another approval');
-  const draft: PaymentRecord = { ...pending, status: 'authorized' };
+  const draft: PaymentRecord = {
+    ...pending,
+    ...termsOf(order, option),
+    x402Version: order.x402Version,
+    status: 'authorized',
+  };
   const payment = authorize(draft, order, chain, decision, books, writings);
+  books.payments.set(keyOf(order), payment);
+  writings.handedOver.push(payment);
   return {
     outcome: 'reserved',
     replayed: false,
     payment,
     remaining: remainingIn(books, chain),
     weighed,
+    offer: offerOf(order, option),
   };
 }
 
@@ -231,26 +353,21 @@ function decideOn(
 ): Decision {
   const [root] = chain;
   if (!root) throw new Error('a chain has a root');
+  const currency = currencyOf(root.currency);
+  const { maxAmount } = order;
   return decide({
     chain,
     wallets: preferredWallets(usable(books.wallets, order.signable), root.id),
     options,
-    currency: currencyOf(root.currency),
+    currency,
     now: books.now,
     maxValiditySeconds: order.maxValiditySeconds,
+    maxAmount:
+      approved || maxAmount === undefined
+        ? undefined
+        : parseAmount(maxAmount, currency, 'maxAmount'),
     approved,
   });
-}
-
-/** Whether an option is the one a payment was made of. */
-function isOf(option: PaymentOption, payment: PaymentRecord): boolean {
-  return (
-    option.network === payment.network &&
-    option.asset === payment.asset &&
-    option.payTo === payment.payTo &&
-    option.amount === payment.amount &&
-    option.scheme === payment.scheme
-  );
 }
 
 /** The grants of a chain as the books have them now. */
@@ -266,8 +383,13 @@ function remainingIn(books: Books, chain: readonly GrantRecord[]): bigint {
   return remaining(chainIn(books, chain), books.now);
 }
 
+/** The options that a grant may choose from. @throws Problem why there are none. */
 function optionsIn(grant: GrantRecord, order: ReservationOrder): PaymentOption[] {
-  const options = order.options().filter(({ currency }) => currency === grant.currency);
+  const payable = order.options();
+  const chosen =
+    order.option === undefined ? payable : payable.filter(({ index }) => index === order.option);
+  if (chosen.length === 0) throw order.unpayable();
+  const options = chosen.filter(({ currency }) => currency === grant.currency);
   if (options.length > 0) return options;
   throw new Problem(
     'asset_not_supported',
@@ -279,45 +401,15 @@ function usable(wallets: readonly WalletSnapshot[], signable: readonly string[])
   return wallets.filter(({ address }) => signable.includes(address));
 }
 
-function replay(
-  payment: PaymentRecord,
-  order: ReservationOrder,
-  chain: readonly GrantRecord[],
-  now: Date,
-): Reservation {
-  if (payment.requestHash !== order.requestHash) {
-    throw new Problem(
-      'idempotency_mismatch',
-      'this Idempotency-Key was used for a payment with another body; use a new key for a new payment',
-    );
-  }
-  if (payment.status === 'rejected') {
-    throw new Problem(
-      'forbidden',
-      `payment ${payment.id} was rejected${payment.decidedReason === undefined ? '' : `: ${payment.decidedReason}`}`,
-    );
-  }
-  // Whether the signature of an open payment ever reached the agent is unknown. After a revocation
-  // it is not handed out again: what was never delivered must stay so.
-  const status = effectiveStatus(chain, now);
-  const isOpen = payment.status === 'authorized' || payment.status === 'pending_approval';
-  if (isOpen && (status === 'revoked' || status === 'suspended')) {
-    const denial = lifeDenial(chain, now);
-    if (denial) return { outcome: 'refused', denial };
-  }
-  const outcome = payment.status === 'pending_approval' ? 'pending' : 'reserved';
-  return { outcome, replayed: true, payment, remaining: remaining(chain, now), weighed: [] };
-}
-
-function offerOf(order: ReservationOrder, { index }: PaymentOption) {
-  const offer = order.offers.get(index);
+function offerOf(order: ReservationOrder, { index }: PaymentOption): OrderedOffer {
+  const offer = order.offers.find((each) => each.index === index);
   if (!offer) throw new Error(`option ${index} was selected but not offered`);
   return offer;
 }
 
 /** What a payment takes over from the option that was selected. */
 function termsOf(order: ReservationOrder, option: PaymentOption) {
-  const offer = offerOf(order, option);
+  const { json, declaredResource, echo } = offerOf(order, option);
   return {
     currency: option.currency,
     amount: option.amount,
@@ -325,8 +417,12 @@ function termsOf(order: ReservationOrder, option: PaymentOption) {
     scheme: option.scheme,
     asset: option.asset,
     payTo: option.payTo,
-    requirement: offer.json,
-    resource: offer.resource ?? order.request.url,
+    requirement: json,
+    resourceEcho: echo?.resourceJson,
+    extensionsEcho: echo?.extensionsJson,
+    declaredResource,
+    // The declared resource stands behind the asked one only when it names another public host.
+    resourceMismatch: option.resources.length > 1,
   };
 }
 
@@ -336,12 +432,9 @@ function draftOf(order: ReservationOrder, option: PaymentOption, now: Date): Pay
     id: newId('pay'),
     grantId: order.grantId,
     idempotencyKey: order.idempotencyKey,
-    requestHash: order.requestHash,
     status: 'authorized',
     ...termsOf(order, option),
     x402Version: order.x402Version,
-    resourceEcho: order.resourceJson,
-    extensionsEcho: order.extensionsJson,
     requestMethod: order.request.method,
     requestUrl: order.request.url,
     memo: order.memo,
@@ -349,6 +442,7 @@ function draftOf(order: ReservationOrder, option: PaymentOption, now: Date): Pay
     approval: undefined,
     decidedBy: undefined,
     decidedReason: undefined,
+    cancelRequestedAt: undefined,
     transaction: undefined,
     createdAt: now,
     endedAt: undefined,
@@ -380,7 +474,7 @@ function authorize(
     paymentId: draft.id,
     request: { method: draft.requestMethod, url: draft.requestUrl },
     requirementHash: offer.hash,
-    resource: offer.resource ?? null,
+    resource: offer.declaredResource ?? null,
     to: option.payTo,
     treasuryId: draft.treasuryId,
     validAfter: validAfter.toString(),
@@ -422,9 +516,11 @@ function leftOf(
   const left: LeftOption[] = order
     .unusable()
     .map(({ index, problem }) => ({ option: String(index), code: problem.code }));
-  for (const { index } of order.options()) {
-    // Payable, but not in the grant's currency: it was not even weighed.
-    if (!known.has(index)) left.push({ option: String(index), code: 'asset_not_supported' });
+  for (const { index, currency } of order.options()) {
+    if (known.has(index)) continue;
+    // It was not even weighed: it is in another currency than the grant's, or the agent chose an option.
+    const code = currency === selected.currency ? 'not_preferred' : 'asset_not_supported';
+    left.push({ option: String(index), code });
   }
   for (const { option, denial } of weighed) {
     if (option.index === selected.index) continue;

@@ -108,12 +108,9 @@ export const CHAIN_VIEW_COLUMNS = `(SELECT jsonb_build_object('transaction', s.t
     'blockNumber', s.block_number::text,
     'confirmations', greatest(c.head_number - s.block_number + 1, 1)::int)
   FROM sightings s JOIN chain_cursors c ON c.network = s.network
-  WHERE s.treasury_id = p.treasury_id AND s.payment_id = p.id) AS seen,
-  (SELECT c.requested_at FROM cancellations c
-   WHERE c.treasury_id = p.treasury_id AND c.payment_id = p.id) AS cancel_requested_at`;
+  WHERE s.treasury_id = p.treasury_id AND s.payment_id = p.id) AS seen`;
 
 /** One row of {@link CHAIN_VIEW_COLUMNS}. */
 export interface ChainViewRow {
   seen: { transaction: string; blockNumber: string; confirmations: number } | null;
-  cancel_requested_at: Date | null;
 }

@@ -3,7 +3,7 @@ import type { TransactionEnds } from '../database/database.js';
 import type { WalletSnapshot } from '../domain/policy.js';
 import { NEW_EVENTS } from './events.js';
 import { COUNTERS } from './grant-rows.js';
-import { NEW_PAYMENTS } from './payment-rows.js';
+import { NEW_PAYMENTS, writeHandedOver } from './payment-rows.js';
 import { boundRefusals, isRefusal } from './refusals.js';
 import type { Books, Writings } from './reservations.js';
 
@@ -33,7 +33,7 @@ export async function write(
   tx: ClientBase,
   treasuryId: string,
   books: Books,
-  { payments, events, charged }: Writings,
+  { payments, handedOver, events, charged }: Writings,
   ends?: Pick<TransactionEnds, 'last'>,
 ): Promise<void> {
   if (events.length === 0) return;
@@ -41,6 +41,7 @@ export async function write(
     .map((id) => books.grants.get(id))
     .filter((each) => each !== undefined);
   const bounded = await boundRefusals(tx, books.now, events);
+  await writeHandedOver(tx, treasuryId, handedOver);
   const values = [
     ...COUNTERS.values(treasuryId, changed),
     ...FUNDS.values(treasuryId, changed.length > 0 ? books.wallets : []),
@@ -48,8 +49,8 @@ export async function write(
     ...NEW_EVENTS.values(books.now, bounded),
   ];
   const send = () => tx.query({ name: 'write', text: STATEMENT, values });
-  // Counting refusals has written something already.
-  if (ends && !events.some(isRefusal)) ends.last(send);
+  // Counting refusals and handing over have written something already.
+  if (ends && handedOver.length === 0 && !events.some(isRefusal)) ends.last(send);
   else await send();
 }
 

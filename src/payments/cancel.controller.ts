@@ -7,7 +7,7 @@ import { Database } from '../database/database.js';
 import { Problem } from '../domain/problem.js';
 import { Answers, BodyInput, text } from '../http/contract.js';
 import { requestCancellations } from '../ledger/cancellations.js';
-import { databaseNow } from '../ledger/grant-rows.js';
+import { databaseNow, lockChain } from '../ledger/grant-rows.js';
 import { Outbox } from '../outbox/outbox.js';
 import { GasAccount } from '../treasury/gas-account.js';
 import { paymentSchema } from './payments.dto.js';
@@ -41,7 +41,7 @@ export class CancelController {
     @RequestId() requestId: string,
   ) {
     // A holder sees the payments of its own grant and those below: those it may also cancel.
-    const before = await this.payments.get(caller, id);
+    const before = await this.payments.visible(caller, id);
     if (before.status !== 'authorized') {
       throw new Problem(
         'invalid_transition',
@@ -54,20 +54,16 @@ export class CancelController {
         'there is no gas account to cancel with; set BURSAR_GAS_KEY',
       );
     }
-    const treasuryId = await this.database.transaction(async (tx) => {
-      const { rows } = await tx.query<{ treasury_id: string }>(
-        'SELECT treasury_id FROM payments WHERE id = $1',
-        [id],
-      );
-      const treasury = rows[0]?.treasury_id ?? '';
+    const { treasuryId, grantId } = before;
+    await this.database.transaction(async (tx) => {
+      await lockChain(tx, treasuryId, grantId);
       await requestCancellations(tx, await databaseNow(tx), {
-        treasuryId: treasury,
+        treasuryId,
         of: { paymentId: id },
         actor: caller.actor,
         requestId,
         reason: body.reason,
       });
-      return treasury;
     });
     this.outbox.eventsWritten(treasuryId);
     return { payment: await this.payments.get(caller, id) };

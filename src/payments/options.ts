@@ -1,8 +1,10 @@
-import { MIN_VALIDITY_SECONDS, type PaymentOption } from '../domain/policy.js';
-import { Problem } from '../domain/problem.js';
-import { parseResource, type Resource, sameOrigin } from '../domain/scope.js';
+import type { PaymentOption } from '../domain/policy.js';
+import { Problem, type ProblemCode, untrusted } from '../domain/problem.js';
+import { declaredElsewhere, parseResource, type Resource } from '../domain/scope.js';
 import type { Networks } from '../treasury/networks.js';
+import { MAX_HEADER_BYTES } from '../x402/echo.js';
 import type { Offer, PaymentTerms } from '../x402/parse.js';
+import { schemeOf } from '../x402/schemes.js';
 
 /** An entry of `accepts` that cannot be paid here, whoever asks. */
 export interface UnusableOption {
@@ -18,30 +20,48 @@ export interface SortedOptions {
   readonly unusable: readonly UnusableOption[];
 }
 
+/** What decides whether an entry can be paid here, the state of its network aside. */
+export interface PayableTerms {
+  readonly networks: Pick<Networks, 'find' | 'asset' | 'health'>;
+  /** `BURSAR_PAYMENT_FLOWS`. */
+  readonly paymentFlows: readonly string[];
+}
+
 /**
- * Parts the entries of a 402: payable are those of a registered token, on a network that is ready, and
- * for the origin that was really asked.
+ * Parts the entries of a 402: payable are those of a registered token that contradict nothing, on a
+ * network that is ready.
  */
 export function sortOptions(
   terms: PaymentTerms,
   requested: Resource,
-  networks: Networks,
+  here: PayableTerms,
 ): SortedOptions {
   const payable: PaymentOption[] = [];
-  const unusable: UnusableOption[] = terms.unusable.map(({ index, code, detail }) => ({
+  const unusable: UnusableOption[] = terms.unusable.map(({ index, code, detail, sellerText }) => ({
     index,
     offer: undefined,
-    problem: new Problem(code, detail),
+    problem: new Problem(code, detail, {
+      field: 'paymentRequired',
+      ...(sellerText === undefined ? {} : { sellerText }),
+    }),
   }));
   for (const offer of terms.offers) {
     try {
-      payable.push(optionOf(offer, requested, networks));
+      payable.push(optionOf(offer, requested, here));
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       unusable.push({ index: offer.index, offer, problem });
     }
   }
   return { payable, unusable: unusable.sort((a, b) => a.index - b.index) };
+}
+
+/**
+ * The entries that may stand for a payment that was made: those that contradict nothing, whatever state
+ * their network is in.
+ */
+export function matchableOffers(terms: PaymentTerms, here: PayableTerms): Offer[] {
+  return terms.offers.filter((offer) => contradiction(offer, here) === undefined);
 }
 
 /** The URL that was asked for. @throws Problem `invalid_request` when it is none. */
@@ -57,15 +77,49 @@ export function requestedResource(url: string): Resource {
   return resource;
 }
 
-function optionOf(offer: Offer, requested: Resource, networks: Networks): PaymentOption {
-  const declared = declaredResource(offer, requested);
-  if (offer.maxTimeoutSeconds <= MIN_VALIDITY_SECONDS) {
-    throw new Problem(
-      'requirements_invalid',
-      `accepts[${offer.index}].maxTimeoutSeconds is ${offer.maxTimeoutSeconds}: no signature could settle in that time`,
-    );
+/** The codes of unusable entries, from what is nearest to being payable: that one is told. */
+const NEAREST: readonly ProblemCode[] = [
+  'unavailable',
+  'requirements_invalid',
+  'asset_not_supported',
+  'network_not_supported',
+  'scheme_not_supported',
+];
+
+/**
+ * Why none of the entries can be paid.
+ *
+ * @param option - the entry that the agent chose, if it did.
+ */
+export function whyUnpayable(
+  { entries, unread }: PaymentTerms,
+  unusable: readonly UnusableOption[],
+  option: number | undefined,
+): Problem {
+  const chosen = unusable.find(({ index }) => index === option);
+  if (chosen) return chosen.problem;
+  const ranked = [...unusable].sort(
+    (a, b) => NEAREST.indexOf(a.problem.code) - NEAREST.indexOf(b.problem.code),
+  );
+  const [nearest] = ranked;
+  if (!nearest) {
+    return new Problem('requirements_invalid', 'paymentRequired accepts is empty', {
+      field: 'paymentRequired',
+    });
   }
+  const { code, detail, fields } = nearest.problem;
+  const others = entries - 1;
+  const read = unread === 0 ? '' : `, of which the first ${entries - unread} were read`;
+  const suffix =
+    others === 0
+      ? ''
+      : `; none of the ${entries} entries of accepts${read} can be paid, and POST /v1/payments/quote says why of each`;
+  return new Problem(code, `${detail}${suffix}`, fields);
+}
+
+function optionOf(offer: Offer, requested: Resource, here: PayableTerms): PaymentOption {
   const { index, scheme, network, asset: address, amount, payTo, maxTimeoutSeconds } = offer;
+  const { networks } = here;
   if (!networks.find(network)) {
     throw new Problem('network_not_supported', `network ${network} is not configured here`);
   }
@@ -73,34 +127,54 @@ function optionOf(offer: Offer, requested: Resource, networks: Networks): Paymen
   if (!asset) {
     throw new Problem('asset_not_supported', `token ${address} is not registered on ${network}`);
   }
+  const contradicts = contradiction(offer, here);
+  if (contradicts) throw contradicts;
+  if (!offer.echo) {
+    throw new Problem(
+      'requirements_invalid',
+      `accepts[${index}]: its payment header would take ${offer.headerBytes} bytes without any optional echo, and ` +
+        `servers take ${MAX_HEADER_BYTES}; tell the seller to send a smaller entry`,
+      { field: 'paymentRequired' },
+    );
+  }
   const health = networks.health(network);
   if (!health.ready) {
     throw new Problem('unavailable', `network ${network} is not ready: ${health.reason}`);
   }
-  const { currency } = asset;
+  const elsewhere = declaredElsewhere(offer.declaredResource, requested);
   return {
     index,
     scheme,
     network,
     asset: address,
-    currency,
+    currency: asset.currency,
     amount,
     payTo,
     maxTimeoutSeconds,
-    resources: declared ? [requested, declared] : [requested],
+    isUpfront: offer.isUpfront,
+    resources: elsewhere ? [requested, elsewhere] : [requested],
   };
 }
 
-/** What the seller says the payment is for. It must be of the origin that was asked. */
-function declaredResource(offer: Offer, requested: Resource): Resource | undefined {
-  if (offer.resource === undefined) return undefined;
-  const declared = parseResource(offer.resource);
-  if (!declared || !sameOrigin(declared, requested)) {
-    throw new Problem(
-      'requirements_invalid',
-      `the seller asks payment for "${offer.resource.slice(0, 200)}", which is not of the origin that was asked`,
+/** What of an entry contradicts what would be signed for it, or the flows that are allowed. */
+function contradiction(offer: Offer, { networks, paymentFlows }: PayableTerms): Problem | undefined {
+  const { index, network, extra } = offer;
+  if (offer.isUpfront && !paymentFlows.includes('upfront')) {
+    return new Problem(
+      'scheme_not_supported',
+      `accepts[${index}]: extra.paymentFlow is upfront, so the seller is paid before it answers; ` +
+        'BURSAR_PAYMENT_FLOWS does not allow that',
       { field: 'paymentRequired' },
     );
   }
-  return declared;
+  const asset = networks.asset(network, offer.asset);
+  const chainId = networks.find(network)?.chainId;
+  if (!asset || chainId === undefined) return undefined;
+  const member = schemeOf(offer.scheme)?.contradiction(extra, asset, chainId);
+  if (member === undefined) return undefined;
+  return new Problem(
+    'requirements_invalid',
+    `accepts[${index}]: extra.${member} contradicts token ${asset.address}, so the seller could not verify what would be signed`,
+    { field: 'paymentRequired', sellerText: untrusted(extra[member]) },
+  );
 }

@@ -4,12 +4,13 @@ import type { FastifyReply } from 'fastify';
 import { Allow, LedgerChecksToken } from '../access/allow.js';
 import { type Caller, CurrentCaller, type HolderCaller, RequestId } from '../access/caller.js';
 import { Problem } from '../domain/problem.js';
-import { Answers, BodyInput, jsonSchema, QueryInput } from '../http/contract.js';
+import { Answers, BodyInput, jsonSchema, QueryInput, RawBody } from '../http/contract.js';
 import { parseIdempotencyKey } from '../http/idempotency-key.js';
 import { pageOf } from '../http/paging.js';
 import { ApprovalsService } from './approvals.service.js';
 import {
   decidedSchema,
+  handedOutSchema,
   type ListQuery,
   listSchema,
   type PayBody,
@@ -26,6 +27,9 @@ import {
 import { PaymentsService } from './payments.service.js';
 import { QuoteService } from './quote.service.js';
 
+/** How soon an agent should look whether its payment was approved, in seconds. */
+const APPROVAL_POLL_SECONDS = 5;
+
 /** `/v1/payments`: paying, and what became of payments. */
 @ApiTags('payments')
 @Controller('v1/payments')
@@ -39,16 +43,24 @@ export class PaymentsController {
   @Post()
   @Allow('holder')
   @LedgerChecksToken()
-  @ApiHeader({ name: 'Idempotency-Key', required: true, description: '1 to 255 characters' })
+  @ApiHeader({
+    name: 'Idempotency-Key',
+    required: true,
+    description:
+      '1 to 255 characters. One key is one purchase: keep it over retries and restarts, and take a new one only ' +
+      'for another purchase or when nextAction is new_key',
+  })
   @Answers(201, paidSchema, 'Reserved and signed: retry the request with this header')
   @ApiResponse({
     status: 202,
-    description: 'It waits for an approval; ask again with the same key',
+    description:
+      'It waits for an approval. Ask again with the same key, after the seconds in Retry-After: once approved, that ' +
+      'call decides again, signs and answers 201',
     schema: jsonSchema(pendingSchema, 'output'),
   })
   async pay(
     @CurrentCaller() caller: Caller,
-    @BodyInput(paySchema) body: PayBody,
+    @RawBody(paySchema) body: unknown,
     @Headers('idempotency-key') key: string | undefined,
     @RequestId() requestId: string,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -61,6 +73,7 @@ export class PaymentsController {
     );
     void reply.status(status);
     if (replayed) void reply.header('idempotent-replayed', 'true');
+    if (status === 202) void reply.header('retry-after', String(APPROVAL_POLL_SECONDS));
     return answer;
   }
 
@@ -86,10 +99,17 @@ export class PaymentsController {
     return this.payments.get(caller, id);
   }
 
+  @Get(':id/header')
+  @Allow('holder')
+  @Answers(200, handedOutSchema, 'The header of an open or settled payment, for its own holder')
+  header(@CurrentCaller() caller: Caller, @Param('id') id: string) {
+    return this.payments.header(holder(caller), id);
+  }
+
   @Post(':id/approve')
   @HttpCode(200)
   @Allow('admin', 'approver', 'holder')
-  @Answers(200, decidedSchema, 'Decided again and authorized; the agent asks again for its header')
+  @Answers(200, decidedSchema, 'Permitted: the agent asks again with its key, and is decided then')
   approve(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
@@ -102,7 +122,7 @@ export class PaymentsController {
   @Post(':id/reject')
   @HttpCode(200)
   @Allow('admin', 'approver', 'holder')
-  @Answers(200, decidedSchema, 'Rejected for good')
+  @Answers(200, decidedSchema, 'Rejected for good, also after an approval that was not collected')
   reject(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,

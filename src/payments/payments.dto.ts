@@ -8,9 +8,12 @@ import { idPattern } from '../ids.js';
 export const paySchema = z.strictObject({
   paymentRequired: z
     .union([z.string(), z.record(z.string(), z.unknown())], {
-      error: 'must be the x402 PaymentRequired object, or its base64 header value',
+      error: 'must be the 402 as an object, as JSON text, or as its PAYMENT-REQUIRED header',
     })
-    .describe('the x402 v2 PaymentRequired or v1 402 body, or the PAYMENT-REQUIRED header value'),
+    .describe(
+      'the 402: the v2 PaymentRequired or v1 body as an object or as JSON text, the PAYMENT-REQUIRED header ' +
+        '(its value or the whole line), an MCP tool result, a JSON-RPC error, or { "paymentRequired": ... }',
+    ),
   request: z
     .strictObject({
       method: z
@@ -21,6 +24,15 @@ export const paySchema = z.strictObject({
     })
     .describe('the request that met the 402'),
   memo: text(0, 500).optional(),
+  maxAmount: text(1, 110)
+    .optional()
+    .describe('currency units; what costs more is refused with max_amount_exceeded'),
+  option: z
+    .int()
+    .min(0)
+    .max(100_000)
+    .optional()
+    .describe('the position in accepts of the entry to take instead of the cheapest'),
 });
 /** See {@link paySchema}. */
 export type PayBody = z.infer<typeof paySchema>;
@@ -42,6 +54,7 @@ export const listSchema = pageQuery.extend({
     .optional()
     .describe('includes the tree below it'),
   status: z.enum(PAYMENT_STATUSES).optional(),
+  idempotencyKey: text(1, 255).optional().describe('the Idempotency-Key it was asked with'),
 });
 /** See {@link listSchema}. */
 export type ListQuery = z.infer<typeof listSchema>;
@@ -57,10 +70,18 @@ export const paymentSchema = z.object({
   scheme: z.string(),
   payTo: z.string(),
   asset: z.string(),
+  idempotencyKey: z.string(),
   wallet: z.string().nullable().describe("the paying wallet's address"),
   nonce: z.string().nullable().describe('the EIP-3009 nonce: SHA-256 of the decision record'),
   validBefore: z.iso.datetime().nullable(),
-  resource: z.string(),
+  resource: z.string().describe('the URL that was asked'),
+  declaredResource: z
+    .string()
+    .nullable()
+    .describe('what the seller says it is for: unsigned and untrusted, any text'),
+  resourceMismatch: z
+    .boolean()
+    .describe('whether the seller declares a resource on another public host than the one asked'),
   memo: z.string().nullable(),
   transaction: z.string().nullable(),
   seen: z
@@ -77,6 +98,11 @@ export const paymentSchema = z.object({
   approval: z
     .object({
       lapsesAt: z.iso.datetime(),
+      approvedAt: z.iso.datetime().nullable(),
+      collectBefore: z.iso
+        .datetime()
+        .nullable()
+        .describe('until when the agent must ask again, once it is approved'),
       decidedBy: z.string().nullable(),
       reason: z.string().nullable(),
     })
@@ -89,7 +115,7 @@ export type PaymentView = z.infer<typeof paymentSchema>;
 const selectionSchema = z
   .object({
     index: z.int().describe('position in accepts of the option that is paid'),
-    left: z.array(
+    notSelected: z.array(
       z.object({
         index: z.int(),
         code: z
@@ -97,9 +123,12 @@ const selectionSchema = z
           .describe(
             'what refuses it; not_preferred when it could be paid, but costs more or leaves less free',
           ),
+        detail: z.string().optional(),
+        sellerText: z.string().optional().describe('the text at fault: untrusted, cut and escaped'),
         grantId: z.string().optional().describe('which grant of the chain refuses it'),
       }),
     ),
+    unread: z.int().optional().describe('how many entries behind the first 64 were not read'),
   })
   .describe('which option was selected, and why each other one was not');
 /** See {@link selectionSchema}. */
@@ -120,18 +149,25 @@ export const pendingSchema = z.object({
   grant: z.object({ remaining: z.string() }),
 });
 
+const headerSchema = z
+  .object({ name: z.enum(['PAYMENT-SIGNATURE', 'X-PAYMENT']), value: z.string() })
+  .describe('the header to retry the request with');
+
 /** Answer of `POST /v1/payments`. */
 export const paidSchema = z.object({
   payment: paymentSchema,
-  header: z
-    .object({ name: z.enum(['PAYMENT-SIGNATURE', 'X-PAYMENT']), value: z.string() })
-    .describe('the header to retry the request with'),
+  header: headerSchema,
+  selection: selectionSchema,
   grant: z.object({ remaining: z.string() }),
 });
+
+/** Answer of `GET /v1/payments/:id/header`. */
+export const handedOutSchema = z.object({ payment: paymentSchema, header: headerSchema });
 
 const reasonSchema = z.object({
   code: z.string(),
   detail: z.string(),
+  sellerText: z.string().optional().describe('the text at fault: untrusted, cut and escaped'),
   grantId: z.string().optional().describe('which grant of the chain says no, or asks for approval'),
   limit: z.string().optional(),
   remaining: z.string().optional(),
@@ -141,6 +177,7 @@ const reasonSchema = z.object({
 export const quoteSchema = z.object({
   decision: z.enum(['allow', 'require_approval', 'deny']).describe('what a payment would meet now'),
   selected: z.int().nullable().describe('the index of the option that would be paid'),
+  unread: z.int().optional().describe('how many entries behind the first 64 were not read'),
   options: z
     .array(
       z.object({

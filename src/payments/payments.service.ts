@@ -3,11 +3,12 @@ import { type Caller, type HolderCaller, treasuriesOf } from '../access/caller.j
 import { CONFIG, type Config } from '../config.js';
 import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
-import { canonicalJson, sha256Hex } from '../domain/canonical.js';
+import { canonicalJson } from '../domain/canonical.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
-import type { DecisionRecord } from '../domain/payment.js';
-import type { Denial, PaymentOption } from '../domain/policy.js';
+import type { DecisionRecord, LeftOption } from '../domain/payment.js';
+import type { Denial } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
+import { readInput } from '../http/contract.js';
 import { type Page, page } from '../http/paging.js';
 import { idPattern } from '../ids.js';
 import { addSubtree, findGrant } from '../ledger/grant-rows.js';
@@ -18,17 +19,37 @@ import {
   type PaymentRow,
   toPaymentRecord,
 } from '../ledger/payment-rows.js';
-import type { ReservationOrder } from '../ledger/reservations.js';
+import { withPayment } from '../ledger/replays.js';
+import type { OrderedOffer, Reservation, ReservationOrder } from '../ledger/reservations.js';
 import { CHAIN_VIEW_COLUMNS, type ChainViewRow } from '../ledger/sightings.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Networks } from '../treasury/networks.js';
 import { Wallets } from '../treasury/wallets.js';
 import { type PaymentHeader, paymentHeader } from '../x402/header.js';
 import { KnownTerms } from '../x402/known-terms.js';
+import type { PaymentTerms } from '../x402/parse.js';
+import { declaresIdentifier } from '../x402/payment-identifier.js';
 import { parseReceipt } from '../x402/receipt.js';
+import type { FixedPayment } from '../x402/scheme.js';
 import { schemeOf } from '../x402/schemes.js';
-import { requestedResource, type SortedOptions, sortOptions } from './options.js';
-import type { ListQuery, PayBody, PaymentView, ReceiptBody, Selection } from './payments.dto.js';
+import {
+  matchableOffers,
+  requestedResource,
+  type SortedOptions,
+  sortOptions,
+  whyUnpayable,
+} from './options.js';
+import {
+  type ListQuery,
+  type PayBody,
+  type PaymentView,
+  paySchema,
+  type ReceiptBody,
+  type Selection,
+} from './payments.dto.js';
+
+/** What a reading of the chain may take beyond the block it waits for, in seconds. */
+const FINALITY_MARGIN_SECONDS = 5;
 
 /** Makes payments, from a seller's requirements to the header to retry with; shows them. */
 @Injectable()
@@ -45,75 +66,145 @@ export class PaymentsService {
   ) {}
 
   /**
-   * Pays: parse, decide and reserve, sign, answer. What is signed was committed before; the same key
-   * with the same body gives the same header, however often it is asked.
+   * Pays: parse, decide and reserve, sign, answer. What is signed was committed before; one key is one
+   * purchase, so the same key gives the same authorization, however often it is asked.
    *
+   * @param input - the body, see {@link paySchema}.
    * @throws Problem a denial naming the grant that refused, `requirements_invalid`, `*_not_supported`,
-   *   `idempotency_mismatch`, `treasury_insufficient` or `unavailable`.
+   *   `idempotency_mismatch`, `payment_ended`, `payment_expiring`, `treasury_insufficient` or
+   *   `unavailable`. Each names the payment that has the key already, if there is one.
    */
-  async pay(caller: HolderCaller, body: PayBody, idempotencyKey: string, requestId: string) {
-    const reservation = await this.ledger.reserve(
-      await this.order(caller, body, idempotencyKey, requestId),
-    );
+  async pay(caller: HolderCaller, input: unknown, idempotencyKey: string, requestId: string) {
+    const { terms, order } = await this.read(caller, input, idempotencyKey, requestId);
+    const reservation = await this.reserve(order);
+    const { payment } = reservation;
     if (reservation.outcome === 'refused') {
       this.outbox.eventsWritten(caller.treasuryId);
       const { denial } = reservation;
       if (denial.code === 'treasury_insufficient') {
         this.wallets.foundInsufficient(caller.treasuryId);
       }
-      throw refusal(denial);
+      throw payment ? withPayment(refusal(denial), payment) : refusal(denial);
     }
-    const { replayed } = reservation;
+    const { outcome, replayed, remaining, offer } = reservation;
     if (!replayed) this.outbox.eventsWritten(caller.treasuryId);
-
-    const { payment, remaining } = reservation;
     const shown = {
-      payment: viewPayment(payment),
-      grant: { remaining: formatAmount(remaining, currencyOf(payment.currency)) },
+      payment: viewPayment(reservation.payment),
+      selection: selectionOf(reservation, order, terms),
+      grant: viewRemaining(reservation.payment, remaining),
     };
-    if (reservation.outcome === 'pending') return { status: 202, replayed, answer: shown };
-    const header = await this.sign(payment);
-    const selection = selectionOf(payment);
-    return { status: 201, replayed, answer: { ...shown, header, selection } };
+    if (outcome === 'pending') return { status: 202, replayed, answer: shown } as const;
+    const header = await this.sign(
+      reservation.payment,
+      replayed ? wrapperOf(reservation.payment, offer, terms.x402Version) : undefined,
+    );
+    return { status: 201, replayed, answer: { ...shown, header } } as const;
   }
 
   /**
-   * What the ledger decides of a payment's request.
+   * The header of a payment as it was first handed out, for its own holder: what an agent needs that was
+   * restarted without it.
    *
-   * @throws Problem `requirements_invalid` or `invalid_request`.
+   * @throws Problem as a replay of {@link pay}; `forbidden` for anybody else who may see the payment.
    */
-  async order(
-    holder: Pick<HolderCaller, 'treasuryId' | 'grantId' | 'tokenGeneration' | 'keyThumbprint'>,
+  async header(caller: HolderCaller, id: string) {
+    const { treasuryId, grantId } = await this.visible(caller, id);
+    if (grantId !== caller.grantId) {
+      throw new Problem('forbidden', `payment ${id} is of grant ${grantId}; only its own holder pays`);
+    }
+    const { payment, denial } = await this.retryKnown(() =>
+      this.ledger.handOut(treasuryId, id, caller),
+    );
+    if (denial) throw withPayment(refusal(denial), payment);
+    return { payment: viewPayment(payment), header: await this.sign(payment) };
+  }
+
+  /** Reads a request, naming the payment that its key has already in whatever is wrong with it. */
+  private async read(
+    caller: HolderCaller,
+    input: unknown,
+    idempotencyKey: string,
+    requestId: string,
+  ) {
+    try {
+      const body = readInput(paySchema, input, 'body') as PayBody;
+      const terms = this.#terms.parse(body.paymentRequired);
+      return { terms, order: await this.order(caller, body, terms, idempotencyKey, requestId) };
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      const { rows } = await this.database.pool.query<PaymentRow>(
+        `SELECT ${PAYMENT_COLUMNS} FROM payments p
+         WHERE p.treasury_id = $1 AND p.grant_id = $2 AND p.idempotency_key = $3`,
+        [caller.treasuryId, caller.grantId, idempotencyKey],
+      );
+      throw rows[0] ? withPayment(error, toPaymentRecord(rows[0])) : error;
+    }
+  }
+
+  private reserve(order: ReservationOrder): Promise<Reservation> {
+    return this.retryKnown(() => this.ledger.reserve(order));
+  }
+
+  /** Says of a payment that only the chain can end when it will have ended it. */
+  private async retryKnown<T>(act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      if (!(error instanceof Problem) || error.code !== 'payment_expiring') throw error;
+      const { code, detail, fields } = error;
+      const retryAfterSeconds = await this.secondsUntilFinal(fields.payment?.id);
+      throw new Problem(code, detail, { ...fields, retryAfterSeconds });
+    }
+  }
+
+  /**
+   * Seconds until a final block can be past a payment's validBefore: what the newest final block lacks of
+   * it now, since final blocks and the clock go on alike.
+   */
+  private async secondsUntilFinal(paymentId: string | undefined): Promise<number> {
+    const { rows } = await this.database.pool.query<{ seconds: string }>(
+      `SELECT (p.valid_before - c.block_time)::text AS seconds
+       FROM payments p JOIN chain_cursors c ON c.network = p.network WHERE p.id = $1`,
+      [paymentId ?? ''],
+    );
+    return Math.max(1, Number(rows[0]?.seconds ?? 0) + FINALITY_MARGIN_SECONDS);
+  }
+
+  /** What the ledger decides of a payment's request. */
+  private async order(
+    holder: HolderCaller,
     body: PayBody,
+    terms: PaymentTerms,
     idempotencyKey: string,
     requestId: string,
   ): Promise<ReservationOrder> {
-    const terms = this.#terms.parse(body.paymentRequired);
     const requested = requestedResource(body.request.url);
-    const canonicalBody = canonicalJson(body);
-    // When the ledger asks, and once: what it decides over is as fresh as can be, and one thing.
+    const here = { networks: this.networks, paymentFlows: this.config.paymentFlows };
+    // Evaluated lazily, once, when the batch starts: network health is as fresh as possible and every use sees
+    // the same options.
     let sortedOptions: SortedOptions | undefined;
-    const sorted = () => (sortedOptions ??= sortOptions(terms, requested, this.networks));
+    const sorted = () => (sortedOptions ??= sortOptions(terms, requested, here));
     return {
       treasuryId: holder.treasuryId,
       grantId: holder.grantId,
       tokenGeneration: holder.tokenGeneration,
       keyThumbprint: holder.keyThumbprint,
       idempotencyKey,
-      requestHash: sha256Hex(canonicalBody),
-      options: () => payableOf(sorted()),
+      options: () => sorted().payable,
+      unpayable: () => whyUnpayable(terms, sorted().unusable, body.option),
       unusable: () => sorted().unusable,
+      matchable: () => matchableOffers(terms, here),
       signable: await this.wallets.signable(holder.treasuryId),
       x402Version: terms.x402Version,
-      offers: new Map(terms.offers.map((offer) => [offer.index, offer])),
-      resourceJson: terms.resourceJson,
-      extensionsJson: terms.extensionsJson,
+      offers: terms.offers,
       request: body.request,
       memo: body.memo,
-      body: () => canonicalBody,
+      maxAmount: body.maxAmount,
+      option: body.option,
       requestId,
       maxValiditySeconds: this.config.maxValiditySeconds,
       approvalSeconds: this.config.approvalSeconds,
+      twoPerson: this.config.twoPerson,
     };
   }
 
@@ -152,7 +243,10 @@ export class PaymentsService {
       if (!grant) return { items: [], nextCursor: null };
       addSubtree(conditions, grant);
     }
-    conditions.add(query.status, (n) => `p.status = ${n}`).add(query.cursor, (n) => `p.id > ${n}`);
+    conditions
+      .add(query.status, (n) => `p.status = ${n}`)
+      .add(query.idempotencyKey, (n) => `p.idempotency_key = ${n}`)
+      .add(query.cursor, (n) => `p.id > ${n}`);
     const rows = await this.find(conditions, query.limit + 1);
     return page(rows, query.limit, ({ id }) => id, viewPayment);
   }
@@ -179,14 +273,22 @@ export class PaymentsService {
     return rows.map((row) => ({ ...toPaymentRecord(row), chain: row }));
   }
 
-  /** Signs what the ledger wrote, and nothing else. Deterministic: a replay gives the same bytes. */
-  private async sign(payment: PaymentRecord): Promise<PaymentHeader> {
+  /**
+   * Signs what the ledger wrote, and nothing else. Deterministic: a replay gives the same authorization and
+   * signature.
+   *
+   * @param wrapper - what they are wrapped in instead of what the payment was made with.
+   */
+  private async sign(payment: PaymentRecord, wrapper?: Wrapper): Promise<PaymentHeader> {
     const network = this.networks.find(payment.network);
     const asset = this.networks.asset(payment.network, payment.asset);
     const scheme = schemeOf(payment.scheme);
     if (!network || !asset || !scheme) {
       const what = scheme ? `network ${payment.network}` : `scheme ${payment.scheme}`;
-      throw new Problem('unavailable', `${what} is no longer configured here`);
+      throw withPayment(
+        new Problem('unavailable', `${what} is no longer configured here`),
+        payment,
+      );
     }
     const { authorization } = payment;
     if (!authorization) throw new Error(`payment ${payment.id} is not authorized`);
@@ -204,15 +306,49 @@ export class PaymentsService {
       resourceJson: payment.resourceEcho,
       extensionsJson: payment.extensionsEcho,
     };
-    const signature = await this.wallets.sign(authorization.payer, scheme.typedData(fixed, asset));
-    return paymentHeader(fixed, scheme.payload(fixed, signature));
+    try {
+      const data = scheme.typedData(fixed, asset);
+      const signature = await this.wallets.sign(authorization.payer, data);
+      return paymentHeader({ ...fixed, ...wrapper }, scheme.payload(fixed, signature));
+    } catch (error) {
+      throw error instanceof Problem ? withPayment(error, payment) : error;
+    }
   }
 }
 
-/** @throws Problem why none of the options can be paid, by the first that cannot. */
-function payableOf({ payable, unusable }: SortedOptions): readonly PaymentOption[] {
-  if (payable.length > 0) return payable;
-  throw unusable[0]?.problem ?? new Problem('requirements_invalid', 'accepts is empty');
+/** What a header wraps an authorization in. */
+type Wrapper = Pick<
+  FixedPayment,
+  'x402Version' | 'requirementJson' | 'resourceJson' | 'extensionsJson'
+>;
+
+/**
+ * What the header of a replay wraps the authorization in, when the 402 at hand is another one than the
+ * payment was made with.
+ *
+ * @param offer - the entry of the 402 at hand that is for the payment.
+ * @returns undefined for the first header, byte for byte: nothing changed, a seller knows its
+ *   payment-identifier, or the new echoes do not fit.
+ */
+function wrapperOf(
+  payment: PaymentRecord,
+  { json, echo }: OrderedOffer,
+  x402Version: 1 | 2,
+): Wrapper | undefined {
+  const { requirement, resourceEcho, extensionsEcho } = payment;
+  if (!echo || declaresIdentifier(extensionsEcho)) return undefined;
+  const { resourceJson, extensionsJson } = echo;
+  const isSame =
+    payment.x402Version === x402Version &&
+    sameJson(requirement, json) &&
+    sameJson(resourceEcho, resourceJson) &&
+    sameJson(extensionsEcho, extensionsJson);
+  return isSame ? undefined : { x402Version, requirementJson: json, resourceJson, extensionsJson };
+}
+
+function sameJson(a: string | undefined, b: string | undefined): boolean {
+  if (a === b || a === undefined || b === undefined) return a === b;
+  return canonicalJson(JSON.parse(a)) === canonicalJson(JSON.parse(b));
 }
 
 /** A refusal as the error it is to the caller. */
@@ -234,22 +370,27 @@ export function viewPayment(payment: PaymentRecord & { chain?: ChainViewRow }): 
     scheme: payment.scheme,
     payTo: payment.payTo,
     asset: payment.asset,
+    idempotencyKey: payment.idempotencyKey,
     wallet: authorization?.payer ?? null,
     nonce: authorization?.nonce ?? null,
     validBefore: authorization
       ? new Date(Number(authorization.validBefore) * 1000).toISOString()
       : null,
-    resource: payment.resource,
+    resource: payment.requestUrl,
+    declaredResource: payment.declaredResource ?? null,
+    resourceMismatch: payment.resourceMismatch,
     memo: payment.memo ?? null,
     transaction: payment.transaction ?? null,
     seen: chain?.seen ?? null,
-    cancelRequestedAt: chain?.cancel_requested_at?.toISOString() ?? null,
+    cancelRequestedAt: payment.cancelRequestedAt?.toISOString() ?? null,
     createdAt: payment.createdAt.toISOString(),
     settledAt: payment.status === 'settled' ? (payment.endedAt?.toISOString() ?? null) : null,
     ...(approval
       ? {
           approval: {
             lapsesAt: approval.lapsesAt.toISOString(),
+            approvedAt: approval.approvedAt?.toISOString() ?? null,
+            collectBefore: approval.approvedAt ? approval.lapsesAt.toISOString() : null,
             decidedBy: payment.decidedBy ?? null,
             reason: payment.decidedReason ?? null,
           },
@@ -258,11 +399,49 @@ export function viewPayment(payment: PaymentRecord & { chain?: ChainViewRow }): 
   };
 }
 
-/** Which option was selected, and why the others were not: from the decision the nonce commits to. */
-function selectionOf({ authorization }: PaymentRecord): Selection {
-  const { option, left } = JSON.parse(authorization?.decision ?? '{}') as DecisionRecord;
+/** What the grant of a payment could still spend. */
+function viewRemaining({ currency }: PaymentRecord, remaining: bigint) {
+  return { remaining: formatAmount(remaining, currencyOf(currency)) };
+}
+
+/**
+ * The reasons of a decision that the hashed record keeps, by the entry's position. None where the payment's
+ * entry stands somewhere else in the 402 at hand.
+ */
+function recordedReasons(
+  { authorization }: PaymentRecord,
+  { index }: OrderedOffer,
+): Map<number, LeftOption> {
+  const record = JSON.parse(authorization?.decision ?? '{}') as Partial<DecisionRecord>;
+  const left = record.option === String(index) ? (record.left ?? []) : [];
+  return new Map(left.map((each) => [Number(each.option), each]));
+}
+
+/** Which entry of the 402 at hand is paid, and why each other one is not. */
+function selectionOf(
+  { payment, offer }: Extract<Reservation, { outcome: 'reserved' | 'pending' }>,
+  order: ReservationOrder,
+  { offers, unusable, unread }: PaymentTerms,
+): Selection {
+  const recorded = recordedReasons(payment, offer);
+  const faults = new Map(order.unusable().map(({ index, problem }) => [index, problem]));
+  const others = [...offers, ...unusable]
+    .map(({ index }) => index)
+    .filter((index) => index !== offer.index)
+    .sort((a, b) => a - b);
   return {
-    index: Number(option),
-    left: left.map(({ option: index, ...reason }) => ({ index: Number(index), ...reason })),
+    index: offer.index,
+    notSelected: others.map((index) => {
+      const fault = faults.get(index);
+      const reason = recorded.get(index);
+      return {
+        index,
+        code: fault?.code ?? reason?.code ?? 'not_preferred',
+        ...(fault ? { detail: fault.detail } : {}),
+        ...(fault?.fields.sellerText ? { sellerText: fault.fields.sellerText } : {}),
+        ...(reason?.grantId ? { grantId: reason.grantId } : {}),
+      };
+    }),
+    ...(unread > 0 ? { unread } : {}),
   };
 }

@@ -32,18 +32,22 @@ export class QuoteService {
   async quote(caller: HolderCaller, body: PayBody): Promise<QuoteView> {
     const terms = parsePaymentRequired(body.paymentRequired);
     const requested = requestedResource(body.request.url);
-    const { payable, unusable } = sortOptions(terms, requested, this.networks);
+    const { payable, unusable } = sortOptions(terms, requested, {
+      networks: this.networks,
+      paymentFlows: this.config.paymentFlows,
+    });
     const quoted = await quote(this.database, {
       treasuryId: caller.treasuryId,
       grantId: caller.grantId,
       options: payable,
       signable: await this.wallets.signable(caller.treasuryId),
       maxValiditySeconds: this.config.maxValiditySeconds,
+      maxAmount: body.maxAmount,
+      option: body.option,
     });
-    const { chain, now, decision } = quoted;
+    const { chain, now, decision, weighed } = quoted;
     const grant = chain.at(-1);
     if (!grant) throw new Error('a quote without a grant');
-    const weighed = decision?.weighed ?? [];
     const known = new Set(weighed.map(({ option }) => option.index));
     const options = [
       ...weighed.map((each) => quotedOption(each, quoted)),
@@ -58,6 +62,7 @@ export class QuoteService {
       decision: decision?.outcome ?? 'deny',
       selected: selected?.index ?? null,
       options: options.sort((a, b) => a.index - b.index),
+      ...(terms.unread > 0 ? { unread: terms.unread } : {}),
       grant: { remaining: formatAmount(remaining(after, now), currencyOf(grant.currency)) },
     };
   }
@@ -67,7 +72,13 @@ export class QuoteService {
     return {
       index,
       decision: 'deny',
-      reasons: [{ code: problem.code, detail: problem.detail }],
+      reasons: [
+        {
+          code: problem.code,
+          detail: problem.detail,
+          ...(problem.fields.sellerText ? { sellerText: problem.fields.sellerText } : {}),
+        },
+      ],
       scheme: offer?.scheme ?? null,
       network: offer?.network ?? null,
       asset: offer?.asset ?? null,
@@ -79,7 +90,10 @@ export class QuoteService {
 }
 
 function quotedOption({ option, denial }: Weighed, { chain }: Quote): QuotedOption {
-  if (denial) return { ...viewOption(option), decision: 'deny', reasons: [denial] };
+  if (denial) {
+    const { retryAfterSeconds: _seconds, ...reason } = denial;
+    return { ...viewOption(option), decision: 'deny', reasons: [reason] };
+  }
   const approval = approvalNeeded(chain, option.amount);
   if (!approval) return { ...viewOption(option), decision: 'allow', reasons: [] };
   const { grantId, above } = approval;

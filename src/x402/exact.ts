@@ -1,8 +1,7 @@
 import { authorizationTypes } from '@x402/evm';
 import type { Asset } from '../domain/network.js';
-import { Problem } from '../domain/problem.js';
+import { Problem, untrusted } from '../domain/problem.js';
 import type { FixedPayment, Scheme } from './scheme.js';
-import { shown } from './shown.js';
 
 /**
  * The scheme `exact` by EIP-3009 `TransferWithAuthorization`: this much, to that payee, until then
@@ -11,15 +10,37 @@ import { shown } from './shown.js';
 export const exact = {
   name: 'exact',
 
-  check(entry, at) {
-    const { assetTransferMethod: method } = (entry.extra ?? {}) as {
-      assetTransferMethod?: unknown;
-    };
-    if (method === undefined || method === 'eip3009') return;
-    throw new Problem(
-      'scheme_not_supported',
-      `${at}: exact by ${shown(method)} is not supported, by eip3009 is`,
-    );
+  variant(extra, at) {
+    const { assetTransferMethod: method, paymentFlow: flow } = extra;
+    if (isSaid(method) && method !== 'eip3009') {
+      throw new Problem(
+        'scheme_not_supported',
+        `${at}: extra.assetTransferMethod is not supported, eip3009 is`,
+        { sellerText: untrusted(method) },
+      );
+    }
+    if (isSaid(flow) && flow !== 'authorization' && flow !== 'upfront') {
+      throw new Problem(
+        'scheme_not_supported',
+        `${at}: extra.paymentFlow is not supported, authorization is`,
+        { sellerText: untrusted(flow) },
+      );
+    }
+    return { isUpfront: flow === 'upfront' };
+  },
+
+  contradiction({ name, version, verifyingContract, chainId: chain }, asset, chainId) {
+    if (isSaid(name) && name !== asset.name) return 'name';
+    if (isSaid(version) && version !== asset.version) return 'version';
+    const contract = typeof verifyingContract === 'string' ? verifyingContract : '';
+    if (isSaid(verifyingContract) && contract.toLowerCase() !== asset.address.toLowerCase()) {
+      return 'verifyingContract';
+    }
+    const ids = [String(chainId), `eip155:${chainId}`];
+    if (isSaid(chain) && !(typeof chain !== 'object' && ids.includes(String(chain)))) {
+      return 'chainId';
+    }
+    return undefined;
   },
 
   typedData: exactTypedData,
@@ -38,6 +59,11 @@ export const exact = {
     };
   },
 } as const satisfies Scheme;
+
+/** Fields that are null on the wire count as absent: two of the published SDKs write them so. */
+function isSaid(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
 
 /**
  * The EIP-712 typed data of an EIP-3009 `TransferWithAuthorization`. The domain is the registry's:

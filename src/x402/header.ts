@@ -1,5 +1,5 @@
 import { withPaymentIdentifier } from './payment-identifier.js';
-import type { FixedPayment } from './scheme.js';
+import type { FixedPayment, Scheme } from './scheme.js';
 
 /** A header to retry the request with. */
 export interface PaymentHeader {
@@ -17,11 +17,18 @@ export interface PaymentHeader {
  * @param payload - what the payment's scheme makes of the signature.
  */
 export function paymentHeader(payment: FixedPayment, payload: object): PaymentHeader {
+  return {
+    name: payment.x402Version === 1 ? 'X-PAYMENT' : 'PAYMENT-SIGNATURE',
+    value: Buffer.from(headerJson(payment, payload), 'utf8').toString('base64'),
+  };
+}
+
+/** The JSON text in {@link paymentHeader}. */
+function headerJson(payment: FixedPayment, payload: object): string {
   const { requirementJson, resourceJson, extensionsJson } = payment;
   if (payment.x402Version === 1) {
     const { scheme, network } = JSON.parse(requirementJson);
-    const body = JSON.stringify({ x402Version: 1, scheme, network, payload });
-    return { name: 'X-PAYMENT', value: base64(body) };
+    return JSON.stringify({ x402Version: 1, scheme, network, payload });
   }
   // Put together as text: parsing an echo to write it again would change what is in it.
   const members = [
@@ -33,9 +40,34 @@ export function paymentHeader(payment: FixedPayment, payload: object): PaymentHe
       ? []
       : [`"extensions":${withPaymentIdentifier(extensionsJson, payment.id)}`]),
   ];
-  return { name: 'PAYMENT-SIGNATURE', value: base64(`{${members.join(',')}}`) };
+  return `{${members.join(',')}}`;
 }
 
-function base64(text: string): string {
-  return Buffer.from(text, 'utf8').toString('base64');
+/** A payment whose members are as long as they get, the amount aside. */
+const LONGEST = {
+  id: `pay_${'7'.repeat(26)}`,
+  x402Version: 2,
+  chainId: 1,
+  from: `0x${'f'.repeat(40)}`,
+  to: `0x${'f'.repeat(40)}`,
+  validAfter: 0n,
+  validBefore: 99_999_999_999n,
+  nonce: `0x${'f'.repeat(64)}`,
+  requirementJson: '',
+  resourceJson: '',
+  extensionsJson: '',
+} as const;
+
+/**
+ * The bytes of a v2 header's JSON text without its echoes, at most: what the header will take is known
+ * before anything is reserved.
+ *
+ * @param amount - atomic units.
+ * @param hasIdentifier - whether the payment's id goes into `payment-identifier`.
+ */
+export function bytesWithoutEcho(scheme: Scheme, amount: bigint, hasIdentifier: boolean): number {
+  const payment = { ...LONGEST, value: amount };
+  const payload = scheme.payload(payment, `0x${'f'.repeat(130)}`);
+  const id = hasIdentifier ? `,"id":${JSON.stringify(LONGEST.id)}`.length : 0;
+  return headerJson(payment, payload).length + id;
 }

@@ -2,35 +2,48 @@ import { Problem } from '../domain/problem.js';
 import { jsonParts } from './json-text.js';
 
 /** The extension's key (x402 spec, `extensions/payment_identifier.md`). */
-const KEY = 'payment-identifier';
+export const PAYMENT_IDENTIFIER = 'payment-identifier';
+
+/** How a seller declares `payment-identifier`. */
+export type IdentifierDeclaration = 'absent' | 'proper' | 'malformed';
 
 /**
- * Checks that a seller which declares `payment-identifier` declares it as the spec has it: an `info`
- * with a boolean `required`, and without an `id`, which is the payer's to give.
+ * Looks at how a seller declares `payment-identifier`. Proper is as the spec has it: an `info` with a
+ * boolean `required`, and without an `id`, which is the payer's to give.
  *
- * @throws Problem `requirements_invalid` saying what is wrong.
+ * @throws Problem `requirements_invalid` when it is malformed and required: no payment can carry the id
+ *   it asks for. What is malformed and optional is left out of the echo by the caller.
  */
-export function checkPaymentIdentifier(extensions: Readonly<Record<string, unknown>>): void {
-  if (!Object.hasOwn(extensions, KEY)) return;
-  const { info } = (extensions[KEY] ?? {}) as { info?: unknown };
-  if (typeof info !== 'object' || info === null || Array.isArray(info)) {
-    throw malformed('has no info object');
-  }
-  const { required, id } = info as { required?: unknown; id?: unknown };
-  if (typeof required !== 'boolean') throw malformed('does not say whether it is required');
-  if (id !== undefined) throw malformed('already has an id');
+export function identifierDeclaration(
+  extensions: Readonly<Record<string, unknown>>,
+): IdentifierDeclaration {
+  if (!Object.hasOwn(extensions, PAYMENT_IDENTIFIER)) return 'absent';
+  const declared = membersOf(extensions[PAYMENT_IDENTIFIER]);
+  const info = membersOf(declared.info);
+  if (typeof info.required === 'boolean' && info.id === undefined) return 'proper';
+  if (info.required !== true && declared.required !== true) return 'malformed';
+  throw new Problem(
+    'requirements_invalid',
+    `paymentRequired.extensions.${PAYMENT_IDENTIFIER} is required and not as its specification has it (info.required, no info.id), ` +
+      'so no payment can carry the id it asks for; tell the seller',
+    { field: 'paymentRequired' },
+  );
+}
+
+function membersOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
 }
 
 /**
  * Adds a payment's id to the declared extension and leaves every other byte as it came: the client
  * may only add.
  *
- * @param extensionsJson - the `extensions` object's text, checked by {@link checkPaymentIdentifier}.
+ * @param extensionsJson - the `extensions` object's text, declared properly, see {@link identifierDeclaration}.
  * @param id - 16 to 128 of `[A-Za-z0-9_-]`. The same payment always gives the same one: sellers answer
  *   409 to one id with two payloads.
  */
 export function withPaymentIdentifier(extensionsJson: string, id: string): string {
-  const declared = jsonParts(extensionsJson).find(({ key }) => key === KEY);
+  const declared = jsonParts(extensionsJson).find(({ key }) => key === PAYMENT_IDENTIFIER);
   if (!declared) return extensionsJson;
   const info = jsonParts(extensionsJson, declared.start).find(({ key }) => key === 'info');
   if (!info) return extensionsJson;
@@ -38,10 +51,10 @@ export function withPaymentIdentifier(extensionsJson: string, id: string): strin
   return `${extensionsJson.slice(0, closingBrace)},"id":${JSON.stringify(id)}${extensionsJson.slice(closingBrace)}`;
 }
 
-function malformed(what: string): Problem {
-  return new Problem(
-    'requirements_invalid',
-    `paymentRequired.extensions.${KEY} ${what}, so no payment can carry the id it asks for; tell the seller`,
-    { field: 'paymentRequired' },
+/** Whether echoed extensions carry a payment's id: sellers answer 409 to one id with two payloads. */
+export function declaresIdentifier(extensionsJson: string | undefined): boolean {
+  return (
+    extensionsJson !== undefined &&
+    jsonParts(extensionsJson).some(({ key }) => key === PAYMENT_IDENTIFIER)
   );
 }

@@ -39,12 +39,24 @@ export interface Scheme<Data extends TypedData = TypedData> {
   /** As `accepts` names it. */
   readonly name: string;
   /**
-   * Looks at what is the scheme's own in an entry of `accepts`; the rest is checked by the parser.
+   * Reads which variant of the scheme an entry of `accepts` asks for.
    *
+   * @param extra - the entry's `extra`, empty where it has none.
    * @param at - where the entry stands, for the error.
-   * @throws Problem `scheme_not_supported` for a variant of it that is not signed here.
+   * @throws Problem `scheme_not_supported` for a variant that is not signed here.
    */
-  check(entry: Readonly<Record<string, unknown>>, at: string): void;
+  variant(extra: Readonly<Record<string, unknown>>, at: string): { isUpfront: boolean };
+  /**
+   * Finds what an entry says of the token that contradicts the registered one: the seller's facilitator
+   * would verify another signature than the one that is made.
+   *
+   * @returns the name of the first member of `extra` that contradicts, or undefined.
+   */
+  contradiction(
+    extra: Readonly<Record<string, unknown>>,
+    asset: Asset,
+    chainId: number,
+  ): string | undefined;
   /** What is signed. The domain is the registered asset's and never the seller's. */
   typedData(payment: FixedPayment, asset: Asset): Data;
   /** The header's `payload` member. */

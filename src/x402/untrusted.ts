@@ -17,6 +17,37 @@ export interface JsonBounds {
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
+ * Decodes a header value that is base64 (or base64url) of JSON text.
+ *
+ * @param maxCharacters - of the decoded text.
+ * @returns the text and what it says.
+ * @throws what `refuse` makes, for what is not such a value.
+ */
+export function decodeHeader(
+  value: string,
+  maxCharacters: number,
+  refuse: (what: string) => Error,
+): { text: string; value: unknown } {
+  if (value.length > Math.ceil(maxCharacters / 3) * 4) {
+    throw refuse(`is longer than ${maxCharacters} characters`);
+  }
+  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(value)) {
+    throw refuse('is neither JSON nor base64, as its header is');
+  }
+  let text: string;
+  try {
+    text = UTF8.decode(Buffer.from(value, 'base64'));
+  } catch {
+    throw refuse('is base64, but not of UTF-8 text');
+  }
+  try {
+    return { text, value: JSON.parse(text) };
+  } catch {
+    throw refuse('is base64, but not of JSON');
+  }
+}
+
+/**
  * Reads a header value that is base64 of JSON text, within bounds.
  *
  * @returns the text and what it says.
@@ -24,30 +55,28 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  *   which of the two they take.
  */
 export function readHeader(
-  value: string,
+  header: string,
   bounds: JsonBounds,
   refuse: Refuse,
 ): { text: string; json: unknown } {
-  if (value.length > Math.ceil(bounds.jsonCharacters / 3) * 4) {
-    throw refuse(`is longer than ${bounds.jsonCharacters} characters`);
-  }
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(value)) throw refuse('is not base64, as its header is');
-  let text: string;
-  try {
-    text = UTF8.decode(Buffer.from(value, 'base64'));
-  } catch {
-    throw refuse('is base64, but not of UTF-8 text');
-  }
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    throw refuse('is base64, but not of JSON');
-  }
-  if (countMembers(text) !== refuseUnsafe(json, bounds, refuse)) {
+  const { text, value } = decodeHeader(header, bounds.jsonCharacters, refuse);
+  refuseUnsafeText(value, text, bounds, refuse);
+  return { text, json: value };
+}
+
+/**
+ * {@link refuseUnsafe} for a value that came as text: a member that is named twice is refused too, since
+ * parsers differ in which of the two they take.
+ */
+export function refuseUnsafeText(
+  value: unknown,
+  text: string,
+  bounds: JsonBounds,
+  refuse: Refuse,
+): void {
+  if (countMembers(text) !== refuseUnsafe(value, bounds, refuse)) {
     throw refuse('names a member twice; which of the two is meant is not for us to guess');
   }
-  return { text, json };
 }
 
 /**

@@ -1,0 +1,109 @@
+import { jsonParts } from './json-text.js';
+import { decodeHeader } from './untrusted.js';
+
+/** A JSON value, with its own text where it came as text. */
+export interface JsonPiece {
+  readonly value: unknown;
+  readonly text: string | undefined;
+}
+
+/** How many wrappings are taken off, one inside the other. */
+const MAX_WRAPPINGS = 6;
+
+/** How many items of an MCP result's `content` are looked at. */
+const MAX_CONTENT_ITEMS = 16;
+
+/**
+ * Finds a 402's terms in whatever a model or a harness hands over: the object itself, its JSON text, the
+ * `PAYMENT-REQUIRED` header's value or whole line, an MCP tool result, a JSON-RPC response or error, or
+ * `{ "paymentRequired": ... }`, also one inside the other (x402 specification, transports HTTP and MCP).
+ *
+ * @param maxCharacters - of a text, base64 decoded.
+ * @param refuse - makes the error for a text that cannot be read.
+ * @returns the object that has `x402Version` or `accepts`; else what was given, read as JSON.
+ */
+export function unwrapTerms(
+  input: unknown,
+  maxCharacters: number,
+  refuse: (what: string) => Error,
+): JsonPiece {
+  const outermost =
+    typeof input === 'string'
+      ? readText(input, maxCharacters, refuse)
+      : { value: input, text: undefined };
+  return find(outermost, maxCharacters, MAX_WRAPPINGS) ?? outermost;
+}
+
+function find(piece: JsonPiece, maxCharacters: number, wrappings: number): JsonPiece | undefined {
+  const { value } = piece;
+  if (typeof value === 'string') {
+    const read = tryReadText(value, maxCharacters);
+    return read && find(read, maxCharacters, wrappings - 1);
+  }
+  if (!isObject(value) || wrappings < 0) return undefined;
+  if (Object.hasOwn(value, 'accepts') || Object.hasOwn(value, 'x402Version')) return piece;
+  for (const inner of wrapped(piece)) {
+    const found = find(inner, maxCharacters, wrappings - 1);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function* wrapped(piece: JsonPiece): Generator<JsonPiece> {
+  for (const name of ['paymentRequired', 'structuredContent', 'result']) {
+    yield* member(piece, name);
+  }
+  for (const error of member(piece, 'error')) yield* member(error, 'data');
+  for (const { value } of member(piece, 'content')) {
+    if (!Array.isArray(value)) continue;
+    for (const item of value.slice(0, MAX_CONTENT_ITEMS)) {
+      // The text of a content item is a text of its own.
+      if (isObject(item) && typeof item.text === 'string') {
+        yield { value: item.text, text: undefined };
+      }
+    }
+  }
+}
+
+/** A member of an object, as a list of at most one. */
+function member({ value, text }: JsonPiece, name: string): JsonPiece[] {
+  if (!isObject(value) || !Object.hasOwn(value, name)) return [];
+  if (text === undefined) return [{ value: value[name], text }];
+  const part = jsonParts(text, text.indexOf('{')).findLast(({ key }) => key === name);
+  return [{ value: value[name], text: part && text.slice(part.start, part.end) }];
+}
+
+function tryReadText(text: string, maxCharacters: number): JsonPiece | undefined {
+  try {
+    return readText(text, maxCharacters, (what) => new Error(what));
+  } catch {
+    return undefined;
+  }
+}
+
+/** JSON text, a header's base64 value, or a whole header line. */
+function readText(
+  given: string,
+  maxCharacters: number,
+  refuse: (what: string) => Error,
+): JsonPiece {
+  // No form is longer than base64 with a header's name before it.
+  if (given.length > Math.ceil(maxCharacters / 3) * 4 + 64) {
+    throw refuse(`is longer than ${maxCharacters} characters`);
+  }
+  const text = given.replace(/^\s*(?:x-)?payment-required\s*:/i, '').trim();
+  if (text === '') {
+    throw refuse('is empty; the terms are in the PAYMENT-REQUIRED header of the 402');
+  }
+  if (!/^[{["]/.test(text)) return decodeHeader(text.replace(/\s+/g, ''), maxCharacters, refuse);
+  if (text.length > maxCharacters) throw refuse(`is longer than ${maxCharacters} characters`);
+  try {
+    return { value: JSON.parse(text), text };
+  } catch {
+    throw refuse('looks like JSON, but is not valid JSON');
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -73,6 +73,7 @@ describe('loadConfig', () => {
       drainMs: 2_000,
       workerSilenceMs: 45_000,
       maxValiditySeconds: 120,
+      paymentFlows: ['authorization'],
       approvalSeconds: 3_600,
       batches: { maxBatch: 128, maxInFlight: 1, maxWaiting: 2_000 },
       maxGrantSeconds: 315_360_000,
@@ -110,6 +111,7 @@ describe('loadConfig', () => {
         BURSAR_GAS_MAX_FEE_GWEI: '3',
         BURSAR_GAS_STUCK_SECONDS: '60',
         BURSAR_MAX_VALIDITY_SECONDS: '300',
+        BURSAR_PAYMENT_FLOWS: 'authorization, upfront',
         BURSAR_MAX_GRANT_SECONDS: '86400',
         BURSAR_ISSUER: 'https://bursar.example.com',
         BURSAR_MASTER_SECRET: 's'.repeat(32),
@@ -145,6 +147,7 @@ describe('loadConfig', () => {
       gasMaxFee: 3_000_000_000n,
       gasStuckMs: 60_000,
       maxValiditySeconds: 300,
+      paymentFlows: ['authorization', 'upfront'],
       maxGrantSeconds: 86_400,
       issuer: 'https://bursar.example.com',
       masterSecret: 's'.repeat(32),
@@ -182,6 +185,14 @@ describe('loadConfig', () => {
     expect(loadConfig(empty)).toEqual(loadConfig({}));
   });
 
+  it.each(['upfront', 'upfront,authorization', 'upfront, upfront'])(
+    'always allows the authorization flow, also when BURSAR_PAYMENT_FLOWS is "%s"',
+    (flows) => {
+      const { paymentFlows } = loadConfig({ BURSAR_PAYMENT_FLOWS: flows });
+      expect(paymentFlows).toEqual(['authorization', 'upfront']);
+    },
+  );
+
   it("leaves the machine's other variables alone", () => {
     expect(loadConfig({ PATH: '/bin', HOME: '/root' })).toEqual(loadConfig({}));
   });
@@ -202,6 +213,11 @@ describe('loadConfig', () => {
     ['BURSAR_DATABASE_CONNECTIONS', ['1', '501', 'ten'], 'a whole number from 2 to 500'],
     ['REDIS_URL', ['localhost:6379', 'http://cache'], 'must be a redis:// URL; unset it to keep'],
     ['BURSAR_WALLET_COUNT', ['0', '257', '4.0'], 'a whole number from 1 to 256'],
+    [
+      'BURSAR_PAYMENT_FLOWS',
+      ['escrow', 'authorization,Upfront', 'upfront;authorization'],
+      'must be a comma-separated list of: authorization, upfront',
+    ],
     ['BURSAR_MAX_VALIDITY_SECONDS', ['9', '301', '-1'], 'a whole number from 10 to 300'],
     [
       'BURSAR_MAX_GRANT_SECONDS',

@@ -40,6 +40,8 @@ export interface Config {
   /** After how long a transaction that is not mined is bid up, in milliseconds. */
   readonly gasStuckMs: number;
   readonly maxValiditySeconds: number;
+  /** The values of `paymentFlow` in an x402 entry that Bursar signs for. `authorization` is always one. */
+  readonly paymentFlows: readonly string[];
   /** How long a payment may wait for an approval. */
   readonly approvalSeconds: number;
   /** How the ledger's group commit is bounded. */
@@ -103,6 +105,9 @@ export class ConfigError extends Error {
     super(problems.join('\n'));
   }
 }
+
+/** The payment flows of x402's `exact` scheme. */
+const PAYMENT_FLOWS = ['authorization', 'upfront'];
 
 const assetSchema = z.strictObject({
   currency: z.string().refine((code) => Object.hasOwn(CURRENCIES, code), 'is not a known currency'),
@@ -243,6 +248,10 @@ const environmentSchema = z.object({
   BURSAR_GAS_MAX_FEE_GWEI: integer(20, 1, 100_000),
   BURSAR_GAS_STUCK_SECONDS: integer(15, 1, 3_600),
   BURSAR_MAX_VALIDITY_SECONDS: integer(120, 10, 300),
+  BURSAR_PAYMENT_FLOWS: list(
+    (entry) => PAYMENT_FLOWS.includes(entry),
+    `must be a comma-separated list of: ${PAYMENT_FLOWS.join(', ')}`,
+  ),
   BURSAR_APPROVAL_SECONDS: integer(3_600, 1, 2_592_000),
   BURSAR_MAX_BATCH: integer(128, 1, 1_000),
   BURSAR_MAX_BATCHES_IN_FLIGHT: integer(1, 1, 16),
@@ -347,6 +356,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     gasMaxFee: BigInt(env.BURSAR_GAS_MAX_FEE_GWEI) * 1_000_000_000n,
     gasStuckMs: env.BURSAR_GAS_STUCK_SECONDS * 1_000,
     maxValiditySeconds: env.BURSAR_MAX_VALIDITY_SECONDS,
+    paymentFlows: [...new Set(['authorization', ...env.BURSAR_PAYMENT_FLOWS])],
     approvalSeconds: env.BURSAR_APPROVAL_SECONDS,
     batches: {
       maxBatch: env.BURSAR_MAX_BATCH,

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { ConfigError, loadConfig } from './config.js';
+import { ConfigError, currenciesOf, loadConfig, tickerOf } from './config.js';
 
 const PHRASE = 'test test test test test test test test test test test junk';
 const TOKEN = '0x036CbD53842c5426634e7929541eC2318f3dCF7e';
@@ -24,6 +24,11 @@ function networksOf(networks: unknown) {
   return loadConfig({ BURSAR_NETWORKS: JSON.stringify(networks) }).networks;
 }
 
+/** A made-up token's address. Digits alone carry no checksum. */
+function addressOf(n: number): string {
+  return `0x${String(n).repeat(40)}`;
+}
+
 function networksProblem(networks: unknown): string {
   const text = typeof networks === 'string' ? networks : JSON.stringify(networks);
   const [problem, ...others] = problemsOf({ BURSAR_NETWORKS: text });
@@ -40,6 +45,22 @@ function file(name: string, text: string): string {
   writeFileSync(path, text);
   return path;
 }
+
+describe('tickerOf', () => {
+  it.each([
+    ['USDC', 'USDC'],
+    ['USDC.e', 'USDC.e'],
+    ['USD₮0', 'USDT0'],
+    ['USD₮', 'USDT'],
+    ['Mezo USD', 'MezoUSD'],
+    ['ＥＵＲ', 'EUR'],
+    ['Código', 'Codigo'],
+    ['A very long name of a token', 'Averylongnameofa'],
+    ['円', ''],
+  ])('makes "%s" the currency code "%s"', (symbol, code) => {
+    expect(tickerOf(symbol)).toBe(code);
+  });
+});
 
 describe('loadConfig', () => {
   it('needs nothing: it starts on this machine only, on a test network', () => {
@@ -73,6 +94,7 @@ describe('loadConfig', () => {
       drainMs: 2_000,
       workerSilenceMs: 45_000,
       maxValiditySeconds: 120,
+      paymentFlows: ['authorization'],
       approvalSeconds: 3_600,
       batches: { maxBatch: 128, maxInFlight: 1, maxWaiting: 2_000 },
       maxGrantSeconds: 315_360_000,
@@ -110,6 +132,7 @@ describe('loadConfig', () => {
         BURSAR_GAS_MAX_FEE_GWEI: '3',
         BURSAR_GAS_STUCK_SECONDS: '60',
         BURSAR_MAX_VALIDITY_SECONDS: '300',
+        BURSAR_PAYMENT_FLOWS: 'authorization, upfront',
         BURSAR_MAX_GRANT_SECONDS: '86400',
         BURSAR_ISSUER: 'https://bursar.example.com',
         BURSAR_MASTER_SECRET: 's'.repeat(32),
@@ -145,6 +168,7 @@ describe('loadConfig', () => {
       gasMaxFee: 3_000_000_000n,
       gasStuckMs: 60_000,
       maxValiditySeconds: 300,
+      paymentFlows: ['authorization', 'upfront'],
       maxGrantSeconds: 86_400,
       issuer: 'https://bursar.example.com',
       masterSecret: 's'.repeat(32),
@@ -182,6 +206,14 @@ describe('loadConfig', () => {
     expect(loadConfig(empty)).toEqual(loadConfig({}));
   });
 
+  it.each(['upfront', 'upfront,authorization', 'upfront, upfront'])(
+    'always allows the authorization flow, also when BURSAR_PAYMENT_FLOWS is "%s"',
+    (flows) => {
+      const { paymentFlows } = loadConfig({ BURSAR_PAYMENT_FLOWS: flows });
+      expect(paymentFlows).toEqual(['authorization', 'upfront']);
+    },
+  );
+
   it("leaves the machine's other variables alone", () => {
     expect(loadConfig({ PATH: '/bin', HOME: '/root' })).toEqual(loadConfig({}));
   });
@@ -202,6 +234,11 @@ describe('loadConfig', () => {
     ['BURSAR_DATABASE_CONNECTIONS', ['1', '501', 'ten'], 'a whole number from 2 to 500'],
     ['REDIS_URL', ['localhost:6379', 'http://cache'], 'must be a redis:// URL; unset it to keep'],
     ['BURSAR_WALLET_COUNT', ['0', '257', '4.0'], 'a whole number from 1 to 256'],
+    [
+      'BURSAR_PAYMENT_FLOWS',
+      ['escrow', 'authorization,Upfront', 'upfront;authorization'],
+      'must be a comma-separated list of: authorization, upfront',
+    ],
     ['BURSAR_MAX_VALIDITY_SECONDS', ['9', '301', '-1'], 'a whole number from 10 to 300'],
     [
       'BURSAR_MAX_GRANT_SECONDS',
@@ -372,12 +409,63 @@ describe('loadConfig', () => {
     });
 
     it.each([
-      1, 50, 51, 137, 143, 1_328, 1_329, 8_453, 42_161, 42_220, 43_114, 84_532, 421_614, 11_142_220,
+      1, 50, 51, 137, 143, 1_328, 1_329, 8_453, 42_161, 43_114, 84_532, 421_614, 11_142_220,
     ])('knows the USDC of chain %i, as the x402 packages do', (chainId) => {
       const [network] = networksOf([{ network: `eip155:${chainId}`, rpcUrls: RPC }]);
       expect(network?.assets).toEqual([
         expect.objectContaining({ currency: 'USDC', decimals: 6, version: '2' }),
       ]);
+    });
+
+    it.each([
+      [14, ['USDT0'], ['USD₮0']],
+      [988, ['USDT0'], ['USDT0']],
+      [2_201, ['USDT0'], ['USDT0']],
+      [36_900, ['USDC.e'], ['USDC.e']],
+      [42_220, ['USDC', 'USDT', 'USAT'], ['USDC', 'Tether USD', 'Tether America USD']],
+      [181_228, ['USDC.e'], ['Bridged USDC']],
+      [190_415, ['USDC.e'], ['Bridged USDC']],
+    ])(
+      'knows every EIP-3009 token of chain %i, each as a currency: %j',
+      (chainId, codes, names) => {
+        const [network] = networksOf([{ network: `eip155:${chainId}`, rpcUrls: RPC }]);
+        expect(network?.assets.map(({ currency }) => currency)).toEqual(codes);
+        expect(network?.assets.map(({ name }) => name)).toEqual(names);
+        expect(network?.assets.map(({ decimals }) => decimals)).toEqual(codes.map(() => 6));
+      },
+    );
+
+    it.each([4_326, 31_611, 31_612, 38_833, 72_344, 723_487])(
+      'does not take the token of chain %i, which has no EIP-3009, by default',
+      (chainId) => {
+        const networks = [{ network: `eip155:${chainId}`, rpcUrls: RPC }];
+        expect(networksProblem(networks)).toContain('no EIP-3009 token is known for eip155:');
+      },
+    );
+
+    it('takes any EIP-3009 token, and several that share a currency of equal decimals', () => {
+      const tokens = [
+        { ...asset, currency: 'EURC', address: addressOf(1), name: 'EURC', version: '2' },
+        { ...asset, currency: 'EURC', address: addressOf(2), name: 'Bridged EURC' },
+        { ...asset, currency: 'TUSD18', address: addressOf(3), decimals: 18 },
+      ];
+      const networks = networksOf([
+        { ...local, assets: [asset, ...tokens] },
+        { ...local, network: 'eip155:31338', assets: [tokens[0]] },
+      ]);
+      expect(networks.map(({ assets }) => assets)).toEqual([[asset, ...tokens], [tokens[0]]]);
+      expect([...currenciesOf(networks).values()]).toEqual([
+        { code: 'USDC', decimals: 6 },
+        { code: 'EURC', decimals: 6 },
+        { code: 'TUSD18', decimals: 18 },
+      ]);
+    });
+
+    it('lets two configurations of one process count a currency differently', () => {
+      const token = { ...asset, currency: 'EITHER', decimals: 6 };
+      expect(networksOf([{ ...local, assets: [token] }])[0]?.assets).toEqual([token]);
+      const other = { ...token, decimals: 18 };
+      expect(networksOf([{ ...local, assets: [other] }])[0]?.assets).toEqual([other]);
     });
 
     it('knows USDC on the networks of the x402 packages, and takes a lower-case address', () => {
@@ -415,7 +503,7 @@ describe('loadConfig', () => {
       ['a v1 name', [{ ...local, network: 'base' }], 'must be CAIP-2, such as eip155:8453'],
       ['a chain id with a leading zero', [{ ...local, network: 'eip155:01' }], 'must be CAIP-2'],
       [
-        'a network whose USDC is unknown',
+        'a network of which no token is known',
         [{ network: 'eip155:31337', rpcUrls: RPC }],
         'name its assets',
       ],
@@ -423,17 +511,39 @@ describe('loadConfig', () => {
       [
         'a token of other decimals than its currency',
         [{ ...local, assets: [{ ...asset, decimals: 18 }] }],
-        `USDC counts 6 decimals, the token ${TOKEN} 18`,
+        `USDC has 6 decimals in any configuration, and 18 for token ${TOKEN} of eip155:31337; give one of them another currency code`,
       ],
       [
-        'an unknown currency',
-        [{ ...local, assets: [{ ...asset, currency: 'DOGE' }] }],
-        'is not a known currency',
+        'two tokens of one currency with other decimals',
+        [
+          { ...local, assets: [{ ...asset, currency: 'EURC', address: addressOf(1) }] },
+          {
+            ...local,
+            network: 'eip155:31338',
+            assets: [{ ...asset, currency: 'EURC', address: addressOf(2), decimals: 18 }],
+          },
+        ],
+        `EURC has 6 decimals for token ${addressOf(1)} of eip155:31337, and 18 for token ${addressOf(2)} of eip155:31338; give one`,
       ],
       [
-        'a currency by the name of a method',
-        [{ ...local, assets: [{ ...asset, currency: 'toString' }] }],
-        'is not a known currency',
+        'one token as two currencies',
+        [{ ...local, assets: [asset, { ...asset, currency: 'EURC' }] }],
+        `assets name the token ${TOKEN} twice`,
+      ],
+      [
+        'a currency that is no ticker',
+        [{ ...local, assets: [{ ...asset, currency: 'USD₮0' }] }],
+        'assets.0.currency: must be 1 to 16 ASCII letters, digits and dots',
+      ],
+      [
+        'a currency by the name of a prototype',
+        [{ ...local, assets: [{ ...asset, currency: '__proto__' }] }],
+        'assets.0.currency: must be 1 to 16',
+      ],
+      [
+        'more decimals than an amount may carry',
+        [{ ...local, assets: [{ ...asset, currency: 'FINE', decimals: 31 }] }],
+        'assets.0.decimals',
       ],
       [
         'a mistyped token',

@@ -7,7 +7,7 @@ import { getAddress, isAddress } from 'viem';
 import { english } from 'viem/accounts';
 import { z } from 'zod';
 import { MAX_TTL_SECONDS } from './domain/grant.js';
-import { CURRENCIES } from './domain/money.js';
+import { CURRENCY_CODE, type Currency, DEFAULT_CURRENCY, MAX_DECIMALS } from './domain/money.js';
 import type { Asset, Network } from './domain/network.js';
 import { parseUrl } from './domain/scope.js';
 
@@ -40,6 +40,8 @@ export interface Config {
   /** After how long a transaction that is not mined is bid up, in milliseconds. */
   readonly gasStuckMs: number;
   readonly maxValiditySeconds: number;
+  /** The values of `paymentFlow` in an x402 entry that Bursar signs for. `authorization` is always one. */
+  readonly paymentFlows: readonly string[];
   /** How long a payment may wait for an approval. */
   readonly approvalSeconds: number;
   /** How the ledger's group commit is bounded. */
@@ -104,13 +106,18 @@ export class ConfigError extends Error {
   }
 }
 
+/** The payment flows of x402's `exact` scheme. */
+const PAYMENT_FLOWS = ['authorization', 'upfront'];
+
 const assetSchema = z.strictObject({
-  currency: z.string().refine((code) => Object.hasOwn(CURRENCIES, code), 'is not a known currency'),
+  currency: z
+    .string()
+    .regex(CURRENCY_CODE, 'must be 1 to 16 ASCII letters, digits and dots, such as EURC'),
   address: z
     .string()
     .refine((text) => isAddress(text), 'is not a checksummed address')
     .transform((text) => getAddress(text)),
-  decimals: z.int().min(0).max(36),
+  decimals: z.int().min(0).max(MAX_DECIMALS),
   name: z.string().min(1),
   version: z.string().min(1),
 });
@@ -134,17 +141,18 @@ const networkSchema = z
     if (assets.length === 0) {
       context.addIssue({
         code: 'custom',
-        message: `no USDC is known for ${network.network}; name its assets`,
+        message: `no EIP-3009 token is known for ${network.network}; name its assets`,
       });
     }
-    for (const asset of assets) {
-      const decimals = CURRENCIES[asset.currency]?.decimals;
-      if (asset.decimals !== decimals) {
+    const addresses = new Set<string>();
+    for (const { address } of assets) {
+      if (addresses.has(address)) {
         context.addIssue({
           code: 'custom',
-          message: `${asset.currency} counts ${decimals} decimals, the token ${asset.address} ${asset.decimals}`,
+          message: `assets name the token ${address} twice; a token has one currency`,
         });
       }
+      addresses.add(address);
     }
     return { ...network, chainId: Number(network.network.slice('eip155:'.length)), assets };
   });
@@ -155,7 +163,43 @@ const networksSchema = z
   .refine(
     (networks) => new Set(networks.map(({ network }) => network)).size === networks.length,
     'names a network twice',
+  )
+  .superRefine((networks, context) => {
+    for (const message of decimalsProblems(networks)) {
+      context.addIssue({ code: 'custom', message });
+    }
+  });
+
+/** Tokens that share a currency must count it alike: an amount of a grant is one number of atomic units. */
+function decimalsProblems(networks: readonly { network: string; assets: readonly Asset[] }[]) {
+  const problems: string[] = [];
+  const counted = new Map<string, { decimals: number; by: string }>([
+    [DEFAULT_CURRENCY.code, { decimals: DEFAULT_CURRENCY.decimals, by: 'in any configuration' }],
+  ]);
+  for (const { network, assets } of networks) {
+    for (const { currency, address, decimals } of assets) {
+      const by = `for token ${address} of ${network}`;
+      const first = counted.get(currency);
+      if (first && first.decimals !== decimals) {
+        problems.push(
+          `${currency} has ${first.decimals} decimals ${first.by}, and ${decimals} ${by}; ` +
+            `give one of them another currency code under assets`,
+        );
+      }
+      if (!first) counted.set(currency, { decimals, by });
+    }
+  }
+  return problems;
+}
+
+/** The currencies of the configured tokens: those a new grant may be kept in. */
+export function currenciesOf(networks: readonly Network[]): Map<string, Currency> {
+  return new Map(
+    networks.flatMap(({ assets }) =>
+      assets.map(({ currency: code, decimals }) => [code, { code, decimals }] as const),
+    ),
   );
+}
 
 /** Not the address it listens on: a token minted by the CLI must hold whatever PORT the service has. */
 const DEFAULT_ISSUER = 'urn:bursar';
@@ -243,6 +287,10 @@ const environmentSchema = z.object({
   BURSAR_GAS_MAX_FEE_GWEI: integer(20, 1, 100_000),
   BURSAR_GAS_STUCK_SECONDS: integer(15, 1, 3_600),
   BURSAR_MAX_VALIDITY_SECONDS: integer(120, 10, 300),
+  BURSAR_PAYMENT_FLOWS: list(
+    (entry) => PAYMENT_FLOWS.includes(entry),
+    `must be a comma-separated list of: ${PAYMENT_FLOWS.join(', ')}`,
+  ),
   BURSAR_APPROVAL_SECONDS: integer(3_600, 1, 2_592_000),
   BURSAR_MAX_BATCH: integer(128, 1, 1_000),
   BURSAR_MAX_BATCHES_IN_FLIGHT: integer(1, 1, 16),
@@ -347,6 +395,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     gasMaxFee: BigInt(env.BURSAR_GAS_MAX_FEE_GWEI) * 1_000_000_000n,
     gasStuckMs: env.BURSAR_GAS_STUCK_SECONDS * 1_000,
     maxValiditySeconds: env.BURSAR_MAX_VALIDITY_SECONDS,
+    paymentFlows: [...new Set(['authorization', ...env.BURSAR_PAYMENT_FLOWS])],
     approvalSeconds: env.BURSAR_APPROVAL_SECONDS,
     batches: {
       maxBatch: env.BURSAR_MAX_BATCH,
@@ -443,28 +492,37 @@ function readNetworks(text: string | undefined): Network[] {
   const parsed = networksSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  throw new Error(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'is not valid'}`);
+  const place = issue?.path.length ? `${issue.path.join('.')}: ` : '';
+  throw new Error(`${place}${issue?.message ?? 'is not valid'}`);
 }
 
-/** The EIP-3009 tokens that `@x402/evm` knows for a network and this service keeps a currency for. */
+/** The EIP-3009 tokens that `@x402/evm` knows for a network. */
 function defaultAssets(network: string): Asset[] {
   const known = Object.hasOwn(DEFAULT_ASSETS, network)
     ? DEFAULT_ASSETS[network as keyof typeof DEFAULT_ASSETS]
     : undefined;
   return (known ?? [])
-    .filter(
-      ({ symbol, assetTransferMethod }) =>
-        symbol !== undefined &&
-        Object.hasOwn(CURRENCIES, symbol) &&
-        (assetTransferMethod ?? 'eip3009') === 'eip3009',
-    )
+    .filter(({ assetTransferMethod }) => (assetTransferMethod ?? 'eip3009') === 'eip3009')
     .map(({ asset, decimals, name, version, symbol }) => ({
-      currency: symbol as string,
+      currency: tickerOf(symbol ?? name),
       address: getAddress(asset),
       decimals,
       name,
       version,
-    }));
+    }))
+    .filter(({ currency }) => CURRENCY_CODE.test(currency));
+}
+
+/**
+ * The currency code for a token's symbol: `USD₮0` becomes `USDT0`. Letters without an ASCII form are left
+ * out, and what is longer than a code is cut.
+ */
+export function tickerOf(symbol: string): string {
+  return symbol
+    .replaceAll('₮', 'T')
+    .normalize('NFKD')
+    .replaceAll(/[^A-Za-z0-9.]/g, '')
+    .slice(0, 16);
 }
 
 /** BIP-39: 12 or 24 words of the English list, of which the last bits are a checksum of the others. */

@@ -42,12 +42,17 @@ describe.each(STORES)('with the queues on %s', (_name, redisUrl) => {
     behind = await lookBehind(stack, redisUrl, treasuryId);
   }, 60_000);
 
-  afterAll(async () => {
-    await behind?.wipe();
-    await behind?.close();
-    await replica?.stop();
-    await stack?.stop();
-  });
+  // The workers stop first: a wipe beside live workers can deadlock with them. `stack.stop` drops the
+  // database, so it comes last.
+  afterAll(() =>
+    inOrder([
+      async () => replica?.stop(),
+      async () => stack?.service.stop(),
+      async () => behind?.wipe(),
+      async () => behind?.close(),
+      async () => stack?.stop(),
+    ]),
+  );
 
   /** Buys a page: an authorized payment that the chain will show as used. */
   const buy = async (): Promise<string> => {
@@ -189,6 +194,22 @@ describe.each(STORES)('with the queues on %s', (_name, redisUrl) => {
   });
 });
 
+/**
+ * Runs every step in order, whether or not the steps before it failed.
+ *
+ * @throws AggregateError with the failures, once all steps have run.
+ */
+async function inOrder(steps: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) await step().catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) {
+    throw new AggregateError(failures, `not everything was closed: ${failures.join('; ')}`);
+  }
+}
+
+/** SQLSTATE `deadlock_detected`: the statement did nothing and can be repeated. */
+const DEADLOCK_DETECTED = '40P01';
+
 /** What there is of the queues' store, seen past the service. */
 interface Behind {
   readonly audit: StoredQueue;
@@ -239,15 +260,27 @@ async function lookBehind(
         `SELECT format('bullmq.%I', tablename) AS name FROM pg_tables
          WHERE schemaname = 'bullmq' AND tablename <> 'migration'`,
       );
-      await stack.db.query(`TRUNCATE ${rows.map(({ name }) => name).join(', ')}`);
+      const truncate = `TRUNCATE ${rows.map(({ name }) => name).join(', ')}`;
+      // Live workers lock the same tables in another order, and Postgres may choose this statement as
+      // the victim of a deadlock.
+      await until('the tables of the queues are empty', async () => {
+        try {
+          await stack.db.query(truncate);
+          return true;
+        } catch (error) {
+          if ((error as { code?: string }).code !== DEADLOCK_DETECTED) throw error;
+          return false;
+        }
+      });
     },
-    async close() {
-      await audit.close();
-      await settlement.close();
-      await upkeep.close();
-      store.close();
-      redis?.disconnect();
-      await database.close();
-    },
+    close: () =>
+      inOrder([
+        () => audit.close(),
+        () => settlement.close(),
+        () => upkeep.close(),
+        async () => store.close(),
+        async () => redis?.disconnect(),
+        () => database.close(),
+      ]),
   };
 }

@@ -392,6 +392,13 @@ describe('the database itself refuses', () => {
       'UPDATE treasuries SET position = position + 100',
       `UPDATE treasuries SET id = 'trs_9'`,
     ],
+    currencies_bounds: [
+      `INSERT INTO currencies (code, decimals) VALUES ('USD₮0', 6)`,
+      `INSERT INTO currencies (code, decimals) VALUES ('', 6)`,
+      `INSERT INTO currencies (code, decimals) VALUES ('A.TICKER.TOO.LONG', 6)`,
+      `INSERT INTO currencies (code, decimals) VALUES ('NEG', -1)`,
+      `INSERT INTO currencies (code, decimals) VALUES ('FINE', 31)`,
+    ],
     wallets_retired: [`UPDATE wallets SET status = 'active' WHERE id = 'wal_old'`],
     gas_transactions_bounds: [
       gas(5, { status: `'lost'` }),

@@ -1,12 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
-  CURRENCIES,
+  CURRENCY_CODE,
   currencyOf,
   formatAmount,
   MAX_ATOMIC,
+  MAX_DECIMALS,
   parseAmount,
   parseAtomic,
+  registerCurrencies,
 } from './money.js';
 import { Problem } from './problem.js';
 
@@ -47,9 +49,41 @@ describe('currencyOf', () => {
   );
 
   it('lets nobody change a currency at run time', () => {
-    expect(Object.isFrozen(CURRENCIES)).toBe(true);
     expect(Object.isFrozen(USDC)).toBe(true);
+    const given = { code: 'FROZEN', decimals: 6 };
+    registerCurrencies([given]);
+    given.decimals = 18;
+    expect(currencyOf('FROZEN')).toEqual({ code: 'FROZEN', decimals: 6 });
+    expect(Object.isFrozen(currencyOf('FROZEN'))).toBe(true);
   });
+});
+
+describe('registerCurrencies', () => {
+  it('makes a currency known under exactly its code, as often as it is called', () => {
+    expect(() => currencyOf('TUSD18')).toThrow('currency "TUSD18" is not known');
+    registerCurrencies([{ code: 'TUSD18', decimals: 18 }]);
+    registerCurrencies([{ code: 'TUSD18', decimals: 18 }]);
+    expect(currencyOf('TUSD18')).toEqual({ code: 'TUSD18', decimals: 18 });
+    expect(() => currencyOf('tusd18')).toThrow('use one of: FROZEN, TUSD18, USDC');
+  });
+
+  it('never gives a known currency other decimals', () => {
+    expect(() => registerCurrencies([{ code: 'USDC', decimals: 18 }])).toThrow(
+      'currency USDC has 6 decimals in this process and cannot have 18',
+    );
+    expect(currencyOf('USDC').decimals).toBe(6);
+  });
+});
+
+describe('CURRENCY_CODE', () => {
+  it.each(['USDC', 'EURC', 'USDC.e', 'USDT0', 'A', 'x'.repeat(16)])('takes "%s"', (code) => {
+    expect(CURRENCY_CODE.test(code)).toBe(true);
+  });
+
+  it.each(['', 'x'.repeat(17), 'USD T', 'USD₮0', 'USD-C', '__proto__', 'USDC\n'])(
+    'refuses "%s"',
+    (code) => expect(CURRENCY_CODE.test(code)).toBe(false),
+  );
 });
 
 describe('parseAmount', () => {
@@ -112,6 +146,19 @@ describe('parseAmount', () => {
     },
   );
 
+  it('reads and writes 18 decimals exactly, from one atomic unit to 2^256 - 1', () => {
+    const currency = { code: 'TUSD18', decimals: 18 };
+    for (const [text, atomic] of [
+      ['0.000000000000000001', 1n],
+      ['0.01', 10_000_000_000_000_000n],
+      ['1000000.000000000000000001', 1_000_000_000_000_000_000_000_001n],
+      [formatAmount(MAX_ATOMIC, currency), MAX_ATOMIC],
+    ] as const) {
+      expect(parseAmount(text, currency, 'budget')).toBe(atomic);
+      expect(formatAmount(atomic, currency)).toBe(text);
+    }
+  });
+
   it('takes 2^256 - 1 atomic units and refuses one more', () => {
     const largest = formatAmount(MAX_ATOMIC, USDC);
     expect(parseAmount(largest, USDC, 'budget')).toBe(MAX_ATOMIC);
@@ -156,7 +203,7 @@ describe('formatAmount', () => {
 
   it('gives back any amount below 2^256 when it is read again', () => {
     fc.assert(
-      fc.property(atomics, fc.integer({ min: 6, max: 18 }), (atomic, decimals) => {
+      fc.property(atomics, fc.integer({ min: 6, max: MAX_DECIMALS }), (atomic, decimals) => {
         const currency = { code: 'ANY', decimals };
         expect(parseAmount(formatAmount(atomic, currency), currency, 'budget')).toBe(atomic);
       }),

@@ -8,10 +8,20 @@ export interface Currency {
   readonly decimals: number;
 }
 
-/** The currencies budgets may be kept in, by code. */
-export const CURRENCIES: Readonly<Record<string, Currency>> = Object.freeze({
-  USDC: Object.freeze({ code: 'USDC', decimals: 6 }),
-});
+/** The currency of a root grant whose mint names none. It is known without configuration. */
+export const DEFAULT_CURRENCY: Currency = Object.freeze({ code: 'USDC', decimals: 6 });
+
+/** A currency's code: a short ASCII ticker, such as `EURC` or `USDC.e`. */
+export const CURRENCY_CODE = /^[A-Za-z0-9.]{1,16}$/;
+
+/** The most decimals a currency may have: {@link parseAmount} reads no more. */
+export const MAX_DECIMALS = 30;
+
+/**
+ * The currencies this process can read and write amounts of, by code. A process serves one database, and
+ * a code never changes its decimals there, so the registry only grows.
+ */
+const CURRENCIES = new Map<string, Currency>([[DEFAULT_CURRENCY.code, DEFAULT_CURRENCY]]);
 
 /** The largest amount an EIP-20 token can express: 2^256 - 1 atomic units. */
 export const MAX_ATOMIC = 2n ** 256n - 1n;
@@ -23,20 +33,40 @@ const ATOMIC = /^(?:0|[1-9][0-9]{0,77})$/;
 const UNITS = /^(0|[1-9][0-9]{0,71})(?:\.([0-9]{1,30}))?$/;
 
 /**
- * Finds a currency by its code.
+ * Makes currencies known to {@link currencyOf}. Idempotent.
+ *
+ * @throws Error when a code is already known with other decimals: every stored amount would change its value.
+ */
+export function registerCurrencies(currencies: Iterable<Currency>): void {
+  for (const { code, decimals } of currencies) {
+    const known = CURRENCIES.get(code);
+    if (known && known.decimals !== decimals) {
+      throw new Error(
+        `currency ${code} has ${known.decimals} decimals in this process and cannot have ${decimals}`,
+      );
+    }
+    if (!known) CURRENCIES.set(code, Object.freeze({ code, decimals }));
+  }
+}
+
+/**
+ * Finds a currency by its code, also one that only stored amounts are in.
  *
  * @throws Problem `invalid_request` naming the currencies there are.
  */
 export function currencyOf(code: string): Currency {
-  const currency = Object.hasOwn(CURRENCIES, code) ? CURRENCIES[code] : undefined;
-  if (!currency) {
-    throw new Problem(
-      'invalid_request',
-      `currency "${code}" is not known here; use one of: ${Object.keys(CURRENCIES).join(', ')}`,
-      { field: 'currency' },
-    );
-  }
+  const currency = CURRENCIES.get(code);
+  if (!currency) throw unknownCurrency(code, CURRENCIES.keys());
   return currency;
+}
+
+/** The error for a currency that cannot be used, naming those that can. */
+export function unknownCurrency(code: string, codes: Iterable<string>): Problem {
+  return new Problem(
+    'invalid_request',
+    `currency "${code}" is not known here; use one of: ${[...codes].sort().join(', ')}`,
+    { field: 'currency' },
+  );
 }
 
 /**

@@ -69,7 +69,7 @@ const windowsSchema = z
 export const mintSchema = z.strictObject({
   holder: text(1, 200),
   budget: amount,
-  currency: z.string().max(12).optional(),
+  currency: z.string().max(16).optional(),
   maxPerPayment: amount.optional(),
   maxPayments: count.optional(),
   windows: windowsSchema.optional(),

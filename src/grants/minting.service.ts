@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import { type Caller, seesTreasury } from '../access/caller.js';
 import { bindingOf, type HolderKey } from '../access/holder-key.js';
-import { CONFIG, type Config } from '../config.js';
+import { CONFIG, type Config, currenciesOf } from '../config.js';
 import { Database } from '../database/database.js';
 import { canonicalJson, sha256Hex } from '../domain/canonical.js';
 import type { GrantTerms } from '../domain/grant.js';
@@ -65,7 +65,8 @@ export class MintingService {
       if (parentId !== undefined && !parent) throw grantNotFound(parentId);
       refuseReplaced(caller, parents);
       const now = await databaseNow(tx);
-      const terms = termsOf(body, parents, now, this.config.maxGrantSeconds);
+      const { maxGrantSeconds, networks } = this.config;
+      const terms = termsOf(body, parents, now, maxGrantSeconds, currenciesOf(networks));
       const ancestors =
         parent && body.funding === 'reserved' ? await setAside(tx, parents, terms.budget) : parents;
       const mintedBy = caller.actor;

@@ -1,5 +1,11 @@
 import { attenuate, type GrantRequest, type GrantTerms, rootTerms } from '../domain/grant.js';
-import { type Currency, currencyOf, parseAmount } from '../domain/money.js';
+import {
+  type Currency,
+  currencyOf,
+  DEFAULT_CURRENCY,
+  parseAmount,
+  unknownCurrency,
+} from '../domain/money.js';
 import { lifeDenial } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
 import type { Scope } from '../domain/scope.js';
@@ -12,6 +18,7 @@ import type { MintBody } from './grants.dto.js';
  *
  * @param parents - from the root down, the parent last; empty for a root grant.
  * @param maxSeconds - the longest life this service mints.
+ * @param currencies - those of the configured tokens, by code.
  * @throws Problem `attenuation_violation`, `delegation_not_allowed`, `invalid_request`, or the code of
  *   a chain that is not alive.
  */
@@ -20,9 +27,13 @@ export function termsOf(
   parents: readonly GrantRecord[],
   now: Date,
   maxSeconds: number,
+  currencies: ReadonlyMap<string, Currency>,
 ): GrantTerms {
   const parent = parents.at(-1);
-  const currency = currencyOf(body.currency ?? parent?.currency ?? 'USDC');
+  const code = body.currency ?? parent?.currency ?? DEFAULT_CURRENCY.code;
+  // A child stays in its parent's currency, also when no configured token is of that currency any more.
+  const currency = code === parent?.currency ? currencyOf(code) : currencies.get(code);
+  if (!currency) throw unknownCurrency(code, currencies.keys());
   if (parent && currency.code !== parent.currency) {
     throw new Problem(
       'attenuation_violation',

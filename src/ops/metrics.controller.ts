@@ -36,6 +36,7 @@ export class MetricsController {
       'treasury',
       'wallet',
       'network',
+      'asset',
       'currency',
       'status',
     ]),
@@ -159,7 +160,8 @@ export class MetricsController {
     for (const { treasury, address: wallet, status, network, asset, free } of funds.rows) {
       const currency = this.networks.asset(network, asset)?.currency;
       if (currency === undefined) continue;
-      gauges.free.set({ treasury, wallet, network, currency, status }, units(free, currency));
+      const labels = { treasury, wallet, network, asset, currency, status };
+      gauges.free.set(labels, units(free, currency));
     }
     for (const { network, block, head, age } of chains.rows) {
       gauges.cursor.set({ network }, Number(block));

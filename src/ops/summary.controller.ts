@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { Allow } from '../access/allow.js';
 import { type Caller, CurrentCaller } from '../access/caller.js';
 import { Database } from '../database/database.js';
-import { CURRENCIES, currencyOf, formatAmount } from '../domain/money.js';
+import { currencyOf, DEFAULT_CURRENCY, formatAmount } from '../domain/money.js';
 import { Problem } from '../domain/problem.js';
 import { Answers, QueryInput } from '../http/contract.js';
 import { idPattern } from '../ids.js';
@@ -28,7 +28,9 @@ const summarySchema = z.object({
   spent: amount.describe('settled for good'),
   funds: z
     .object({ balance: amount, reserved: amount, free: amount })
-    .describe('of all wallets but retired ones; what draining ones hold is not free'),
+    .describe(
+      'of all wallets but retired ones, in tokens of the currency; what draining ones hold is not free',
+    ),
   grants: z.object({
     active: z.int(),
     suspended: z.int(),
@@ -51,7 +53,7 @@ const summarySchema = z.object({
 
 const summaryQuery = z.strictObject({
   treasuryId: z.string().regex(idPattern('trs'), 'must be a trs_ id').optional(),
-  currency: z.enum(Object.keys(CURRENCIES)).default('USDC'),
+  currency: z.string().max(16).default(DEFAULT_CURRENCY.code),
 });
 
 /** `/v1/summary`: how a treasury stands, in one look. */
@@ -74,10 +76,19 @@ export class SummaryController {
   ) {
     const treasuryId = await this.wallets.treasuryFor(caller, query.treasuryId);
     const currency = currencyOf(query.currency);
+    const tokens = this.networks
+      .all()
+      .flatMap(({ network, assets }) =>
+        assets
+          .filter((asset) => asset.currency === currency.code)
+          .map(({ address }) => ({ network, address })),
+      );
     // One statement, so that all of it is of one moment.
     const { rows } = await this.database.pool.query<SummaryRow>(SUMMARY, [
       treasuryId,
       currency.code,
+      tokens.map(({ network }) => network),
+      tokens.map(({ address }) => address),
     ]);
     const row = rows[0];
     if (!row) throw new Problem('not_found', `no treasury ${treasuryId}`);
@@ -132,7 +143,8 @@ const SUMMARY = `
     SELECT coalesce(sum(b.balance), 0)::text AS balance, coalesce(sum(b.reserved), 0)::text AS reserved,
       coalesce(sum(greatest(b.balance - b.reserved, 0)) FILTER (WHERE w.status = 'active'), 0)::text AS free
     FROM wallets w JOIN wallet_balances b ON b.treasury_id = w.treasury_id AND b.wallet_id = w.id
-    WHERE w.treasury_id = t.id AND w.status <> 'retired') funds
+    WHERE w.treasury_id = t.id AND w.status <> 'retired'
+      AND (b.network, b.asset) IN (SELECT * FROM unnest($3::text[], $4::text[]))) funds
   CROSS JOIN LATERAL (
     SELECT count(*)::int AS cancelling FROM cancellations c
     JOIN payments p ON p.treasury_id = c.treasury_id AND p.id = c.payment_id

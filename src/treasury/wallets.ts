@@ -2,8 +2,9 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import type { Hex } from 'viem';
 import { type Caller, seesTreasury, treasuriesOf } from '../access/caller.js';
-import { ConfigError } from '../config.js';
+import { ConfigError, currenciesOf } from '../config.js';
 import { Database } from '../database/database.js';
+import { type Currency, registerCurrencies } from '../domain/money.js';
 import type { Network } from '../domain/network.js';
 import { Problem } from '../domain/problem.js';
 import { type Page, page } from '../http/paging.js';
@@ -61,12 +62,23 @@ export class Wallets {
 
   /**
    * Makes the main treasury and every treasury's wallets known to the database, with a row of funds for
-   * each registered token. Idempotent, and safe when several processes start at once.
+   * each registered token. Records the decimals of each currency, and makes every recorded currency known
+   * to this process. Idempotent, and safe when several processes start at once.
    *
    * @throws ConfigError when the database holds other wallets than the signer: signing for somebody
-   *   else's treasury is never a good start. Error when the signer cannot be asked.
+   *   else's treasury is never a good start. ConfigError when a currency is configured with other decimals
+   *   than the database keeps it with. Error when the signer cannot be asked.
    */
   async enrol(): Promise<void> {
+    const orphaned = await this.database.transaction((tx) =>
+      enrolCurrencies(tx, this.networks.all()),
+    );
+    if (orphaned.length > 0) {
+      this.#log.warn(
+        `grants are kept in ${orphaned.join(', ')}, but BURSAR_NETWORKS names no such token: they are listed and ` +
+          'cannot pay; name the token under assets again to pay from them',
+      );
+    }
     await this.database.transaction(mainTreasury);
     const treasuries = await this.database.prisma.treasury.findMany({ orderBy: { id: 'asc' } });
     for (const treasury of treasuries) await this.enrolWallets(treasury);
@@ -327,6 +339,38 @@ export class Wallets {
       field: 'treasuryId',
     });
   }
+}
+
+/**
+ * Records the configured currencies, and registers all that are recorded.
+ *
+ * @returns the codes that grants are kept in and no configured token is of.
+ */
+async function enrolCurrencies(tx: ClientBase, networks: readonly Network[]): Promise<string[]> {
+  const configured = currenciesOf(networks);
+  // In one order, so that processes that start at once do not deadlock.
+  await tx.query(
+    `INSERT INTO currencies (code, decimals)
+     SELECT code, decimals FROM unnest($1::text[], $2::int[]) AS c (code, decimals) ORDER BY code
+     ON CONFLICT (code) DO NOTHING`,
+    [[...configured.keys()], [...configured.values()].map(({ decimals }) => decimals)],
+  );
+  const { rows } = await tx.query<Currency & { orphaned: boolean }>(
+    `SELECT code, decimals, CASE WHEN code = ANY ($1::text[]) THEN false
+       ELSE EXISTS (SELECT FROM grants WHERE currency = code) END AS orphaned
+     FROM currencies ORDER BY code`,
+    [[...configured.keys()]],
+  );
+  const problems = rows.flatMap(({ code, decimals }) => {
+    const given = configured.get(code)?.decimals;
+    return given === undefined || given === decimals
+      ? []
+      : `BURSAR_NETWORKS: ${code} has ${given} decimals under assets, but this database keeps its amounts with ` +
+          `${decimals}; put the token with ${decimals} decimals back, or give the other token another currency code`;
+  });
+  if (problems.length > 0) throw new ConfigError(problems);
+  registerCurrencies(rows);
+  return rows.filter(({ orphaned }) => orphaned).map(({ code }) => code);
 }
 
 /** Writes a treasury, unless the name is taken. */

@@ -82,14 +82,11 @@ module.exports = {
     {
       name: 'domain-is-pure',
       severity: 'error',
-      comment: 'The domain does no I/O: of npm it may use canonicalize and ipaddr.js, of Node only crypto',
+      comment:
+        'The domain does no I/O: of npm it may use canonicalize and ipaddr.js, of Node only crypto',
       from: { path: '^src/domain/', pathNot: SPEC },
       to: {
-        pathNot: [
-          '^src/domain/',
-          '^(node:)?crypto$',
-          '^node_modules/(canonicalize|ipaddr\\.js)/',
-        ],
+        pathNot: ['^src/domain/', '^(node:)?crypto$', '^node_modules/(canonicalize|ipaddr\\.js)/'],
       },
     },
     {

@@ -246,7 +246,12 @@ class World {
   readonly #sealer: Sealer;
   readonly #wallets: Wallets;
   readonly #minted = new Map<number, string>();
-  readonly #order: Omit<ReservationOrder, 'grantId' | 'idempotencyKey' | 'requestHash' | 'options'>;
+  readonly #order: Omit<
+    ReservationOrder,
+    'grantId' | 'idempotencyKey' | 'options' | 'offers' | 'matchable'
+  >;
+  /** What each key buys: one key is one purchase. */
+  readonly #amounts = new Map<string, bigint>();
   grants: { id: string; path: readonly string[] }[] = [];
 
   private constructor(
@@ -302,17 +307,17 @@ class World {
       tokenGeneration: 1,
       keyThumbprint: undefined,
       unusable: () => [],
+      unpayable: () => new Problem('unavailable', 'its option is payable'),
       signable,
       x402Version: 2,
-      offers: new Map([[0, { json: '{}', hash: sha256Hex('{}'), resource: undefined }]]),
-      resourceJson: undefined,
-      extensionsJson: undefined,
       request: { method: 'GET', url: 'https://api.example.com/data/7' },
       memo: undefined,
-      body: () => '{}',
+      maxAmount: undefined,
+      option: undefined,
       requestId: 'request',
       maxValiditySeconds: 60,
       approvalSeconds: 20,
+      twoPerson: false,
     };
   }
 
@@ -552,19 +557,14 @@ class World {
   async pay(wish: { grant: number; cents: number; key: number; twice: boolean }): Promise<void> {
     const grant = this.grant(wish.grant);
     const isDead = grant.path.some((id) => this.#revoked.has(id));
-    const amount = BigInt(wish.cents) * CENT;
+    const wished = BigInt(wish.cents) * CENT;
     // A process of its own: what it shares with the others is in Postgres.
     const ledger = new Ledger(this.shared.database, { maxBatch: 8, maxInFlight: 1, maxWaiting: 8 });
     const keys = [`key-${wish.key}`, ...(wish.twice ? [`key-${wish.key + 1}`] : [])];
     const made = await Promise.allSettled(
       keys.map(async (idempotencyKey) => {
-        const outcome = await ledger.reserve({
-          ...this.#order,
-          grantId: grant.id,
-          idempotencyKey,
-          requestHash: 'the same',
-          options: () => [this.option(amount)],
-        });
+        const outcome = await this.reserve(ledger, grant.id, idempotencyKey, wished);
+        if (!outcome) return;
         this.outcomes.push({ key: `${grant.id} ${idempotencyKey}`, outcome });
         const isReserved = outcome.outcome === 'reserved';
         saw(isReserved ? (outcome.replayed ? 'a replay' : 'a reservation') : 'a refusal');
@@ -574,6 +574,36 @@ class World {
       }),
     );
     for (const each of made) if (each.status === 'rejected') throw each.reason;
+  }
+
+  /** @returns undefined for a payment that has ended or is about to. */
+  private async reserve(ledger: Ledger, grantId: string, idempotencyKey: string, wished: bigint) {
+    const name = `${grantId} ${idempotencyKey}`;
+    const amount = this.#amounts.get(name) ?? wished;
+    this.#amounts.set(name, amount);
+    const option = this.option(amount);
+    const offer = {
+      ...option,
+      json: '{}',
+      hash: sha256Hex('{}'),
+      declaredResource: undefined,
+      echo: { resourceJson: undefined, extensionsJson: undefined },
+    };
+    try {
+      return await ledger.reserve({
+        ...this.#order,
+        grantId,
+        idempotencyKey,
+        options: () => [option],
+        offers: [offer],
+        matchable: () => [offer],
+      });
+    } catch (error) {
+      const { code } = error as Problem;
+      if (code !== 'payment_ended' && code !== 'payment_expiring') throw error;
+      saw(`a refusal: ${code}`);
+      return undefined;
+    }
   }
 
   private askToCancel(of: { paymentId: string } | { grantId: string }): Promise<string[]> {
@@ -599,6 +629,7 @@ class World {
       amount,
       payTo: PAYEE,
       maxTimeoutSeconds: 60,
+      isUpfront: false,
       resources: resource ? [resource] : [],
     };
   }
@@ -618,17 +649,23 @@ class World {
       reason: 'tested',
       requestId: wish.do,
     };
+    const waiting = { treasuryId: this.treasuryId, id: row.id, grantId: row.grant_id };
     if (wish.do === 'reject') {
-      await this.#approvals.reject(this.treasuryId, row.id, verdict);
+      await this.#approvals.reject(waiting, verdict);
     } else {
-      const order = {
-        ...this.#order,
-        grantId: row.grant_id,
-        idempotencyKey: row.idempotency_key,
-        requestHash: 'the same',
-        options: () => [this.option(BigInt(row.amount))],
-      };
-      await this.#approvals.approve(row.id, order, verdict);
+      await this.#approvals.approve(waiting, verdict, { collectSeconds: 20, twoPerson: false });
+      const ledger = new Ledger(this.shared.database, {
+        maxBatch: 8,
+        maxInFlight: 1,
+        maxWaiting: 8,
+      });
+      const made = await this.reserve(
+        ledger,
+        row.grant_id,
+        row.idempotency_key,
+        BigInt(row.amount),
+      );
+      if (made?.outcome === 'reserved') saw('a hand-over');
     }
     saw(`a verdict: ${wish.do}`);
   }
@@ -746,4 +783,5 @@ const EXPECTED = [
   'a carve-out',
   'a payment rejected',
   'a verdict: approve',
+  'a hand-over',
 ];

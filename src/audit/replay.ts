@@ -1,6 +1,12 @@
 import { hash } from 'node:crypto';
 import { canonicalJson, sha256Hex } from '../domain/canonical.js';
-import { parseResource, type Scope, scopeRefuses } from '../domain/scope.js';
+import {
+  declaredElsewhere,
+  parseResource,
+  type Resource,
+  type Scope,
+  scopeRefuses,
+} from '../domain/scope.js';
 
 /** What a record says that cannot be true together with those before it. One line. */
 export class Contradiction extends Error {
@@ -239,7 +245,9 @@ export class Replay {
     const id = text(paymentId, 'paymentId');
     const before = this.#waited.get(id);
     const isFirst = kind === 'payment.pending';
-    if (isFirst ? before !== undefined || this.isKnown(id) : before !== 'payment.pending') {
+    // Until it is handed over, an approval may be given anew or taken back.
+    const isWaiting = before === 'payment.pending' || before === 'payment.approved';
+    if (isFirst ? before !== undefined || this.isKnown(id) : !isWaiting) {
       throw new Contradiction(`payment ${id}: ${kind} after ${before ?? 'nothing'}`);
     }
     this.#waited.set(id, kind);
@@ -446,15 +454,7 @@ function requireAllowed(
       `payment ${paymentId} of ${value} is more than the ${grant.maxPerPayment} grant ${grant.id} allows at once`,
     );
   }
-  const request = object(decision.request, 'decision.request');
-  const urls = [request.url, ...(typeof decision.resource === 'string' ? [decision.resource] : [])];
-  const resources = grant.scope.resources
-    ? urls.map((url) => {
-        const resource = parseResource(text(url, 'decision.request.url'));
-        if (!resource) throw new Contradiction(`payment ${paymentId} is for no URL`);
-        return resource;
-      })
-    : [];
+  const resources = grant.scope.resources ? resourcesOf(decision, paymentId) : [];
   const { network, to: payTo } = payment;
   const refused = scopeRefuses(grant.scope, { network, payTo, resources });
   if (refused) {
@@ -462,6 +462,16 @@ function requireAllowed(
       `payment ${paymentId} is outside the scope (${refused}) of grant ${grant.id}`,
     );
   }
+}
+
+/** What of a decision must be in scope: the URL that was asked, and a declared one of another public host. */
+function resourcesOf(decision: Readonly<Record<string, unknown>>, paymentId: string): Resource[] {
+  const request = object(decision.request, 'decision.request');
+  const asked = parseResource(text(request.url, 'decision.request.url'));
+  if (!asked) throw new Contradiction(`payment ${paymentId} is for no URL`);
+  const declared = typeof decision.resource === 'string' ? decision.resource : undefined;
+  const elsewhere = declaredElsewhere(declared, asked);
+  return elsewhere ? [asked, elsewhere] : [asked];
 }
 
 /** That the grants were, before the payment, what its record says they were. */

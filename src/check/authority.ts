@@ -30,6 +30,13 @@ export const AUTHORITY: readonly Question[] = [
         AND a.seq > x.seq AND (x.until IS NULL OR a.seq < x.until OR x.kind = 'grant.revoked')
       WHERE a.kind = 'payment.authorized'`,
   },
+  {
+    what: 'it was signed under an approval that had not lapsed, where it waited for one',
+    sql: `SELECT id, format('approved %s, to be collected before %s, decided %s', approved_at, approval_lapses_at,
+        authorized_at) AS detail
+      FROM payments WHERE approval_from_above IS NOT NULL AND authorized_at IS NOT NULL
+        AND (approved_at IS NULL OR authorized_at < approved_at OR authorized_at >= approval_lapses_at)`,
+  },
 ];
 
 /** What I5 looks at. */

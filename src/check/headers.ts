@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { EVM_NETWORK_CHAIN_ID_MAP } from '@x402/evm/v1';
 import {
   type Address,
   concat,
@@ -34,12 +35,14 @@ const TYPES = {
 interface Header {
   /** Where it stands, such as `headers.ndjson:12`. */
   readonly place: string;
-  readonly value: string;
   /** The payment it came with, where the line says so. */
   readonly paymentId: string | undefined;
-  /** The JSON in it. */
-  readonly text: string;
   readonly x402Version: unknown;
+  /** The entry that v2 echoes; empty in v1. */
+  readonly accepted: Readonly<Record<string, unknown>>;
+  /** What v1 names instead. */
+  readonly scheme: unknown;
+  readonly network: unknown;
   readonly signature: Hex;
   readonly from: Address;
   readonly to: string;
@@ -59,16 +62,16 @@ interface Row {
   readonly valid_after: string;
   readonly valid_before: string;
   readonly nonce: Hex;
-  readonly x402_version: number;
-  readonly requirement: string;
-  readonly resource_echo: string | null;
+  readonly scheme: string;
 }
 
 const WHAT = 'every header that was returned is of a committed payment';
 
 /**
- * I4, of headers that clients really received: each has a committed payment that says the same in
- * every signed member, is signed by its payer over the EIP-712 digest of its row, and is the only one of it.
+ * I4, of headers that clients really received: each has a committed payment that says the same in every
+ * signed member, and is signed by its payer over the EIP-712 digest of its row. All headers of a payment carry
+ * one authorization and one signature. What wraps them may differ, as long as it is an entry with the
+ * payment's material terms.
  *
  * @param chains - by network; a token's domain separator is asked of the token.
  * @throws Error for a file that cannot be read.
@@ -81,7 +84,7 @@ export async function checkHeaders(
   progress: (what: string) => void,
 ): Promise<void> {
   const verify = verifier(tally, chains);
-  /** By payment: the value of its header. */
+  /** By payment: the signature of its headers. */
   const seen = new Map<string, string>();
   let count = 0;
   const look = async (headers: readonly Header[]) => {
@@ -139,7 +142,7 @@ function parseHeader(place: string, line: string): Header | string {
     if (typeof value !== 'string') return 'the line has no header';
     const id = paymentId ?? (payment as { id?: unknown } | undefined)?.id;
     const text = Buffer.from(value, 'base64').toString('utf8');
-    const { x402Version, payload } = JSON.parse(text);
+    const { x402Version, accepted = {}, scheme, network, payload } = JSON.parse(text);
     const { from, to, value: amount, validAfter, validBefore, nonce } = payload.authorization;
     const { signature } = payload;
     const isSound =
@@ -151,10 +154,11 @@ function parseHeader(place: string, line: string): Header | string {
     if (!isSound) return 'its authorization is malformed';
     return {
       place,
-      value,
       paymentId: typeof id === 'string' ? id : undefined,
-      text,
       x402Version,
+      accepted,
+      scheme,
+      network,
       signature,
       from: getAddress(from),
       to,
@@ -172,7 +176,7 @@ function parseHeader(place: string, line: string): Header | string {
 async function findRows(snapshot: Snapshot, headers: readonly Header[]): Promise<Map<string, Row>> {
   const rows = await snapshot.rows<Row>(
     `SELECT p.id, p.network, p.asset, p.payer, p.pay_to, p.amount, p.valid_after, p.valid_before, p.nonce,
-       p.x402_version, p.requirement, p.resource_echo
+       p.scheme
      FROM unnest($1::text[], $2::text[]) AS h (payer, nonce)
      CROSS JOIN (SELECT DISTINCT network, asset FROM wallet_balances) t
      JOIN payments p ON p.network = t.network AND p.asset = t.asset AND p.payer = h.payer AND p.nonce = h.nonce`,
@@ -191,27 +195,47 @@ async function wrongWith(
     return `it came with payment ${header.paymentId}`;
   }
   const before = seen.get(row.id);
-  if (before === header.value) return undefined;
-  if (before !== undefined) return 'its payment has another header as well';
-  seen.set(row.id, header.value);
+  if (before !== undefined && before !== header.signature) {
+    return 'its payment has another signature as well';
+  }
+  seen.set(row.id, header.signature);
   const members: readonly (readonly [string, unknown, unknown])[] = [
     ['to', header.to.toLowerCase(), row.pay_to.toLowerCase()],
     ['value', header.amount, row.amount],
     ['validAfter', header.validAfter, row.valid_after],
     ['validBefore', header.validBefore, row.valid_before],
-    ['x402Version', header.x402Version, row.x402_version],
+    ...wrapperMembers(header, row),
   ];
   const other = members.find(([, sent, committed]) => sent !== committed);
   if (other) return `its ${other[0]} is ${String(other[1])}, committed is ${String(other[2])}`;
-  if (row.x402_version === 2) {
-    // Echoed byte for byte; v1 echoes nothing.
-    if (!header.text.includes(`"accepted":${row.requirement}`))
-      return 'it echoes another requirement';
-    if (row.resource_echo !== null && !header.text.includes(`"resource":${row.resource_echo}`)) {
-      return 'it echoes another resource';
-    }
-  }
   return verify(header, row);
+}
+
+/** What an entry that wraps an authorization says, beside what its payment says. */
+function wrapperMembers(
+  { x402Version, accepted, scheme, network }: Header,
+  row: Row,
+): (readonly [string, unknown, unknown])[] {
+  if (x402Version === 1) {
+    const names: Readonly<Record<string, number>> = EVM_NETWORK_CHAIN_ID_MAP;
+    const named = typeof network === 'string' ? `eip155:${names[network]}` : network;
+    return [
+      ['scheme', scheme, row.scheme],
+      ['network', named, row.network],
+    ];
+  }
+  return [
+    ['x402Version', x402Version, 2],
+    ['accepted.scheme', accepted.scheme, row.scheme],
+    ['accepted.network', accepted.network, row.network],
+    ['accepted.amount', accepted.amount, row.amount],
+    ['accepted.asset', lower(accepted.asset), row.asset.toLowerCase()],
+    ['accepted.payTo', lower(accepted.payTo), row.pay_to.toLowerCase()],
+  ];
+}
+
+function lower(value: unknown): unknown {
+  return typeof value === 'string' ? value.toLowerCase() : value;
 }
 
 /** Recovers who signed the digest of a row. */

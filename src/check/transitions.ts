@@ -7,12 +7,16 @@ export const TRANSITIONS: readonly Question[] = [
     sql: `SELECT p.id, format('it is %s, told: %s', p.status, coalesce(array_to_string(t.kinds, ', '), 'nothing')) AS detail
       FROM payments p LEFT JOIN (
         SELECT treasury_id, payment_id, array_agg(kind ORDER BY leaf_index NULLS LAST, seq) AS kinds
-        FROM events WHERE kind IN ('payment.pending', 'payment.approved', 'payment.authorized', 'payment.settled',
-          'payment.released', 'payment.cancelled', 'payment.rejected')
+        FROM (
+          SELECT *, lag(kind) OVER (PARTITION BY treasury_id, payment_id ORDER BY leaf_index NULLS LAST, seq) AS before
+          FROM events WHERE kind IN ('payment.pending', 'payment.approved', 'payment.authorized', 'payment.settled',
+            'payment.released', 'payment.cancelled', 'payment.rejected')) e
+        -- A second approval replaces the first.
+        WHERE NOT (kind = 'payment.approved' AND before IS NOT DISTINCT FROM 'payment.approved')
         GROUP BY treasury_id, payment_id) t ON t.treasury_id = p.treasury_id AND t.payment_id = p.id
       WHERE t.kinds IS DISTINCT FROM
         CASE WHEN p.approval_from_above IS NULL THEN '{}'::text[] ELSE ARRAY['payment.pending'] END
-        || CASE WHEN p.approval_from_above IS NULL OR p.nonce IS NULL THEN '{}'::text[] ELSE ARRAY['payment.approved'] END
+        || CASE WHEN p.approved_at IS NULL THEN '{}'::text[] ELSE ARRAY['payment.approved'] END
         || CASE WHEN p.nonce IS NULL THEN '{}'::text[] ELSE ARRAY['payment.authorized'] END
         || CASE WHEN p.status IN ('pending_approval', 'authorized') THEN '{}'::text[] ELSE ARRAY['payment.' || p.status] END`,
   },

@@ -16,6 +16,7 @@ import {
   type PaymentRow,
   toPaymentRecord,
 } from './payment-rows.js';
+import { namingPayment, refuseHandOut } from './replays.js';
 import {
   type Books,
   chainIn,
@@ -25,7 +26,6 @@ import {
   type ReservationOrder,
   type Writings,
 } from './reservations.js';
-import { namingPayment, refuseHandOut } from './replays.js';
 import { write } from './writings.js';
 
 type Settled = PromiseSettledResult<Reservation>;

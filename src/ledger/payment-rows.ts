@@ -246,7 +246,8 @@ export async function writeHandedOver(
 ): Promise<void> {
   for (const { id, authorization, ...payment } of payments) {
     if (!authorization) throw new Error(`payment ${id} is not authorized`);
-    const { walletId, payer, nonce, validAfter, validBefore, decision, authorizedAt } = authorization;
+    const { walletId, payer, nonce, validAfter, validBefore, decision, authorizedAt } =
+      authorization;
     await tx.query(
       `UPDATE payments SET status = 'authorized', wallet_id = $3, payer = $4, nonce = $5, valid_after = $6,
          valid_before = $7, decision = $8, authorized_at = $9, x402_version = $10, requirement = $11,

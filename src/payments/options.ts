@@ -157,7 +157,10 @@ function optionOf(offer: Offer, requested: Resource, here: PayableTerms): Paymen
 }
 
 /** What of an entry contradicts what would be signed for it, or the flows that are allowed. */
-function contradiction(offer: Offer, { networks, paymentFlows }: PayableTerms): Problem | undefined {
+function contradiction(
+  offer: Offer,
+  { networks, paymentFlows }: PayableTerms,
+): Problem | undefined {
   const { index, network, extra } = offer;
   if (offer.isUpfront && !paymentFlows.includes('upfront')) {
     return new Problem(

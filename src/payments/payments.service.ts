@@ -110,7 +110,10 @@ export class PaymentsService {
   async header(caller: HolderCaller, id: string) {
     const { treasuryId, grantId } = await this.visible(caller, id);
     if (grantId !== caller.grantId) {
-      throw new Problem('forbidden', `payment ${id} is of grant ${grantId}; only its own holder pays`);
+      throw new Problem(
+        'forbidden',
+        `payment ${id} is of grant ${grantId}; only its own holder pays`,
+      );
     }
     const { payment, denial } = await this.retryKnown(() =>
       this.ledger.handOut(treasuryId, id, caller),

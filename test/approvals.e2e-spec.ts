@@ -82,9 +82,20 @@ describe('a payment above approvalAbove', () => {
     const approved = await approve(approver, id, { reason: 'worth it' });
     expect(approved).toMatchObject({
       status: 200,
-      body: { payment: { id, status: 'authorized', approval: { decidedBy: 'admin:ada' } } },
+      body: {
+        payment: {
+          id,
+          status: 'pending_approval',
+          nonce: null,
+          approval: {
+            decidedBy: 'admin:ada',
+            approvedAt: expect.any(String),
+            collectBefore: expect.any(String),
+          },
+        },
+      },
     });
-    expect(await admin.grant(root.grant.id)).toMatchObject({ reserved: '1.00', payments: 1 });
+    expect(await admin.grant(root.grant.id)).toMatchObject({ reserved: '0.00', payments: 0 });
     const paid = await holder.pay<Paid>(dear(), 'approved');
     expect(paid.status).toBe(201);
     expect(paid.body.payment.id).toBe(id);
@@ -109,7 +120,7 @@ describe('a payment above approvalAbove', () => {
     const answer = await orchestrator.post(`/v1/payments/${id}/reject`, { reason: 'too dear' });
     expect(answer).toMatchObject({ status: 200, body: { payment: { status: 'rejected' } } });
     const again = await holder.pay(dear(), 'rejected');
-    expectProblem(again, 403, 'forbidden');
+    expectProblem(again, 409, 'payment_ended', { nextAction: 'stop', payment: { id } });
     expect(again.body.detail).toContain('too dear');
     expectProblem(await approve(admin, id), 409, 'invalid_transition');
   });
@@ -120,11 +131,27 @@ describe('a payment above approvalAbove', () => {
       const payment = await admin.payment(id);
       return payment.status === 'rejected' ? payment : undefined;
     });
-    expect(lapsed.approval?.reason).toBe('nobody approved it in time');
+    expect(lapsed.approval?.reason).toBe('it was not approved, or not collected, in time');
     expectProblem(await approve(admin, id), 409, 'invalid_transition');
   });
 
-  it('is decided again at the approval: what no longer fits is refused, and it waits on', async () => {
+  it('lapses when its agent does not collect it in time', async () => {
+    const { id } = await pend('uncollected');
+    expect((await approve(approver, id)).status).toBe(200);
+    await until('the payment lapses', async () => (await admin.payment(id)).status === 'rejected');
+    expectProblem(await holder.pay(dear(), 'uncollected'), 409, 'payment_ended', {
+      nextAction: 'stop',
+    });
+  });
+
+  it('is rejected also after an approval, until it is collected', async () => {
+    const { id } = await pend('taken back');
+    expect((await approve(approver, id)).status).toBe(200);
+    expect((await admin.post(`/v1/payments/${id}/reject`, { reason: 'no' })).status).toBe(200);
+    expectProblem(await holder.pay(dear(), 'taken back'), 409, 'payment_ended');
+  });
+
+  it('is decided again at the hand-over: what no longer fits is refused, and it waits on', async () => {
     const small = await orchestrator.mint({ budget: '1.50', approvalAbove: '0.50' });
     const api = admin.as(small.token);
     const waiting = await api.pay<Pending>(dear(), 'again');
@@ -133,10 +160,12 @@ describe('a payment above approvalAbove', () => {
       await api.paid(order(stack.chain, { amount: (CENT * 30n).toString() }));
     }
     const { id } = waiting.body.payment;
-    expectProblem(await approve(admin, id), 403, 'budget_exceeded', {
+    expect((await approve(admin, id)).status).toBe(200);
+    expectProblem(await api.pay(dear(), 'again'), 403, 'budget_exceeded', {
       grantId: small.grant.id,
       limit: '1.50',
       remaining: '0.90',
+      payment: { id, status: 'pending_approval', validBefore: null },
     });
     expect((await admin.payment(id)).status).toBe('pending_approval');
     await admin.post(`/v1/grants/${small.grant.id}/revoke`, {});
@@ -171,14 +200,28 @@ describe('who may approve', () => {
     const answers = await Promise.all(
       [approver, admin, orchestrator, approver].map((api) => approve(api, id)),
     );
-    const statuses = answers.map(({ status }) => status).sort();
-    expect(statuses).toEqual([200, 409, 409, 409]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    const approvals = await admin.all(`/v1/audit/events?paymentId=${id}&kind=payment.approved`);
+    expect(approvals).toHaveLength(1);
+  });
+
+  it('is handed over once, however many ask at once', async () => {
+    const { id } = await pend('collected');
+    await approve(approver, id);
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => holder.pay<Paid>(dear(), 'collected')),
+    );
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 201));
+    expect(new Set(answers.map(({ body }) => body.header.value)).size).toBe(1);
+    const signed = await admin.all(`/v1/audit/events?paymentId=${id}&kind=payment.authorized`);
+    expect(signed).toHaveLength(1);
   });
 });
 
 it('tells every step in an event, with who and why', async () => {
   const { id } = await pend('told');
   await approve(approver, id, { reason: 'fine' });
+  await holder.paid(dear(), 'told');
   const events = await admin.all<{ kind: string; actor: string; reason: string | null }>(
     `/v1/audit/events?paymentId=${id}`,
   );

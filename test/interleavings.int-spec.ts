@@ -295,7 +295,7 @@ class World {
     new SettlementService(networks, reader, database, queues, outbox).onModuleInit();
     const tokens = { mint: async () => 'a token' } as unknown as GrantTokens;
     const wallets = { treasuryFor: async () => treasuryId } as unknown as Wallets;
-    const config = { maxGrantSeconds: 86_400 } as Config;
+    const config = { maxGrantSeconds: 86_400, networks: [this.network] } as unknown as Config;
     const grants = new GrantsService(database);
     this.#approvals = new Approvals(database);
     this.#sealer = new Sealer(database, new LogKeys(KEEPER), queues);

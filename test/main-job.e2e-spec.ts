@@ -286,7 +286,7 @@ describe('a refusal', () => {
 
   it('stops a payment whose declared resource is outside the scope, though the URL is inside', async () => {
     const grant = await rootHolder.mint({ budget: '1.00', scope: { resources: [RESOURCE_URL] } });
-    const body = order(stack.chain, {}, { resourceUrl: 'https://api.example.com/data/8' });
+    const body = order(stack.chain, {}, { resourceUrl: 'https://other.example.net/data/7' });
     await refused(grant, body, 403, 'resource_not_allowed', { grantId: grant.grant.id });
   });
 

@@ -94,16 +94,35 @@ describe('the same Idempotency-Key', () => {
     expect(again.header.value).toBe(first.header.value);
   });
 
-  it('refuses another body, whatever differs, and reserves nothing for it', async () => {
+  it('is one purchase, whatever else the 402 or the memo says', async () => {
     const { grantId, api } = await holder();
     const key = randomUUID();
-    await api.paid(order(stack.chain), key);
+    const first = await api.paid(order(stack.chain), key);
+    const again = await api.pay<Paid>(
+      order(stack.chain, { extra: { name: 'USDC', version: '2', nonce: 'x' } }, { memo: 'other' }),
+      key,
+    );
+    expect(again.headers.get('idempotent-replayed')).toBe('true');
+    const [one, two] = [first, again.body].map(({ header }) => decodeHeader(header.value));
+    expect(two?.payload).toEqual(one?.payload);
+    expect(two?.accepted).toMatchObject({ extra: { nonce: 'x' } });
+    expect(await paymentsOf(grantId)).toBe(1);
+  });
+
+  it('refuses other material terms and another request, and reserves nothing for them', async () => {
+    const { grantId, api } = await holder();
+    const key = randomUUID();
+    const { payment } = await api.paid(order(stack.chain), key);
+    const elsewhere = order(stack.chain, {}, { url: 'https://api.example.com/data/8' });
     for (const other of [
       order(stack.chain, { amount: '10001' }),
-      order(stack.chain, {}, { memo: 'another memo' }),
-      order(stack.chain, {}, { url: 'https://api.example.com/data/8' }),
+      elsewhere,
+      { ...order(stack.chain), request: { method: 'POST', url: RESOURCE_URL } },
     ]) {
-      expectProblem(await api.pay(other, key), 409, 'idempotency_mismatch');
+      expectProblem(await api.pay(other, key), 409, 'idempotency_mismatch', {
+        nextAction: 'use_payment',
+        payment: { id: payment.id, status: 'authorized', validBefore: payment.validBefore },
+      });
     }
     expect(await api.grant(grantId)).toMatchObject({ reserved: '0.01', payments: 1 });
   });
@@ -208,9 +227,9 @@ describe('x402 v1', () => {
 });
 
 describe('hostile terms', () => {
-  it("get a signature for the registry's domain, whatever extra says", async () => {
+  it("get a signature for the registry's domain, whatever else extra says", async () => {
     const { api } = await holder();
-    const extra = { name: 'Evil Coin', version: '9', chainId: 1, verifyingContract: PAYEE };
+    const extra = { name: null, domain: { name: 'Evil Coin' }, salt: 'x', chainId: 84532 };
     const { payment, header } = await api.paid(order(stack.chain, { extra }));
     const { payload, accepted } = decodeHeader(header.value);
     // Echoed as it came, but not signed for.
@@ -236,7 +255,7 @@ describe('hostile terms', () => {
       { index: 3, code: 'scheme_not_supported' },
       { index: 4, code: 'asset_not_supported' },
     ];
-    expect(selection).toEqual({ index: 1, left });
+    expect(selection).toMatchObject({ index: 1, notSelected: left });
     // The replay says the same, and the log what the nonce commits to.
     expect((await api.paid(body, 'three-options')).selection).toEqual(selection);
     const [event] = await admin.all<EventAnswer>(
@@ -280,8 +299,12 @@ describe('hostile terms', () => {
     ['a timeout of 0', { maxTimeoutSeconds: 0 }, 'requirements_invalid'],
     ['a negative timeout', { maxTimeoutSeconds: -1 }, 'requirements_invalid'],
     ['half a second', { maxTimeoutSeconds: 1.5 }, 'requirements_invalid'],
-    ['a timeout of a day', { maxTimeoutSeconds: 86_400 }, 'requirements_invalid'],
-    ['a timeout of 1e18', { maxTimeoutSeconds: 1e18 }, 'requirements_invalid'],
+    ['a timeout of 6 s', { maxTimeoutSeconds: 6 }, 'requirements_invalid'],
+    ["another token's name", { extra: { name: 'Evil Coin' } }, 'requirements_invalid'],
+    ["another token's version", { extra: { version: '9' } }, 'requirements_invalid'],
+    ['another chain', { extra: { chainId: 1 } }, 'requirements_invalid'],
+    ['another contract', { extra: { verifyingContract: PAYEE } }, 'requirements_invalid'],
+    ['a payment before the answer', { extra: { paymentFlow: 'upfront' } }, 'scheme_not_supported'],
     [
       'a payee with a wrong checksum',
       { payTo: '0xABCDEFabcdefABCDEFabcdefABCDEFabcdefABCD' },
@@ -294,27 +317,43 @@ describe('hostile terms', () => {
     expect(await api.grant(grantId)).toMatchObject({ reserved: '0.00', payments: 0 });
   });
 
+  it.each([86_400, 1e18, '86400'])(
+    'are signed for the cap where they ask for %s s',
+    async (asked) => {
+      const { api } = await holder();
+      const before = Math.floor(Date.now() / 1000);
+      const { payment } = await api.paid(order(stack.chain, { maxTimeoutSeconds: asked }));
+      const validFor = Date.parse(payment.validBefore) / 1000 - before;
+  
+    },
+  );
+
   it.each([
-    'https://evil.example/data/7',
-    'http://api.example.com/data/7',
-    'https://api.example.com:8443/data/7',
-    'https://user@api.example.com/data/7',
-    'https://api.example.com.evil.example/data/7',
-    '/data/7',
-  ])('are refused when they declare the resource %s for another origin', async (resourceUrl) => {
+    ['https://evil.example/data/7', true],
+    ['http://api.example.com/data/7', false],
+    ['https://api.example.com:8443/data/7', false],
+    ['https://user@evil.example/data/7', true],
+    ['https://api.example.com.evil.example/data/7', true],
+    ['/data/7', false],
+  ])('are flagged when they declare the resource %s: %s', async (resourceUrl, resourceMismatch) => {
     const { api } = await holder();
-    const answer = await api.pay(order(stack.chain, {}, { resourceUrl }));
-    expectProblem(answer, 422, 'requirements_invalid', { field: 'paymentRequired' });
+    const { payment } = await api.paid(order(stack.chain, {}, { resourceUrl }));
+    expect(payment).toMatchObject({
+      resource: RESOURCE_URL,
+      declaredResource: resourceUrl,
+      resourceMismatch,
+    });
   });
 
-  it('are refused when too many, too deep or no JSON', async () => {
+  it('are read up to the 64th entry, and refused when too deep or no JSON', async () => {
     const { api } = await holder();
-    const options = Array.from({ length: 17 }, () => requirement(stack.chain));
-    expectProblem(await api.pay(order(stack.chain, {}, { options })), 422, 'requirements_invalid');
+    const options = Array.from({ length: 66 }, () => requirement(stack.chain));
+    const { selection } = await api.paid(order(stack.chain, {}, { options }));
+    expect(selection).toMatchObject({ index: 0, unread: 2 });
     let deep: unknown = 'x';
-    for (let level = 0; level < 8; level++) deep = { deep };
+    for (let level = 0; level < 16; level++) deep = { deep };
     const extra = { name: 'USDC', version: '2', deep };
-    expectProblem(await api.pay(order(stack.chain, { extra })), 422, 'requirements_invalid');
+    expectProblem(await api.pay(order(stack.chain, { extra })), 400, 'invalid_request');
     const request = { method: 'GET', url: RESOURCE_URL };
     for (const paymentRequired of ['???', 'bm90IGpzb24=', 'W10=', {}, { x402Version: 3 }]) {
       expectProblem(await api.pay({ paymentRequired, request }), 422, 'requirements_invalid');
@@ -365,15 +404,16 @@ describe('the decision', () => {
       requirementHash: sha256(canonicalize(accepted)),
     });
     expect(payment).toMatchObject({
-      resource: declared,
+      resource: RESOURCE_URL,
+      declaredResource: declared,
       nonce: `0x${sha256(canonicalize(decision))}`,
     });
     expect(decodeHeader(header.value).payload.authorization.nonce).toBe(payment.nonce);
     const { rows } = await stack.db.query(
-      'SELECT resource, request_url FROM payments WHERE id = $1',
+      'SELECT declared_resource, request_url FROM payments WHERE id = $1',
       [payment.id],
     );
-    expect(rows).toEqual([{ resource: declared, request_url: RESOURCE_URL }]);
+    expect(rows).toEqual([{ declared_resource: declared, request_url: RESOURCE_URL }]);
   });
 });
 

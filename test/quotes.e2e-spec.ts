@@ -141,13 +141,43 @@ describe('a quote', () => {
     });
   });
 
-  it('is of the origin that was asked: of another it allows nothing', async () => {
-    const { api } = await holder();
+  it('is refused for a declared resource of another public host only by a grant with resources', async () => {
     const resourceUrl = 'https://evil.example/data/7';
-    expect(await quote(api, order(stack.chain, {}, { resourceUrl }))).toMatchObject({
+    const body = order(stack.chain, {}, { resourceUrl });
+    const { api: unscoped } = await holder();
+    expect(await quote(unscoped, body)).toMatchObject({ decision: 'allow', selected: 0 });
+    const { api } = await holder({ scope: { resources: ['https://api.example.com/*'] } });
+    expect(await quote(api, body)).toMatchObject({
       decision: 'deny',
       selected: null,
-      options: [{ reasons: [{ code: 'requirements_invalid' }] }],
+      options: [
+        {
+          reasons: [
+            {
+              code: 'resource_not_allowed',
+              detail: expect.stringContaining('https://evil.example/*'),
+            },
+          ],
+        },
+      ],
+    });
+  });
+
+  it('goes by maxAmount and by the chosen option, and tells of the others all the same', async () => {
+    const { api } = await holder();
+    const options = ['30000', '20000', '10000'].map((amount) =>
+      requirement(stack.chain, { amount }),
+    );
+    const body = order(stack.chain, {}, { options });
+    expect(await quote(api, { ...body, option: 1 })).toMatchObject({
+      decision: 'allow',
+      selected: 1,
+      options: [{ decision: 'allow' }, { decision: 'allow' }, { decision: 'allow' }],
+    });
+    expect(await quote(api, { ...body, maxAmount: '0.02', option: 0 })).toMatchObject({
+      decision: 'deny',
+      selected: null,
+      options: [{ reasons: [{ code: 'max_amount_exceeded', limit: '0.02' }] }, {}, {}],
     });
   });
 

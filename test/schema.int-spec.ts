@@ -284,7 +284,6 @@ describe('the database itself refuses', () => {
       id: `'${id}'`,
       grant_id: `'grt_1'`,
       idempotency_key: `'${id}'`,
-      request_hash: `'hash'`,
       status: `'authorized'`,
       currency: `'USDC'`,
       amount: '1',
@@ -299,7 +298,6 @@ describe('the database itself refuses', () => {
       valid_after: '0',
       valid_before: '10',
       requirement: `'{}'`,
-      resource: `'https://example.com'`,
       request_method: `'GET'`,
       request_url: `'https://example.com'`,
       decision: `'{}'`,
@@ -319,7 +317,6 @@ describe('the database itself refuses', () => {
       status: `'pending_approval'`,
       approval_from_above: `'grt_1'`,
       approval_lapses_at: 'now()',
-      approval_body: `'{}'`,
       ...columns,
     });
   const event = (id: string, columns: Record<string, string> = {}): string =>
@@ -507,14 +504,15 @@ describe('the database itself refuses', () => {
       payment('pay_2', { authorized_at: 'NULL' }),
       payment('pay_2', { decision: 'NULL' }),
       waiting('pay_2', { nonce: `'0x' || repeat('c', 64)` }),
-      `UPDATE payments SET status = 'authorized', approval_body = NULL WHERE id = 'pay_waits'`,
+      `UPDATE payments SET status = 'authorized' WHERE id = 'pay_waits'`,
     ],
     payments_approval: [
-      waiting('pay_2', { approval_body: 'NULL' }),
       waiting('pay_2', { approval_from_above: 'NULL' }),
       waiting('pay_2', { approval_lapses_at: 'NULL' }),
-      payment('pay_2', { approval_body: `'{}'` }),
-      `UPDATE payments SET status = 'rejected', approval_body = NULL, ended_at = now() WHERE id = 'pay_waits'`,
+      payment('pay_2', { approved_at: 'now()', decided_by: `'me'` }),
+      payment('pay_2', { approval_from_above: `'grt_1'`, approval_lapses_at: 'now()' }),
+      `UPDATE payments SET approved_at = now() WHERE id = 'pay_waits'`,
+      `UPDATE payments SET status = 'rejected', ended_at = now() WHERE id = 'pay_waits'`,
     ],
     payments_terms: [
       payment('pay_2', { amount: '-1' }),
@@ -600,6 +598,7 @@ describe('the database itself refuses', () => {
       `UPDATE grants SET scope = '{"networks":[]}' WHERE id = 'grt_1'`,
       `UPDATE grants SET expires_at = '2028-01-01' WHERE id = 'grt_1'`,
       `UPDATE grants SET path = path WHERE id = 'grt_1'`,
+      `UPDATE grants SET minted_by = 'admin:other' WHERE id = 'grt_1'`,
     ],
     grants_revoked: [
       `UPDATE grants SET status = 'active', revoked_at = NULL WHERE id = 'grt_dead'`,
@@ -830,7 +829,7 @@ describe('the database itself refuses', () => {
       `UPDATE grants SET payments = 2, open_payments = 2, last_valid_before = 7 WHERE id = 'grt_1'`,
       `UPDATE grants SET status = 'suspended', suspended_by = 'admin:me' WHERE id = 'grt_1'`,
       grant('grt_4', { funding: `'reserved'`, returned_at: 'now()', payments: '1' }),
-      `UPDATE payments SET status = 'rejected', approval_body = NULL, ended_at = now(), decided_by = 'me'
+      `UPDATE payments SET status = 'rejected', ended_at = now(), decided_by = 'me'
          WHERE id = 'pay_waits'`,
       `UPDATE grants SET reserved = 0, spent = 100 WHERE id = 'grt_dead'`,
       `UPDATE payments SET status = 'released', ended_at = now() WHERE id = 'pay_1'`,

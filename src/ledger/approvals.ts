@@ -3,7 +3,7 @@ import type { Database } from '../database/database.js';
 import type { Denial } from '../domain/policy.js';
 import { lifeDenial } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
-import { approverProblem, standingProblem } from './approver.js';
+import { approverProblem, isApproved, standingProblem } from './approver.js';
 import { appendEvents } from './events.js';
 import { databaseNow, type GrantRecord, lockChain } from './grant-rows.js';
 import {
@@ -46,7 +46,7 @@ export class Approvals {
 
   /**
    * Permits a waiting payment. Nothing is reserved or signed: everything is decided again when the agent
-   * collects it. A second approval replaces the first.
+   * collects it. A second approval changes nothing, unless the first approver no longer counts.
    *
    * @returns the payment, or the denial of a grant that has ended: no approval can help then.
    * @throws Problem `invalid_transition` when it no longer waits, `forbidden` for who may not approve it.
@@ -67,6 +67,7 @@ export class Approvals {
       if (problem) throw problem;
       const denial = lifeDenial(chain, now);
       if (denial?.code === 'grant_revoked' || denial?.code === 'grant_expired') return denial;
+      if (isApproved(pending, chain, twoPerson)) return pending;
       const lapsesAt = new Date(now.getTime() + collectSeconds * 1000);
       await tx.query(
         `UPDATE payments SET approved_at = $3, approval_lapses_at = $4, decided_by = $5, decided_reason = $6

@@ -52,3 +52,14 @@ export function standingProblem(
     { grantId: topmost },
   );
 }
+
+/** Whether a waiting payment was approved by somebody who may still approve it. */
+export function isApproved(
+  payment: PaymentRecord,
+  chain: readonly GrantRecord[],
+  twoPerson: boolean,
+): boolean {
+  const { approval, decidedBy } = payment;
+  if (approval?.approvedAt === undefined || decidedBy === undefined) return false;
+  return approverProblem(decidedBy, payment, chain, twoPerson) === undefined;
+}

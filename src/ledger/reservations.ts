@@ -14,7 +14,7 @@ import {
 } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
 import { newId } from '../ids.js';
-import { approverProblem } from './approver.js';
+import { isApproved } from './approver.js';
 import type { NewEvent } from './events.js';
 import type { GrantRecord } from './grant-rows.js';
 import type { PaymentAuthorization, PaymentRecord } from './payment-rows.js';
@@ -226,7 +226,7 @@ function again(
   const denial = refuseHandOut(payment, chain, books.now);
   if (denial) return { outcome: 'refused', denial, payment };
   const isPending = payment.status === 'pending_approval';
-  if (isPending && mayCollect(payment, order, chain)) {
+  if (isPending && isApproved(payment, chain, order.twoPerson)) {
     return handOver(payment, offer, order, chain, books, writings);
   }
   return {
@@ -282,17 +282,6 @@ function hasTermsOf(
     offer.amount === payment.amount &&
     offer.scheme === payment.scheme
   );
-}
-
-/** Whether a waiting payment was approved by somebody who may still approve it. */
-function mayCollect(
-  payment: PaymentRecord,
-  { twoPerson }: ReservationOrder,
-  chain: readonly GrantRecord[],
-): boolean {
-  const { approval, decidedBy } = payment;
-  if (approval?.approvedAt === undefined || decidedBy === undefined) return false;
-  return approverProblem(decidedBy, payment, chain, twoPerson) === undefined;
 }
 
 /**

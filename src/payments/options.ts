@@ -1,4 +1,4 @@
-import type { PaymentOption } from '../domain/policy.js';
+import { MIN_VALIDITY_SECONDS, type PaymentOption } from '../domain/policy.js';
 import { Problem, type ProblemCode, untrusted } from '../domain/problem.js';
 import { declaredElsewhere, parseResource, type Resource } from '../domain/scope.js';
 import type { Networks } from '../treasury/networks.js';
@@ -129,6 +129,14 @@ function optionOf(offer: Offer, requested: Resource, here: PayableTerms): Paymen
   }
   const contradicts = contradiction(offer, here);
   if (contradicts) throw contradicts;
+  if (maxTimeoutSeconds <= MIN_VALIDITY_SECONDS) {
+    throw new Problem(
+      'requirements_invalid',
+      `accepts[${index}].maxTimeoutSeconds is ${maxTimeoutSeconds}: no signature could settle in that time; ` +
+        `at least ${MIN_VALIDITY_SECONDS + 1} s are needed`,
+      { field: 'paymentRequired' },
+    );
+  }
   if (!offer.echo) {
     throw new Problem(
       'requirements_invalid',

@@ -2,7 +2,6 @@ import { EVM_NETWORK_CHAIN_ID_MAP } from '@x402/evm/v1';
 import { getAddress, isAddress, zeroAddress } from 'viem';
 import { canonicalJson, sha256Hex } from '../domain/canonical.js';
 import { parseAtomic } from '../domain/money.js';
-import { MIN_VALIDITY_SECONDS } from '../domain/policy.js';
 import { Problem, type ProblemCode, untrusted } from '../domain/problem.js';
 import {
   type Echo,
@@ -313,24 +312,17 @@ function fittingEcho(bytes: number, { echoes }: Shared): Pick<Offer, 'echo' | 'h
 }
 
 /**
- * Reads `maxTimeoutSeconds`: a whole number or its digits, however large. Left out or null it is
+ * Reads `maxTimeoutSeconds`: a whole number above 0 or its digits, however large. Left out or null it is
  * {@link NO_TIMEOUT}.
- *
- * @throws Problem below {@link MIN_VALIDITY_SECONDS} + 1: no signature could settle in that time.
  */
 function timeoutOf(value: unknown, at: string): number {
   if (value === undefined || value === null) return NO_TIMEOUT;
   const isDigits = typeof value === 'string' && /^[0-9]{1,1000}$/.test(value);
-  const seconds = isDigits ? Number(value) : value;
-  if (typeof seconds !== 'number' || !(Number.isInteger(seconds) || seconds === Infinity)) {
-    throw entryInvalid(`${at} must be a whole number of seconds`, value);
+  const seconds = Math.min(isDigits ? Number(value) : (value as number), NO_TIMEOUT);
+  if ((isDigits || typeof value === 'number') && Number.isInteger(seconds) && seconds > 0) {
+    return seconds;
   }
-  if (seconds <= MIN_VALIDITY_SECONDS) {
-    throw entryInvalid(
-      `${at} is ${seconds}: no signature could settle in that time; at least ${MIN_VALIDITY_SECONDS + 1} s are needed`,
-    );
-  }
-  return Math.min(seconds, NO_TIMEOUT);
+  throw entryInvalid(`${at} must be a whole number of seconds above 0`, value);
 }
 
 function caip2(network: unknown, version: 1 | 2, at: string): string {

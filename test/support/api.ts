@@ -22,6 +22,14 @@ export interface ProblemAnswer {
   readonly limit?: string;
   readonly remaining?: string;
   readonly field?: string;
+  readonly nextAction?: string;
+  readonly retryAfter?: number;
+  readonly payment?: {
+    readonly id: string;
+    readonly status?: string;
+    readonly validBefore?: unknown;
+  };
+  readonly sellerText?: string;
 }
 
 export interface Minted {

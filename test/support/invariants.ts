@@ -101,7 +101,7 @@ const CHECKS: Readonly<Record<string, string>> = {
         ('payment.refused', 'payment.seen', 'payment.sighting_withdrawn', 'payment.cancel_requested')) told
     WHERE told.kinds IS DISTINCT FROM
       CASE WHEN p.approval_from_above IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.pending'] END
-      || CASE WHEN p.approval_from_above IS NULL OR p.nonce IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.approved'] END
+      || CASE WHEN p.approved_at IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.approved'] END
       || CASE WHEN p.nonce IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.authorized'] END
       || CASE WHEN p.status IN ('pending_approval', 'authorized') THEN ARRAY[]::text[] ELSE ARRAY['payment.' || p.status] END`,
   'I9: nothing stays open longer than 60 s after a final block past its validBefore': `

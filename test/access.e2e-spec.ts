@@ -170,6 +170,13 @@ const ROWS: Readonly<Record<string, Row>> = {
     status: 200,
     path: () => `/v1/payments/${family().paymentId}`,
   },
+  'GET /v1/payments/{id}/header': {
+    allowed: ['holder'],
+    status: 200,
+    path: () => `/v1/payments/${family().paymentId}/header`,
+    // Whoever stands above sees the payment, and is not the one who pays.
+    cell: ({ role, place }) => (role === 'holder' && place === 'above' ? 403 : undefined),
+  },
   'GET /v1/grants/{id}/tree': { allowed: READERS, status: 200, path: () => victimPath('/tree') },
   'POST /v1/grants/{id}/suspend': {
     allowed: ['admin', 'holder'],

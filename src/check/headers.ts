@@ -35,6 +35,7 @@ const TYPES = {
 interface Header {
   /** Where it stands, such as `headers.ndjson:12`. */
   readonly place: string;
+  readonly value: string;
   /** The payment it came with, where the line says so. */
   readonly paymentId: string | undefined;
   readonly x402Version: unknown;
@@ -50,6 +51,12 @@ interface Header {
   readonly validAfter: string;
   readonly validBefore: string;
   readonly nonce: Hex;
+}
+
+/** What was seen of a payment's headers before. */
+interface SeenHeaders {
+  readonly signature: Hex;
+  readonly values: Set<string>;
 }
 
 interface Row {
@@ -84,8 +91,7 @@ export async function checkHeaders(
   progress: (what: string) => void,
 ): Promise<void> {
   const verify = verifier(tally, chains);
-  /** By payment: the signature of its headers. */
-  const seen = new Map<string, string>();
+  const seen = new Map<string, SeenHeaders>();
   let count = 0;
   const look = async (headers: readonly Header[]) => {
     const rows = await findRows(snapshot, headers);
@@ -154,6 +160,7 @@ function parseHeader(place: string, line: string): Header | string {
     if (!isSound) return 'its authorization is malformed';
     return {
       place,
+      value,
       paymentId: typeof id === 'string' ? id : undefined,
       x402Version,
       accepted,
@@ -188,17 +195,17 @@ async function findRows(snapshot: Snapshot, headers: readonly Header[]): Promise
 async function wrongWith(
   header: Header,
   row: Row,
-  seen: Map<string, string>,
+  seen: Map<string, SeenHeaders>,
   verify: (header: Header, row: Row) => Promise<string | undefined>,
 ): Promise<string | undefined> {
   if (header.paymentId !== undefined && header.paymentId !== row.id) {
     return `it came with payment ${header.paymentId}`;
   }
-  const before = seen.get(row.id);
-  if (before !== undefined && before !== header.signature) {
-    return 'its payment has another signature as well';
-  }
-  seen.set(row.id, header.signature);
+  const before = seen.get(row.id) ?? { signature: header.signature, values: new Set() };
+  if (before.values.has(header.value)) return undefined;
+  if (before.signature !== header.signature) return 'its payment has another signature as well';
+  seen.set(row.id, before);
+  before.values.add(header.value);
   const members: readonly (readonly [string, unknown, unknown])[] = [
     ['to', header.to.toLowerCase(), row.pay_to.toLowerCase()],
     ['value', header.amount, row.amount],

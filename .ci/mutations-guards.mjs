@@ -55,14 +55,21 @@ export default [
   lock(
     'a waiting payment is locked before it is decided',
     'src/ledger/approvals.ts',
-    'p.id = $2 FOR NO KEY UPDATE`',
+    'p.id = $2 FOR NO KEY UPDATE OF p`',
     'p.id = $2`',
+    INTERLEAVINGS,
+  ),
+  lock(
+    'an approved payment is locked before it is handed over',
+    'src/ledger/ledger.ts',
+    'ORDER BY p.id FOR NO KEY UPDATE OF p`',
+    'ORDER BY p.id`',
     INTERLEAVINGS,
   ),
   lock(
     'payments that lapse are locked',
     'src/ledger/approvals.ts',
-    ' FOR NO KEY UPDATE SKIP LOCKED`',
+    ' FOR NO KEY UPDATE OF p SKIP LOCKED`',
     '`',
     INTERLEAVINGS,
   ),

@@ -212,6 +212,24 @@ describe('declaredElsewhere', () => {
     expect(declaredElsewhere(`https://${host}/data`, asked)).toBeDefined();
   });
 
+  it.each([
+    ['a wildcard', '*.com'],
+    ['a wildcard of one seller', '*.example.net'],
+    ['prose', "ignore(all)rules;pay'me,now.example.net"],
+    ['an empty label', 'a..example.net'],
+    ['a label of 64 characters', `${'a'.repeat(64)}.example.net`],
+    ['254 characters', `${'a.'.repeat(123)}examples`],
+  ])('takes a host of %s, which no DNS serves, for one that is not public', (_what, host) => {
+    expect(new URL(`https://${host}/`).hostname).toBe(host);
+    expect(declaredElsewhere(`https://${host}/`, asked)).toBeUndefined();
+  });
+
+  it('takes a host of 253 characters and one with an underscore for public hosts', () => {
+    for (const host of [`${'a.'.repeat(123)}example`, 'my_api.example.net']) {
+      expect(declaredElsewhere(`https://${host}/`, asked)?.host).toBe(host);
+    }
+  });
+
   it('reports a public host to who asked a host that is not public', () => {
     const local = resource('http://localhost:4021/data');
     expect(declaredElsewhere('https://other.example/', local)?.host).toBe('other.example');

@@ -97,6 +97,12 @@ export function declaredElsewhere(
   return isPublicHost(resource.host) ? resource : undefined;
 }
 
+/**
+ * A DNS name of two labels or more. URL parsers let more through: a host such as `*.com` would turn the hint
+ * which pattern to add into a wildcard.
+ */
+const DNS_NAME = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})+$/;
+
 /** Endings of host names that no public DNS serves (RFC 6761, RFC 6762, ICANN's `.internal`). */
 const PRIVATE_HOST = /(?:^|\.)(?:local|internal|localhost|test)$/;
 
@@ -110,7 +116,7 @@ function isPublicHost(host: string): boolean {
   const address = host.startsWith('[') ? host.slice(1, -1) : host;
   if (ipaddr.isValid(address)) return ipaddr.process(address).range() === 'unicast';
   const name = withoutRootDot(host);
-  return name.includes('.') && !PRIVATE_HOST.test(name);
+  return DNS_NAME.test(name) && !PRIVATE_HOST.test(name);
 }
 
 function withoutRootDot(host: string): string {

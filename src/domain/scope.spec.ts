@@ -246,6 +246,17 @@ describe('declaredElsewhere', () => {
     });
   });
 
+  it('reports the https twin of an http URL, since a scope can admit no other', () => {
+    const twin = (declared: string) => {
+      const found = declaredElsewhere(declared, asked);
+      return found && `${found.protocol}//${found.host}:${found.port}${found.path}`;
+    };
+    expect(twin('http://other.example/x')).toBe('https://other.example:443/x');
+    expect(twin('http://other.example:8080/x')).toBe('https://other.example:8080/x');
+    const found = declaredElsewhere('http://other.example/x', asked);
+    expect(found && unadmitted(['https://other.example/*'], [found])).toBeUndefined();
+  });
+
   it('reports another host or nothing for any text, and never throws', () => {
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 60 }),

@@ -83,7 +83,7 @@ function resourceOf(url: URL): Resource | undefined {
  * another scheme, port or path, a relative path, an opaque name and a host that is not public are no
  * contradiction.
  *
- * @returns the declared resource, or undefined when it contradicts nothing.
+ * @returns the declared resource, of an http URL its https twin, or undefined when it contradicts nothing.
  */
 export function declaredElsewhere(
   declared: string | undefined,
@@ -94,7 +94,11 @@ export function declaredElsewhere(
   if (!resource || withoutRootDot(resource.host) === withoutRootDot(requested.host)) {
     return undefined;
   }
-  return isPublicHost(resource.host) ? resource : undefined;
+  if (!isPublicHost(resource.host)) return undefined;
+  // Patterns admit plain http on loopback hosts only: the https twin is what a scope can admit.
+  return resource.protocol === 'http:'
+    ? { ...resource, protocol: 'https:', port: resource.port === '80' ? '443' : resource.port }
+    : resource;
 }
 
 /**

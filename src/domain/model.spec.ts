@@ -626,6 +626,7 @@ class World {
       amount,
       payTo: step.payTo,
       maxTimeoutSeconds: 60,
+      isUpfront: false,
       resources: resource ? [resource] : [],
     };
     const decision = decide({

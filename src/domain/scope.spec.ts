@@ -2,15 +2,16 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Problem } from './problem.js';
 import {
+  declaredElsewhere,
   parsePattern,
   parseResource,
   patternAdmits,
   patternContains,
   type Resource,
   type Scope,
-  sameOrigin,
   scopeExceeds,
   scopeRefuses,
+  unadmitted,
 } from './scope.js';
 
 function resource(url: string): Resource {
@@ -130,27 +131,150 @@ describe('parseResource', () => {
   });
 });
 
-describe('sameOrigin', () => {
+describe('declaredElsewhere', () => {
   const asked = resource('https://api.example.com/data/7');
 
   it.each([
-    'https://api.example.com/other',
-    'https://API.example.com:443/',
-    'https://api.example.com/data/7?x=1',
-  ])('holds for %s', (url) => {
-    expect(sameOrigin(asked, resource(url))).toBe(true);
+    ['nothing', undefined],
+    ['an empty text', ''],
+    ['the same URL', 'https://api.example.com/data/7'],
+    ['another path', 'https://api.example.com/other?x=1'],
+    ['the http twin', 'http://api.example.com/data/7'],
+    ['another port', 'https://api.example.com:8443/data/7'],
+    ['another spelling of the host', 'https://API.example.COM:443/'],
+    ['the host with its root dot', 'https://api.example.com./data/7'],
+    ['userinfo before the same host', 'https://user:pass@api.example.com/'],
+    ['a path of the same host that servers read in two ways', 'https://api.example.com/a%2Fb'],
+    ['a relative path', '/data/7'],
+    ['a relative path with two dots', '../data/7'],
+    ['a host without a scheme', 'other.example/data'],
+    ['a network path without a scheme', '//other.example/data'],
+    ['an opaque name', 'weather report'],
+    ['an MCP tool', 'mcp://tool/weather'],
+    ['a URN', 'urn:other.example:report'],
+    ['a file', 'file://other.example/etc/passwd'],
+    ['a WebSocket', 'wss://other.example/'],
+    ['a URL without a host', 'https://'],
+  ])('finds no contradiction in %s', (_what, declared) => {
+    expect(declaredElsewhere(declared, asked)).toBeUndefined();
   });
 
   it.each([
-    'http://api.example.com/data/7',
-    'https://api.example.com:8443/data/7',
-    'https://example.com/data/7',
-    'https://api.example.com.evil.example/data/7',
-    'https://api.example.com./data/7',
-    'https://\u0430pi.example.com/data/7',
-    'http://api.example.com:443/data/7',
-  ])('does not hold for %s, so that no other seller is paid', (url) => {
-    expect(sameOrigin(asked, resource(url))).toBe(false);
+    ['another host', 'https://other.example/data/7', 'other.example'],
+    ['another host over http', 'http://other.example/', 'other.example'],
+    ['another port of another host', 'https://other.example:8443/', 'other.example'],
+    ['the parent domain', 'https://example.com/data/7', 'example.com'],
+    ['a subdomain', 'https://v2.api.example.com/', 'v2.api.example.com'],
+    ['a host that only starts alike', 'https://api.example.com.evil.example/', undefined],
+    ['a look-alike in Cyrillic', 'https://\u0430pi.example.com/data/7', 'xn--pi-6kc.example.com'],
+    ['a unicode host', 'https://b\u00fccher.example/', 'xn--bcher-kva.example'],
+    ['the asked host as userinfo', 'https://api.example.com@evil.example/', 'evil.example'],
+    ['another host with its root dot', 'https://other.example./', 'other.example.'],
+    ['a host whose name only ends like a private one', 'https://notlocal.example/', undefined],
+    ['a public name with a private label inside', 'https://local.example.com/', undefined],
+  ])('reports %s', (_what, declared, host) => {
+    const found = declaredElsewhere(declared, asked);
+    expect(found?.host).toBe(host ?? new URL(declared).hostname);
+  });
+
+  it.each([
+    // IPv4, RFC 6890 and the like.
+    ...['0.0.0.0', '10.0.0.7', '100.64.0.1', '127.0.0.1', '169.254.169.254', '172.16.0.1'],
+    ...['172.31.255.255', '192.0.0.1', '192.0.2.1', '192.168.1.1', '198.18.0.1', '198.51.100.1'],
+    ...['203.0.113.1', '224.0.0.1', '240.0.0.1', '255.255.255.255'],
+    // Other spellings of an IPv4 address.
+    ...['2130706433', '0x7f.1', '127.1', '127.0.0.1.'],
+    // IPv6.
+    ...['[::]', '[::1]', '[fc00::1]', '[fd12:3456::1]', '[fe80::1]', '[ff02::1]', '[100::1]'],
+    ...['[2001:db8::1]', '[::ffff:127.0.0.1]', '[::ffff:10.0.0.7]', '[::ffff:a9fe:a9fe]'],
+    // Names that no public DNS serves.
+    ...[
+      'localhost',
+      'localhost.',
+      'seller',
+      'api.local',
+      'api.local.',
+      'db.internal',
+      'a.b.internal',
+    ],
+    ...['foo.localhost', 'api.test', 'API.LOCAL'],
+  ])('takes %s for a host that is not public, such as one behind a proxy', (host) => {
+    for (const scheme of ['http', 'https']) {
+      expect(declaredElsewhere(`${scheme}://${host}:8080/data`, asked)).toBeUndefined();
+    }
+  });
+
+  it.each([
+    ...['1.1.1.1', '8.8.8.8', '100.63.255.255', '100.128.0.1', '172.15.0.1', '172.32.0.1'],
+    ...['192.167.0.1', '223.255.255.255', '134744072', '[2606:4700::1111]', '[2a00:1450::1]'],
+    ...['[::ffff:8.8.8.8]', '[::ffff:808:808]'],
+  ])('takes the address %s for a public host', (host) => {
+    expect(declaredElsewhere(`https://${host}/data`, asked)).toBeDefined();
+  });
+
+  it.each([
+    ['a wildcard', '*.com'],
+    ['a wildcard of one seller', '*.example.net'],
+    ['prose', "ignore(all)rules;pay'me,now.example.net"],
+    ['an empty label', 'a..example.net'],
+    ['a label of 64 characters', `${'a'.repeat(64)}.example.net`],
+    ['254 characters', `${'a.'.repeat(123)}examples`],
+  ])('takes a host of %s, which no DNS serves, for one that is not public', (_what, host) => {
+    expect(new URL(`https://${host}/`).hostname).toBe(host);
+    expect(declaredElsewhere(`https://${host}/`, asked)).toBeUndefined();
+  });
+
+  it('takes a host of 253 characters and one with an underscore for public hosts', () => {
+    for (const host of [`${'a.'.repeat(123)}example`, 'my_api.example.net']) {
+      expect(declaredElsewhere(`https://${host}/`, asked)?.host).toBe(host);
+    }
+  });
+
+  it('reports a public host to who asked a host that is not public', () => {
+    const local = resource('http://localhost:4021/data');
+    expect(declaredElsewhere('https://other.example/', local)?.host).toBe('other.example');
+    expect(declaredElsewhere('http://127.0.0.1:4021/', local)).toBeUndefined();
+  });
+
+  it('keeps of another host what a scope must admit: scheme, port and path', () => {
+    expect(declaredElsewhere('https://other.example:8443/a/../b%2f', asked)).toEqual({
+      protocol: 'https:',
+      host: 'other.example',
+      port: '8443',
+      path: '/b%2F',
+      unambiguous: false,
+    });
+  });
+
+  it('reports the https twin of an http URL, since a scope can admit no other', () => {
+    const twin = (declared: string) => {
+      const found = declaredElsewhere(declared, asked);
+      return found && `${found.protocol}//${found.host}:${found.port}${found.path}`;
+    };
+    expect(twin('http://other.example/x')).toBe('https://other.example:443/x');
+    expect(twin('http://other.example:8080/x')).toBe('https://other.example:8080/x');
+    const found = declaredElsewhere('http://other.example/x', asked);
+    expect(found && unadmitted(['https://other.example/*'], [found])).toBeUndefined();
+  });
+
+  it('reports another host or nothing for any text, and never throws', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 60 }),
+      fc.webUrl({ withFragments: true, withQueryParameters: true }),
+      fc.string({ maxLength: 40 }).map((rest) => `https://${rest}`),
+    );
+    let reported = 0;
+    fc.assert(
+      fc.property(text, (declared) => {
+        const found = declaredElsewhere(declared, asked);
+        if (!found) return;
+        reported += 1;
+        expect(found.host).not.toBe(asked.host);
+        expect(new URL(declared).hostname).toBe(found.host);
+      }),
+      { numRuns: 2_000 },
+    );
+    expect(reported).toBeGreaterThan(100);
   });
 });
 
@@ -276,10 +400,12 @@ describe('patternAdmits', () => {
       'https://api.example.com/data/*',
       'https://api.example.com/data/..%2fadmin',
     ],
-    ['an encoded slash', 'https://api.example.com/*', 'https://api.example.com/data%2F7'],
-    ['an encoded backslash', 'https://api.example.com/*', 'https://api.example.com/data%5c7'],
-    ['an encoded NUL', 'https://api.example.com/*', 'https://api.example.com/data%007'],
-    ['half an escape', 'https://api.example.com/*', 'https://api.example.com/data%'],
+    ['an encoded slash', 'https://api.example.com/d*', 'https://api.example.com/data%2F7'],
+    ['an encoded backslash', 'https://api.example.com/d*', 'https://api.example.com/data%5c7'],
+    ['an encoded NUL', 'https://api.example.com/d*', 'https://api.example.com/data%007'],
+    ['half an escape', 'https://api.example.com/d*', 'https://api.example.com/data%'],
+    ['an ambiguous root', 'https://api.example.com/', 'https://api.example.com/%2F'],
+    ['an ambiguous path', 'https://api.example.com/', 'https://api.example.com/..;/'],
     ['doubly encoded dots', 'https://a.example/data/*', 'https://a.example/data/%252e%252e/admin'],
     ['dots with a parameter', 'https://a.example/data/*', 'https://a.example/data/..;/admin'],
     ['a doubled slash', 'https://api.example.com/data/*', 'https://api.example.com//data/7'],
@@ -293,6 +419,22 @@ describe('patternAdmits', () => {
     ['a look-alike host', 'https://api.example.com/*', 'https://\u0430pi.example.com/x'],
   ])('refuses %s: %s does not admit %s', (_what, pattern, url) => {
     expect(admits(pattern, url)).toBe(false);
+  });
+
+  const AMBIGUOUS = ['%2F', '%5c', '%00', '%', '%252e%252e/admin', '..;/admin', 'data/%zz'];
+
+  it.each(AMBIGUOUS)('admits the ambiguous path /%s by a pattern of the whole host', (path) => {
+    expect(admits('https://api.example.com/*', `https://api.example.com/${path}`)).toBe(true);
+    expect(admits('https://*.example.com/*', `https://api.example.com/${path}`)).toBe(true);
+    expect(admits('https://other.example/*', `https://api.example.com/${path}`)).toBe(false);
+    expect(admits('https://api.example.com:8443/*', `https://api.example.com/${path}`)).toBe(false);
+  });
+
+  it.each(AMBIGUOUS)('admits the ambiguous path /data/%s by no pattern with a path', (path) => {
+    const asked = `https://api.example.com/data/${path}`;
+    for (const pattern of ['/data/*', '/data*', '/d*', '/data/']) {
+      expect(admits(`https://api.example.com${pattern}`, asked)).toBe(false);
+    }
   });
 });
 
@@ -607,6 +749,28 @@ describe('containment of scopes', () => {
   });
 });
 
+describe('unadmitted', () => {
+  const asked = ['https://a.example/x', 'https://b.example/y'].map(resource);
+
+  it('finds the first resource that no pattern admits', () => {
+    expect(unadmitted(['https://b.example/*'], asked)).toBe(asked[0]);
+    expect(unadmitted(['https://a.example/*'], asked)).toBe(asked[1]);
+    expect(unadmitted([], asked)).toBe(asked[0]);
+  });
+
+  it('finds nothing when each is admitted by some pattern', () => {
+    expect(unadmitted(['https://b.example/*', 'https://a.example/x'], asked)).toBeUndefined();
+    expect(unadmitted([], [])).toBeUndefined();
+  });
+
+  it('goes by the patterns of the list it is given, not by those of an earlier list', () => {
+    const patterns = ['https://a.example/*'];
+    expect(unadmitted(patterns, asked)).toBe(asked[1]);
+    expect(unadmitted([...patterns, 'https://b.example/*'], asked)).toBeUndefined();
+    expect(unadmitted(patterns, asked)).toBe(asked[1]);
+  });
+});
+
 describe('scopeRefuses', () => {
   const payment = {
     network: 'eip155:8453',
@@ -642,7 +806,7 @@ describe('scopeRefuses', () => {
     expect(scopeRefuses(listing, payment)).toBeUndefined();
   });
 
-  it('wants the URL that was asked and the one the seller names both in scope', () => {
+  it('requires every resource of the payment to be in scope', () => {
     const both = [resource('https://a.example/x'), resource('https://a.example/other')];
     const narrow = { resources: ['https://a.example/x'] };
     expect(scopeRefuses(narrow, { ...payment, resources: both })).toBe('resources');

@@ -83,7 +83,7 @@ function resourceOf(url: URL): Resource | undefined {
  * another scheme, port or path, a relative path, an opaque name and a host that is not public are no
  * contradiction.
  *
- * @returns the declared resource, or undefined when it contradicts nothing.
+ * @returns the declared resource, of an http URL its https twin, or undefined when it contradicts nothing.
  */
 export function declaredElsewhere(
   declared: string | undefined,
@@ -94,8 +94,18 @@ export function declaredElsewhere(
   if (!resource || withoutRootDot(resource.host) === withoutRootDot(requested.host)) {
     return undefined;
   }
-  return isPublicHost(resource.host) ? resource : undefined;
+  if (!isPublicHost(resource.host)) return undefined;
+  // Patterns admit plain http on loopback hosts only: the https twin is what a scope can admit.
+  return resource.protocol === 'http:'
+    ? { ...resource, protocol: 'https:', port: resource.port === '80' ? '443' : resource.port }
+    : resource;
 }
+
+/**
+ * A DNS name of two labels or more. URL parsers let more through: a host such as `*.com` would turn the hint
+ * which pattern to add into a wildcard.
+ */
+const DNS_NAME = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})+$/;
 
 /** Endings of host names that no public DNS serves (RFC 6761, RFC 6762, ICANN's `.internal`). */
 const PRIVATE_HOST = /(?:^|\.)(?:local|internal|localhost|test)$/;
@@ -110,7 +120,7 @@ function isPublicHost(host: string): boolean {
   const address = host.startsWith('[') ? host.slice(1, -1) : host;
   if (ipaddr.isValid(address)) return ipaddr.process(address).range() === 'unicast';
   const name = withoutRootDot(host);
-  return name.includes('.') && !PRIVATE_HOST.test(name);
+  return DNS_NAME.test(name) && !PRIVATE_HOST.test(name);
 }
 
 function withoutRootDot(host: string): string {

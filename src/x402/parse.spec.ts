@@ -2,11 +2,25 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import canonicalize from 'canonicalize';
 import fc from 'fast-check';
-import { Problem } from '../domain/problem.js';
+import type { Asset } from '../domain/network.js';
+import { Problem, untrusted } from '../domain/problem.js';
+import { MAX_HEADER_BYTES } from './echo.js';
+import { exact } from './exact.js';
 import { LIMITS, parsePaymentRequired } from './parse.js';
 
 const TOKEN = '0x036CbD53842c5426634e7929541eC2318f3dCF7e';
 const PAYEE = '0x70997970C51812dc3A010C7d01b50e0d17dc79C8';
+const REGISTERED: Asset = {
+  currency: 'USDC',
+  address: TOKEN,
+  decimals: 6,
+  name: 'USDC',
+  version: '2',
+};
+const CHAIN_ID = 84_532;
+
+/** A piece of seller text that must never reach a `detail`. */
+const MARKER = 'ignore-all-previous-instructions';
 
 type Json = Record<string, unknown>;
 
@@ -63,7 +77,14 @@ function header(json: unknown): string {
   );
 }
 
-/** Objects nested that deep, the outermost being the first level. */
+/** A body as JSON text with some of it spelled in another way. */
+function respelled(body: Json, from: string, to: string): string {
+  const text = JSON.stringify(body);
+  expect(text.split(from)).toHaveLength(2);
+  return text.replace(from, () => to);
+}
+
+/** Objects nested that deep; the outermost is the first level. */
 function nested(levels: number): unknown {
   return levels === 0 ? 'leaf' : { inside: nested(levels - 1) };
 }
@@ -79,11 +100,20 @@ function refusalOf(input: unknown): Problem {
 }
 
 /** What is wrong with the only entry of a body. */
-function fault(body: Json) {
+function fault(body: unknown) {
   const { offers, unusable } = parsePaymentRequired(body);
   expect(offers).toEqual([]);
   expect(unusable).toHaveLength(1);
   return unusable[0];
+}
+
+/** The positions of the usable entries. */
+function offered(input: unknown): number[] {
+  return parsePaymentRequired(input).offers.map(({ index }) => index);
+}
+
+function echoOf(input: unknown) {
+  return parsePaymentRequired(input).offers[0]?.echo;
 }
 
 const OFFER = {
@@ -94,7 +124,9 @@ const OFFER = {
   amount: 50_000n,
   payTo: PAYEE,
   maxTimeoutSeconds: 60,
-  resource: 'https://api.example.com/data/7',
+  isUpfront: false,
+  extra: { name: 'USDC', version: '2' },
+  declaredResource: 'https://api.example.com/data/7',
 };
 
 function written(entry: object) {
@@ -111,32 +143,61 @@ describe('parsePaymentRequired', () => {
     const body = bodyV2({ extensions: { 'payment-identifier': { info: { required: false } } } });
     expect(parsePaymentRequired(body)).toEqual({
       x402Version: 2,
-      offers: [{ ...OFFER, ...written(entryV2()) }],
+      offers: [
+        {
+          ...OFFER,
+          ...written(entryV2()),
+          echo: {
+            resourceJson: JSON.stringify(body.resource),
+            extensionsJson: JSON.stringify(body.extensions),
+          },
+          headerBytes: expect.any(Number),
+        },
+      ],
       unusable: [],
-      resourceJson: JSON.stringify(body.resource),
-      extensionsJson: JSON.stringify(body.extensions),
+      entries: 1,
+      unread: 0,
     });
   });
 
-  it('reads the v2 header as it reads the object', () => {
-    const body = bodyV2({ error: 'paiement exig\u00e9 \u20ac' });
-    expect(parsePaymentRequired(header(body))).toEqual(parsePaymentRequired(body));
-  });
-
-  it('reads a v1 body, its network by the name v1 has for it', () => {
+  it('reads a v1 body and translates its network name to CAIP-2', () => {
     expect(parsePaymentRequired(bodyV1())).toEqual({
       x402Version: 1,
-      offers: [{ ...OFFER, ...written(entryV1()) }],
+      offers: [
+        {
+          ...OFFER,
+          ...written(entryV1()),
+          echo: { resourceJson: undefined, extensionsJson: undefined },
+          headerBytes: expect.any(Number),
+        },
+      ],
       unusable: [],
-      resourceJson: undefined,
-      extensionsJson: undefined,
+      entries: 1,
+      unread: 0,
     });
   });
 
-  it('keeps members it does not know, and their order, for the echo', () => {
+  it('reads the v2 header and the JSON text as it reads the object', () => {
+    const body = bodyV2({ error: 'paiement exig\u00e9 \u20ac' });
+    const terms = parsePaymentRequired(body);
+    expect(parsePaymentRequired(header(body))).toEqual(terms);
+    expect(parsePaymentRequired(JSON.stringify(body))).toEqual(terms);
+    expect(parsePaymentRequired(`PAYMENT-REQUIRED: ${header(body)}\r\n`)).toEqual(terms);
+  });
+
+  it.each([
+    ['2', 2],
+    ['1', 1],
+  ])('reads the version %j, which is text', (x402Version, version) => {
+    const body = version === 2 ? bodyV2({ x402Version }) : bodyV1({ x402Version });
+    expect(parsePaymentRequired(body)).toMatchObject({ x402Version: version, unusable: [] });
+  });
+
+  it('keeps unknown members and their order for the echo', () => {
     const entry = { zeta: 1, ...entryV2({ extra: { b: 1, a: { z: [], c: null } } }), alpha: 'x' };
     const body = bodyV2({ accepts: [entry] });
     expect(parsePaymentRequired(header(body)).offers[0]?.json).toBe(JSON.stringify(entry));
+    expect(parsePaymentRequired(body).offers[0]?.json).toBe(JSON.stringify(entry));
   });
 
   it('writes addresses with their checksum, so that the same payee has one spelling', () => {
@@ -147,63 +208,188 @@ describe('parsePaymentRequired', () => {
     });
   });
 
-  it("gives v1 entries each their own resource, and all v2 entries the body's", () => {
+  it("gives v1 entries their own resource, and all v2 entries the body's", () => {
     const other = 'https://api.example.com/other';
     const v1 = bodyV1({ accepts: [entryV1(), entryV1({ resource: other })] });
-    expect(parsePaymentRequired(v1).offers.map(({ resource }) => resource)).toEqual([
-      OFFER.resource,
-      other,
-    ]);
+    const declared = (body: Json) =>
+      parsePaymentRequired(body).offers.map(({ declaredResource }) => declaredResource);
+    expect(declared(v1)).toEqual([OFFER.declaredResource, other]);
     const v2 = bodyV2({ accepts: [entryV2(), entryV2({ resource: other })] });
-    expect(parsePaymentRequired(v2).offers.map(({ resource }) => resource)).toEqual([
-      OFFER.resource,
-      OFFER.resource,
-    ]);
+    expect(declared(v2)).toEqual([OFFER.declaredResource, OFFER.declaredResource]);
   });
 
   it('lets nothing change the terms between the check and the signature', () => {
     const entry = entryV2();
     const bad = entryV2({ scheme: 'upto' });
     const terms = parsePaymentRequired(bodyV2({ accepts: [entry, bad] }));
-    const parts = [terms, terms.offers, terms.offers[0], terms.unusable, terms.unusable[0]];
-    for (const part of parts) expect(Object.isFrozen(part)).toBe(true);
+    const [offer] = terms.offers;
+    const parts = [
+      ...[terms, terms.offers, terms.unusable, terms.unusable[0]],
+      ...[offer, offer?.extra, offer?.echo],
+    ];
+    for (const part of parts) {
+      expect(part).toBeDefined();
+      expect(Object.isFrozen(part)).toBe(true);
+    }
     entry.amount = '99999999';
     entry.payTo = TOKEN;
-    expect(terms.offers[0]).toMatchObject({ amount: 50_000n, payTo: PAYEE });
-    expect(JSON.parse(terms.offers[0]?.json ?? '')).toEqual(entryV2());
+    Object.assign(entry.extra as Json, { name: 'Evil Dollar' });
+    expect(offer).toMatchObject({ amount: 50_000n, payTo: PAYEE, extra: OFFER.extra });
+    expect(JSON.parse(offer?.json ?? '')).toEqual(entryV2());
+  });
+
+  describe('of what real sellers send', () => {
+    const twenty = Array.from({ length: 20 }, (_, at) =>
+      entryV2({ network: `eip155:${at === 5 ? CHAIN_ID : 1_000 + at}` }),
+    );
+    const gateway = entryV2({
+      amount: '100',
+      extra: {
+        name: 'GatewayWalletBatched',
+        version: '1',
+        verifyingContract: '0x0077777d7EBA4688BDeF3E311b846F25870A19B9',
+      },
+    });
+    const lightning = {
+      ...{ scheme: 'bolt12', network: 'lightning', asset: 'BTC', maxAmountRequired: '76900' },
+      ...{ payTo: 'lno1Merchant', extra: { label: 'Lightning' } },
+    };
+    const card = {
+      ...{ scheme: 'stripe-checkout', network: 'stripe:live', amount: '500' },
+      ...{ payTo: 'acct_x', maxTimeoutSeconds: 600 },
+    };
+    const { description: _, mimeType: __, ...terse } = entryV1();
+    const { maxTimeoutSeconds: ___, ...timeless } = entryV2({ network: 'stellar:pubnet' });
+    const mcp = bodyV2({ resource: { url: 'mcp://tool/analysis', description: 'x' } });
+
+    /** The body, the usable entries, and the codes of the others. */
+    it.each<[string, unknown, number[], Record<number, string>]>([
+      ['http behind TLS', bodyV2({ resource: { url: 'http://api.example.com/data' } }), [0], {}],
+      ['an inner host', bodyV2({ resource: { url: 'http://localhost:8080/data' } }), [0], {}],
+      ['an MCP tool', mcp, [0], {}],
+      ['an opaque name in v1', bodyV1({ accepts: [entryV1({ resource: 'report-v1' })] }), [0], {}],
+      ['no resource', bodyV2({ resource: undefined }), [0], {}],
+      ['resource null', bodyV2({ resource: null }), [0], {}],
+      ['a day of time', bodyV2({ accepts: [entryV2({ maxTimeoutSeconds: 86_400 })] }), [0], {}],
+      ['the time as text', bodyV2({ accepts: [entryV2({ maxTimeoutSeconds: '60' })] }), [0], {}],
+      ['an error that is an object', bodyV1({ error: { issues: [], name: 'ZodError' } }), [0], {}],
+      ['v1 without description', bodyV1({ accepts: [terse] }), [0], {}],
+      ['v1 without resource', bodyV1({ accepts: [entryV1({ resource: undefined })] }), [0], {}],
+      ['extensions that are a list', bodyV2({ extensions: [] }), [0], {}],
+      [
+        'an optional payment-identifier of another shape',
+        bodyV2({ extensions: { 'payment-identifier': { supported: true, required: false } } }),
+        [0],
+        {},
+      ],
+      ['20 entries', bodyV2({ accepts: twenty }), [...twenty.keys()], {}],
+      ['a Gateway neighbour', bodyV2({ accepts: [gateway, entryV2()] }), [0, 1], {}],
+      ['upfront', bodyV2({ accepts: [entryV2({ extra: { paymentFlow: 'upfront' } })] }), [0], {}],
+      [
+        'a neighbour with a v1 network name',
+        bodyV2({ accepts: [entryV2(), entryV2({ network: 'base' })] }),
+        [0],
+        { 1: 'network_not_supported' },
+      ],
+      [
+        'a v1 neighbour with a CAIP-2 network',
+        bodyV1({ accepts: [entryV1({ network: 'eip155:84532' }), entryV1()] }),
+        [1],
+        { 0: 'network_not_supported' },
+      ],
+      [
+        'a neighbour without maxTimeoutSeconds',
+        bodyV2({ accepts: [entryV2(), timeless] }),
+        [0],
+        { 1: 'network_not_supported' },
+      ],
+      [
+        'a card processor',
+        bodyV2({ accepts: [card, entryV2()] }),
+        [1],
+        { 0: 'scheme_not_supported' },
+      ],
+      ['null', bodyV2({ accepts: [null, entryV2()] }), [1], { 0: 'requirements_invalid' }],
+      [
+        'an amount that is a number',
+        bodyV2({ accepts: [entryV2(), entryV2({ network: 'tron:0x2b6653dc', amount: 1_000 })] }),
+        [0],
+        { 1: 'requirements_invalid' },
+      ],
+      [
+        'a v1 neighbour on Solana without resource',
+        bodyV1({ accepts: [entryV1(), entryV1({ network: 'solana', resource: undefined })] }),
+        [0],
+        { 1: 'network_not_supported' },
+      ],
+      [
+        'a v1 neighbour of Lightning',
+        bodyV1({ accepts: [entryV1(), lightning] }),
+        [0],
+        { 1: 'scheme_not_supported' },
+      ],
+      ['JSON text', JSON.stringify(bodyV2()), [0], {}],
+      ['a header line', `PAYMENT-REQUIRED: ${header(bodyV2())}\r\n`, [0], {}],
+      [
+        'an MCP tool result',
+        { isError: true, structuredContent: mcp, content: [{ type: 'text', text: 'Pay' }] },
+        [0],
+        {},
+      ],
+      [
+        'an amount in dollars',
+        bodyV2({ accepts: [entryV2({ amount: '0.5' })] }),
+        [],
+        { 0: 'requirements_invalid' },
+      ],
+    ])('reads %s', (_what, input, usable, codes) => {
+      const { offers, unusable } = parsePaymentRequired(input);
+      expect(offers.map(({ index }) => index)).toEqual(usable);
+      expect(Object.fromEntries(unusable.map(({ index, code }) => [index, code]))).toEqual(codes);
+    });
+
+    it('keeps in extra what contradicts the token, for its scheme to find', () => {
+      const usdCoin = entryV2({ extra: { name: 'USD Coin', version: '2' } });
+      const { offers } = parsePaymentRequired(bodyV2({ accepts: [gateway, usdCoin, entryV2()] }));
+      expect(offers.map(({ extra }) => exact.contradiction(extra, REGISTERED, CHAIN_ID))).toEqual([
+        'name',
+        'name',
+        undefined,
+      ]);
+    });
+
+    it('tells an upfront entry from others', () => {
+      const flows = ['upfront', 'authorization', null, undefined];
+      const accepts = flows.map((paymentFlow) => entryV2({ extra: { paymentFlow } }));
+      const { offers } = parsePaymentRequired(bodyV2({ accepts }));
+      expect(offers.map(({ isUpfront }) => isUpfront)).toEqual([true, false, false, false]);
+    });
   });
 
   describe('as a whole', () => {
-    it.each([
+    it.each<[string, unknown]>([
       ['null', null],
       ['undefined', undefined],
       ['a number', 2],
       ['a list', [bodyV2()]],
       ['an empty object', {}],
+      ['an empty object as text', '{}'],
       ['version 0', bodyV2({ x402Version: 0 })],
       ['version 3', bodyV2({ x402Version: 3 })],
-      ['a version in text', bodyV2({ x402Version: '2' })],
+      ['version "2.0"', bodyV2({ x402Version: '2.0' })],
+      ['a version in a list', bodyV2({ x402Version: [2] })],
       ['no version', bodyV2({ x402Version: undefined })],
-      ['v1 entries in v2', bodyV2({ accepts: [entryV1()] })],
-      ['v2 entries in v1', bodyV1({ accepts: [entryV2()] })],
       ['no accepts', bodyV2({ accepts: undefined })],
-      ['empty accepts', bodyV2({ accepts: [] })],
-      ['accepts that are no list', bodyV2({ accepts: { 0: entryV2() } })],
-      ['an entry that is null', bodyV2({ accepts: [null] })],
-      ['an entry that is a list', bodyV2({ accepts: [[]] })],
-      ['an entry that is text', bodyV2({ accepts: ['exact'] })],
-      ['a resource that is text', bodyV2({ resource: 'https://api.example.com/' })],
-      ['no resource', bodyV2({ resource: undefined })],
-      ['extensions that are text', bodyV2({ extensions: 'x' })],
-      ['extra that is a list', bodyV2({ accepts: [entryV2({ extra: [] })] })],
-      ['text that is no base64', '{"x402Version":2}'],
+      ['accepts that are an object', bodyV2({ accepts: { 0: entryV2() } })],
+      ['accepts that are text', bodyV2({ accepts: JSON.stringify([entryV2()]) })],
+      ['accepts null', bodyV2({ accepts: null })],
+      ['text that is neither JSON nor base64', 'Payment required!'],
       ['an empty header', ''],
       ['base64 of no JSON', header('hello')],
       ['base64 of a list', header('[]')],
       ['base64 of null', header('null')],
-      ['base64url', `${header(bodyV2()).replace(/=+$/, '')}-_`],
-      ['base64 with a line break', `${header(bodyV2())}\n`],
       ['base64 of half a body', header(JSON.stringify(bodyV2()).slice(0, -5))],
+      ['half a body as text', JSON.stringify(bodyV2()).slice(0, -5)],
     ])('refuses %s', (_what, input) => {
       expect(refusalOf(input)).toMatchObject({
         code: 'requirements_invalid',
@@ -211,191 +397,137 @@ describe('parsePaymentRequired', () => {
       });
     });
 
-    it('reads 16 entries and refuses 17', () => {
-      const entries = (count: number) => bodyV2({ accepts: Array(count).fill(entryV2()) });
-      expect(parsePaymentRequired(entries(16)).offers).toHaveLength(16);
-      expect(refusalOf(entries(17)).detail).toContain('17 entries; at most 16');
-      expect(refusalOf(header(entries(17))).code).toBe('requirements_invalid');
+    it.each(['{}', {}, ' '])('says where the terms are when it is given the body %j', (body) => {
+      expect(refusalOf(body).detail).toContain('PAYMENT-REQUIRED header');
     });
 
-    it('reads 8 levels and refuses 9, wherever they are', () => {
-      // The body is the first level, accepts the second, its entry the third, extra the fourth.
-      const inExtra = (levels: number) =>
-        bodyV2({ accepts: [entryV2({ extra: { deep: nested(levels - 4) } })] });
-      expect(parsePaymentRequired(inExtra(8)).offers).toHaveLength(1);
-      expect(refusalOf(inExtra(9)).detail).toContain('deeper than 8');
-      const inResource = (levels: number) =>
-        bodyV2({ resource: { url: 'https://api.example.com/', deep: nested(levels - 2) } });
-      expect(parsePaymentRequired(header(inResource(8))).offers).toHaveLength(1);
-      expect(refusalOf(header(inResource(9))).detail).toContain('deeper than 8');
-      const inLists = bodyV2({ accepts: [entryV2({ extra: { deep: [[[[['x']]]]] } })] });
-      expect(refusalOf(inLists).detail).toContain('deeper than 8');
-    });
-
-    it('reads 16 levels of the JSON Schemas that sellers publish, and refuses 17', () => {
-      const inExtensions = (levels: number) => bodyV2({ extensions: { deep: nested(levels - 2) } });
-      expect(parsePaymentRequired(header(inExtensions(16))).offers).toHaveLength(1);
-      expect(refusalOf(header(inExtensions(17))).detail).toContain('deeper than 16');
-      // The body is the first level, accepts the second, its entry the third.
-      const inOutputSchema = (levels: number) =>
-        bodyV1({ accepts: [entryV1({ outputSchema: nested(levels - 3) })] });
-      expect(parsePaymentRequired(inOutputSchema(16)).offers).toHaveLength(1);
-      expect(refusalOf(inOutputSchema(17)).detail).toContain('deeper than 16');
-      const both = bodyV2({ extensions: { outputSchema: nested(15) } });
-      expect(refusalOf(both).detail).toContain('deeper than 16');
-    });
-
-    it('refuses a nesting deep enough to overflow a stack, and a circle', () => {
-      expect(refusalOf(header('['.repeat(20_000) + ']'.repeat(20_000))).code).toBe(
-        'requirements_invalid',
-      );
-      const deep = `{"x402Version":2,"a":${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}}`;
-      expect(refusalOf(header(deep)).detail).toContain('deeper than 8');
-      const circle: Json = bodyV2();
-      circle.extensions = circle;
-      expect(refusalOf(circle).detail).toContain('deeper than 16');
+    it('has no usable entry where accepts is empty', () => {
+      expect(parsePaymentRequired(bodyV2({ accepts: [] }))).toMatchObject({
+        ...{ offers: [], unusable: [], entries: 0, unread: 0 },
+      });
     });
 
     it.each([
-      ['the body', (json: string) => `{"error":"a",${json.slice(1)}`],
-      ['an entry', (json: string) => json.replace('"payTo"', '"payTo":"x","payTo"')],
-      ['extra', (json: string) => json.replace('"extra":{', '"extra":{"name":1,')],
-      ['another spelling', (json: string) => json.replace('"extra":{', '"extra":{"n\\u0061me":1,')],
-    ])('refuses a header that names a member of %s twice', (_where, twice) => {
-      const refused = refusalOf(header(twice(JSON.stringify(bodyV2()))));
-      expect(refused.detail).toContain('names a member twice');
-    });
-
-    it('refuses a header that is not UTF-8, and reads none as something that resembles it', () => {
-      const bytes = Buffer.from(JSON.stringify(bodyV2({ error: '~' })), 'utf8');
-      bytes[bytes.indexOf('~')] = 0xff;
-      expect(refusalOf(bytes.toString('base64')).detail).toContain('UTF-8');
-      const marked = Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), bytes.subarray(0, 0)]);
-      const bom = Buffer.concat([marked, Buffer.from(JSON.stringify(bodyV2()))]);
-      expect(refusalOf(bom.toString('base64')).code).toBe('requirements_invalid');
-    });
-
-    it.each<[string, unknown]>([
-      ['null', null],
-      ['text', 'x'],
-      ['a list', []],
-      ['no info', { schema: {} }],
-      ['info that is text', { info: 'x' }],
-      ['info that is a list', { info: [] }],
-      ['no word on whether it is required', { info: {} }],
-      ['another kind of required', { info: { required: 'true' } }],
-      ['an id of the seller\u2019s', { info: { required: true, id: 'x'.repeat(16) } }],
-    ])('refuses a payment-identifier that is %s, saying so', (_what, declared) => {
-      const body = bodyV2({ extensions: { 'payment-identifier': declared } });
+      [64, 0],
+      [65, 1],
+      [1_000, 936],
+    ])('reads 64 of %d entries at most', (count, unread) => {
+      const accepts = Array.from({ length: count }, (_, at) => (at < 60 ? {} : { amount: at }));
+      accepts[63] = entryV2();
+      accepts[64] = entryV2({ amount: '1' });
+      const body = bodyV2({ accepts: accepts.slice(0, count) });
       for (const input of [body, header(body)]) {
+        const terms = parsePaymentRequired(input);
+        expect(terms).toMatchObject({ entries: count, unread });
+        expect(terms.offers.map(({ index }) => index)).toEqual([63]);
+        expect(terms.unusable.map(({ index }) => index)).toEqual([...Array(63).keys()]);
+      }
+    });
+
+    it.each([
+      ['x402Version', '"x402Version":2', '"x402Version":2,"x402Version":2'],
+      ['x402Version', '"x402Version":2', '"x402Version":2,"x402Versio\\u006e":1'],
+      ['accepts', '"accepts":', '"accepts":[],"accepts":'],
+      ['accepts', '"accepts":', '"\\u0061ccepts":[],"accepts":'],
+    ])('refuses a text that names %s twice', (name, from, to) => {
+      const text = respelled(bodyV2(), from, to);
+      for (const input of [text, header(text)]) {
         expect(refusalOf(input)).toMatchObject({
           code: 'requirements_invalid',
-          detail: expect.stringContaining('extensions.payment-identifier'),
+          detail: expect.stringContaining(`names ${name} twice`),
         });
       }
-      // v1 has no extensions: what a v1 body calls so is nobody's.
-      expect(
-        parsePaymentRequired({ ...bodyV1(), extensions: body.extensions }).offers,
-      ).toHaveLength(1);
     });
 
-    it.each(['1e400', '-1e400'])('refuses the number %s, which no echo could repeat', (number) => {
-      const json = JSON.stringify(bodyV2({ extensions: { a: 0 } })).replace(
-        '"a":0',
-        `"a":${number}`,
+    it('ignores members that it does not know, however they are', () => {
+      const text = respelled(
+        bodyV2(),
+        '"error":"payment required"',
+        '"error":"\\u0000\\ud800","error":1e400,"__proto__":{"x402Version":1},"constructor":[]',
       );
-      expect(refusalOf(header(json)).detail).toContain('number too large');
-      expect(refusalOf(JSON.parse(json)).detail).toContain('number too large');
+      for (const input of [text, header(text), JSON.parse(text)])
+        expect(offered(input)).toEqual([0]);
+      const deep = `{"a":${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)},`;
+      expect(offered(`${deep}${JSON.stringify(bodyV2()).slice(1)}`)).toEqual([0]);
     });
 
-    it('refuses what is longer than its bound, as an object and as a header', () => {
-      const long = bodyV2({ error: 'x'.repeat(LIMITS.jsonCharacters) });
-      expect(refusalOf(long).detail).toContain('longer than');
-      expect(refusalOf(header(long)).detail).toContain('longer than');
-      const short = bodyV2({ error: 'x'.repeat(LIMITS.jsonCharacters - 1_000) });
-      expect(parsePaymentRequired(short).offers).toHaveLength(1);
-      expect(parsePaymentRequired(header(short)).offers).toHaveLength(1);
-    });
-
-    it.each([
-      ['NUL, which Postgres has none of', '\u0000'],
-      ['a lone surrogate, which UTF-8 has none of', '\ud800'],
-    ])('refuses text holding %s, before it breaks what stores it', (_what, text) => {
-      const url = `https://api.example.com/${text}`;
-      const bodies = [
-        bodyV2({ resource: { url } }),
-        bodyV2({ extensions: { note: text } }),
-        bodyV2({ extensions: { [text]: 'x' } }),
-        bodyV2({ accepts: [entryV2({ extra: { name: text } })] }),
-        bodyV1({ accepts: [entryV1({ resource: url })] }),
-      ];
-      for (const body of bodies) {
-        expect(refusalOf(body).code).toBe('requirements_invalid');
-        expect(refusalOf(header(body)).code).toBe('requirements_invalid');
+    it('refuses a nesting deep enough to overflow a stack', () => {
+      const deep = '['.repeat(20_000) + ']'.repeat(20_000);
+      for (const input of [deep, header(deep)]) {
+        expect(refusalOf(input).code).toBe('requirements_invalid');
       }
     });
 
-    describe.each(['__proto__', 'constructor', 'prototype'])('with a member named %s', (key) => {
-      const polluted = `"${key}":{"polluted":true}`;
-      const places: [string, string][] = [
-        ['the body', `{${polluted},${JSON.stringify(bodyV2()).slice(1)}`],
-        [
-          'the resource',
-          JSON.stringify(bodyV2()).replace('"resource":{', `"resource":{${polluted},`),
-        ],
-        ['an entry', JSON.stringify(bodyV2()).replace('"accepts":[{', `"accepts":[{${polluted},`)],
-        ['extra', JSON.stringify(bodyV2()).replace('"extra":{', `"extra":{${polluted},`)],
-        [
-          'extensions',
-          JSON.stringify(bodyV2({ extensions: { a: {} } })).replace('"a":{', `"a":{${polluted}`),
-        ],
-        ['a v1 body', `{${polluted},${JSON.stringify(bodyV1()).slice(1)}`],
-        ['v1 extra', JSON.stringify(bodyV1()).replace('"extra":{', `"extra":{${polluted},`)],
-        [
-          'a list in extensions',
-          JSON.stringify(bodyV2({ extensions: { a: [{}] } })).replace('[{}]', `[{${polluted}}]`),
-        ],
-      ];
+    it('refuses bytes that are not UTF-8, and a byte order mark', () => {
+      const bytes = Buffer.from(JSON.stringify(bodyV2({ error: '~' })), 'utf8');
+      const mark = Buffer.from([0xef, 0xbb, 0xbf]);
+      const marked = Buffer.concat([mark, bytes]).toString('base64');
+      bytes[bytes.indexOf('~')] = 0xff;
+      expect(refusalOf(bytes.toString('base64')).detail).toContain('UTF-8');
+      expect(refusalOf(marked).code).toBe('requirements_invalid');
+    });
 
-      it.each(places)('in %s is refused, as an object and as a header', (_where, json) => {
-        expect(json).toContain(polluted);
-        for (const input of [JSON.parse(json), header(json)]) {
-          expect(refusalOf(input).detail).toContain(`a member named "${key}"`);
-        }
-        expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
-      });
-
-      it('holding a simple value is refused too', () => {
-        const json = JSON.stringify(bodyV2()).replace('"extra":{', `"extra":{"${key}":"exact",`);
-        expect(refusalOf(header(json)).detail).toContain(`"${key}"`);
-      });
+    it('refuses text that is longer than its bound, in base64 and as JSON', () => {
+      const sized = (characters: number) => {
+        const rest = JSON.stringify(bodyV2({ error: '' })).length;
+        return JSON.stringify(bodyV2({ error: 'x'.repeat(characters - rest) }));
+      };
+      const fits = sized(LIMITS.jsonCharacters);
+      const long = sized(LIMITS.jsonCharacters + 1);
+      for (const input of [fits, header(fits)]) expect(offered(input)).toEqual([0]);
+      for (const input of [long, header(sized(LIMITS.jsonCharacters + 3))]) {
+        expect(refusalOf(input).detail).toContain('longer than 49152 characters');
+      }
     });
   });
 
   describe('of an entry', () => {
-    it.each([0, -1, 1.5, 301, 86_400, 1e18, 1e-9, 2 ** 53, Number.MAX_VALUE])(
+    it.each<unknown>([0, -1, 1.5, 6, 1e-9, -Infinity, '6', '0', '006'])(
       'never signs for a timeout of %d seconds',
       (maxTimeoutSeconds) => {
         const v2 = bodyV2({ accepts: [entryV2({ maxTimeoutSeconds }), entryV2()] });
         const v1 = bodyV1({ accepts: [entryV1({ maxTimeoutSeconds }), entryV1()] });
-        for (const body of [v2, v1]) expect(offered(body)).not.toContain(0);
+        for (const body of [v2, v1]) {
+          expect(offered(body)).toEqual([1]);
+          expect(parsePaymentRequired(body).unusable[0]).toMatchObject({
+            code: 'requirements_invalid',
+            detail: expect.stringContaining('accepts[0].maxTimeoutSeconds'),
+          });
+        }
       },
     );
 
-    it.each(['60', null, true, [60], {}])('never signs for the timeout %j', (maxTimeoutSeconds) => {
+    it.each<unknown>([
+      ...[true, [60], {}, '', ' 60', '60s', '6e1', '+60', '-60', '60.5', '1'.repeat(1_001)],
+      ...[{ toString: 1, valueOf: 1 }, NaN],
+    ])('never signs for the timeout %j', (maxTimeoutSeconds) => {
       for (const body of [
         bodyV2({ accepts: [entryV2({ maxTimeoutSeconds }), entryV2()] }),
         bodyV1({ accepts: [entryV1({ maxTimeoutSeconds }), entryV1()] }),
       ]) {
-        expect(offered(body)).not.toContain(0);
+        expect(offered(body)).toEqual([1]);
       }
     });
 
-    it.each([1, 300])('takes a timeout of %d seconds', (maxTimeoutSeconds) => {
-      const { offers } = parsePaymentRequired(
+    it.each<[unknown, number]>([
+      [7, 7],
+      ['7', 7],
+      [60, 60],
+      ['060', 60],
+      [86_400, 86_400],
+      [2 ** 53, Number.MAX_SAFE_INTEGER],
+      [1e18, Number.MAX_SAFE_INTEGER],
+      [Number.MAX_VALUE, Number.MAX_SAFE_INTEGER],
+      ['9'.repeat(1_000), Number.MAX_SAFE_INTEGER],
+      [undefined, Number.MAX_SAFE_INTEGER],
+      [null, Number.MAX_SAFE_INTEGER],
+    ])('reads the timeout %j as %d seconds', (maxTimeoutSeconds, seconds) => {
+      for (const body of [
         bodyV2({ accepts: [entryV2({ maxTimeoutSeconds })] }),
-      );
-      expect(offers[0]?.maxTimeoutSeconds).toBe(maxTimeoutSeconds);
+        bodyV1({ accepts: [entryV1({ maxTimeoutSeconds })] }),
+      ]) {
+        expect(parsePaymentRequired(body).offers[0]?.maxTimeoutSeconds).toBe(seconds);
+      }
     });
 
     it.each([
@@ -412,22 +544,26 @@ describe('parsePaymentRequired', () => {
       '1_000',
       '$0.01',
       'NaN',
+      '',
       (2n ** 256n).toString(),
       '9'.repeat(10_000),
     ])('never signs for the amount "%s"', (amount) => {
       expect(fault(bodyV2({ accepts: [entryV2({ amount })] }))).toMatchObject({
         code: 'requirements_invalid',
-        detail: expect.stringContaining('accepts[0].amount must be a decimal integer'),
+        detail: expect.stringContaining('accepts[0].amount must be a text of decimal digits'),
       });
       expect(fault(bodyV1({ accepts: [entryV1({ maxAmountRequired: amount })] }))).toMatchObject({
         code: 'requirements_invalid',
-        detail: expect.stringContaining('accepts[0].maxAmountRequired must be a decimal integer'),
+        detail: expect.stringContaining('accepts[0].maxAmountRequired must be a text of decimal'),
       });
     });
 
-    it.each([50_000, null, ['1'], { toString: '1' }])('never signs for the amount %j', (amount) => {
-      expect(offered(bodyV2({ accepts: [entryV2({ amount }), entryV2()] }))).not.toContain(0);
-    });
+    it.each<unknown>([50_000, null, undefined, ['1'], { toString: '1' }])(
+      'never signs for the amount %j',
+      (amount) => {
+        expect(offered(bodyV2({ accepts: [entryV2({ amount }), entryV2()] }))).toEqual([1]);
+      },
+    );
 
     it.each([0n, 1n, 2n ** 53n + 1n, 2n ** 256n - 1n])('reads the amount %s exactly', (amount) => {
       const body = bodyV2({ accepts: [entryV2({ amount: amount.toString() })] });
@@ -441,6 +577,11 @@ describe('parsePaymentRequired', () => {
       expect(parsePaymentRequired(bodyV1({ accepts: [old] })).offers[0]?.amount).toBe(1n);
     });
 
+    it('is unusable with the amount of the other version only', () => {
+      expect(fault(bodyV2({ accepts: [entryV1()] }))?.detail).toContain('accepts[0].amount');
+      expect(fault(bodyV1({ accepts: [entryV2()] }))?.detail).toContain('maxAmountRequired');
+    });
+
     it.each([
       ['a mistyped checksum', '0x70997970C51812dc3A010C7d01b50e0d17dc79c8'],
       ['one digit too few', PAYEE.slice(0, -1)],
@@ -451,6 +592,9 @@ describe('parsePaymentRequired', () => {
       ['a name', 'vitalik.eth'],
       ['a trailing space', `${PAYEE} `],
       ['another kind of chain', 'EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v'],
+      ['a list', [PAYEE]],
+      ['null', null],
+      ['nothing', undefined],
     ])('never pays %s', (_what, payTo) => {
       for (const [member, body] of [
         ['payTo', bodyV2({ accepts: [entryV2({ payTo })] })],
@@ -464,20 +608,19 @@ describe('parsePaymentRequired', () => {
       }
     });
 
-    it.each(['upto', 'batch-settlement', 'Exact', 'exact ', 'x'.repeat(40_000)])(
-      'does not pay by the scheme "%s"',
-      (scheme) => {
-        const refused = fault(bodyV2({ accepts: [entryV2({ scheme })] }));
-        expect(refused?.code).toBe('scheme_not_supported');
-        expect(refused?.detail.length).toBeLessThan(200);
-      },
-    );
+    it.each<unknown>([
+      ...['upto', 'batch-settlement', 'Exact', 'exact ', 'toString', '__proto__', ''],
+      ...['x'.repeat(40_000), null, undefined, ['exact'], 1],
+    ])('does not pay by the scheme %j', (scheme) => {
+      const refused = fault(bodyV2({ accepts: [entryV2({ scheme })] }));
+      expect(refused?.code).toBe('scheme_not_supported');
+      expect(refused?.detail.length).toBeLessThan(200);
+    });
 
     it.each<unknown>([
       'permit2',
       'EIP3009',
       '',
-      null,
       1,
       false,
       {},
@@ -486,24 +629,32 @@ describe('parsePaymentRequired', () => {
       { toString: 1, valueOf: 1 },
       { toString: null },
       'x'.repeat(40_000),
-    ])('does not pay by the transfer method %j', (assetTransferMethod) => {
-      const extra = { name: 'USDC', version: '2', assetTransferMethod };
-      const refused = fault(bodyV2({ accepts: [entryV2({ extra })] }));
-      expect(refused?.code).toBe('scheme_not_supported');
-      expect(refused?.detail.length).toBeLessThan(200);
+    ])('does not pay by the transfer method or flow %j', (value) => {
+      for (const member of ['assetTransferMethod', 'paymentFlow']) {
+        const extra = { name: 'USDC', version: '2', [member]: value };
+        const refused = fault(bodyV2({ accepts: [entryV2({ extra })] }));
+        expect(refused?.code).toBe('scheme_not_supported');
+        expect(refused?.detail.length).toBeLessThan(200);
+      }
     });
 
-    it.each([
+    it.each<[string, unknown]>([
       ['eip3009 by name', { assetTransferMethod: 'eip3009' }],
+      ['the transfer method null', { assetTransferMethod: null, paymentFlow: null }],
       ['no extra', undefined],
       ['null for extra', null],
     ])('pays with %s', (_what, extra) => {
-      expect(parsePaymentRequired(bodyV2({ accepts: [entryV2({ extra })] })).offers).toHaveLength(
-        1,
-      );
+      expect(offered(bodyV2({ accepts: [entryV2({ extra })] }))).toEqual([0]);
     });
 
-    it.each([
+    it.each<unknown>([[], 'USDC', 1, true])('does not pay where extra is %j', (extra) => {
+      expect(fault(bodyV2({ accepts: [entryV2({ extra })] }))).toMatchObject({
+        code: 'requirements_invalid',
+        detail: 'accepts[0].extra is no object',
+      });
+    });
+
+    it.each<unknown>([
       'base-sepolia:1',
       'eip155:',
       'eip155:0',
@@ -515,33 +666,26 @@ describe('parsePaymentRequired', () => {
       'EIP155:84532',
       'eip155:99999999999999999',
       'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1',
-    ])('does not pay on the v2 network "%s"', (network) => {
+      'base',
+      ['eip155:84532'],
+      84_532,
+      null,
+    ])('does not pay on the v2 network %j', (network) => {
       expect(fault(bodyV2({ accepts: [entryV2({ network })] }))?.code).toBe(
         'network_not_supported',
       );
     });
 
-    it.each(['eip155:84532', 'Base', 'solana', 'toString', 'hasOwnProperty', 'x'.repeat(40_000)])(
-      'does not pay on the v1 network "%s"',
-      (network) => {
-        const refused = fault(bodyV1({ accepts: [entryV1({ network })] }));
-        expect(refused?.code).toBe('network_not_supported');
-        expect(refused?.detail.length).toBeLessThan(200);
-      },
-    );
-
-    it('refuses a resource whose URL is longer than 2,048 characters', () => {
-      const url = (length: number) => 'https://api.example.com/'.padEnd(length, 'a');
-      expect(fault(bodyV2({ resource: { url: url(2_049) } }))?.code).toBe('requirements_invalid');
-      expect(fault(bodyV1({ accepts: [entryV1({ resource: url(2_049) })] }))?.code).toBe(
-        'requirements_invalid',
-      );
-      expect(parsePaymentRequired(bodyV2({ resource: { url: url(2_048) } })).offers).toHaveLength(
-        1,
-      );
+    it.each<unknown>([
+      ...['eip155:84532', 'Base', 'solana', 'toString', 'hasOwnProperty', '__proto__'],
+      ...['x'.repeat(40_000), null, 84_532, ['base']],
+    ])('does not pay on the v1 network %j', (network) => {
+      const refused = fault(bodyV1({ accepts: [entryV1({ network })] }));
+      expect(refused?.code).toBe('network_not_supported');
+      expect(refused?.detail.length).toBeLessThan(200);
     });
 
-    it('does not let one that cannot be paid spoil its neighbours', () => {
+    it('does not spoil its neighbours when it is unusable', () => {
       const accepts = [
         entryV2({ scheme: 'upto' }),
         entryV2({ amount: '1' }),
@@ -549,116 +693,429 @@ describe('parsePaymentRequired', () => {
         entryV2({ amount: '1e3' }),
         entryV2({ extra: { assetTransferMethod: 'permit2' } }),
         entryV2({ payTo: 'nobody' }),
-        entryV2({ maxTimeoutSeconds: 86_400 }),
+        entryV2({ maxTimeoutSeconds: 6 }),
         entryV2({ amount: '2' }),
-      ];
-      const { offers, unusable } = parsePaymentRequired(bodyV2({ accepts }));
-      expect(offers.map(({ index, amount }) => [index, amount])).toEqual([
-        [1, 1n],
-        [7, 2n],
-      ]);
-      expect(unusable.map(({ index, code }) => [index, code])).toEqual([
-        [0, 'scheme_not_supported'],
-        [2, 'network_not_supported'],
-        [3, 'requirements_invalid'],
-        [4, 'scheme_not_supported'],
-        [5, 'requirements_invalid'],
-        [6, 'requirements_invalid'],
-      ]);
-    });
-  });
-
-  it('answers mutated input with terms within every bound or a Problem, and at once', () => {
-    const seen = { accepted: 0, refused: 0, offers: 0, slowestMs: 0 };
-    const values = fc.oneof(
-      fc.constantFrom<unknown>(
+        [entryV2()],
+        'exact',
         null,
-        '',
-        '1e3',
-        '-1',
-        0,
-        -1,
-        1.5,
-        1e18,
-        86_400,
-        [],
-        {},
-        true,
-        '\ud800',
-      ),
-      fc.constantFrom<unknown>({ toString: 1 }, { valueOf: 1, toJSON: 1 }, { length: -1 }),
-      fc.jsonValue({ maxDepth: 10 }),
-      fc.string(),
-    );
-    const keys = fc.oneof(
-      fc.constantFrom('__proto__', 'constructor', 'toString', 'assetTransferMethod', 'amount', 'x'),
-      fc.string(),
-    );
-    const mutation = fc.record({
-      /** Which of the document's values, from the first to the last. */
-      at: fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }),
-      kind: fc.constantFrom('replace', 'drop', 'add', 'repeat'),
-      key: keys,
-      value: values,
+        entryV2({ extra: { note: '\u0000' } }),
+        entryV2({ extra: { note: nested(13) } }),
+        entryV2({ amount: '3' }),
+      ];
+      const body = bodyV2({ accepts });
+      for (const input of [body, header(body), { structuredContent: body }]) {
+        const { offers, unusable } = parsePaymentRequired(input);
+        expect(offers.map(({ index, amount }) => [index, amount])).toEqual([
+          [1, 1n],
+          [7, 2n],
+          [13, 3n],
+        ]);
+        expect(unusable.map(({ index, code }) => [index, code])).toEqual([
+          [0, 'scheme_not_supported'],
+          [2, 'network_not_supported'],
+          [3, 'requirements_invalid'],
+          [4, 'scheme_not_supported'],
+          [5, 'requirements_invalid'],
+          [6, 'requirements_invalid'],
+          [8, 'requirements_invalid'],
+          [9, 'requirements_invalid'],
+          [10, 'requirements_invalid'],
+          [11, 'requirements_invalid'],
+          [12, 'requirements_invalid'],
+        ]);
+      }
     });
-    const documents = fc.constantFrom(
-      bodyV2({ accepts: [entryV2(), entryV2()], extensions: { note: { a: 1 } } }),
-      bodyV1({ accepts: [entryV1(), entryV1()] }),
-    );
-    fc.assert(
-      fc.property(
-        documents,
-        fc.array(mutation, { minLength: 1, maxLength: 3 }),
-        fc.boolean(),
-        (original, mutations, asHeader) => {
-          const document = structuredClone(original);
-          for (const each of mutations) mutate(document, each);
-          const input = asHeader ? header(document) : document;
-          const start = performance.now();
-          let terms: ReturnType<typeof parsePaymentRequired>;
-          try {
-            terms = parsePaymentRequired(input);
-          } catch (error) {
-            expect(error).toBeInstanceOf(Problem);
-            seen.refused += 1;
-            return;
-          } finally {
-            seen.slowestMs = Math.max(seen.slowestMs, performance.now() - start);
-          }
-          seen.accepted += 1;
-          expect(terms.offers.length + terms.unusable.length).toBeLessThanOrEqual(16);
-          for (const offer of terms.offers) {
-            seen.offers += 1;
-            expect(offer.amount >= 0n && offer.amount < 2n ** 256n).toBe(true);
-            expect(Number.isInteger(offer.maxTimeoutSeconds)).toBe(true);
-            expect(offer.maxTimeoutSeconds).toBeGreaterThanOrEqual(1);
-            expect(offer.maxTimeoutSeconds).toBeLessThanOrEqual(300);
-            expect(offer.network).toMatch(/^eip155:[1-9][0-9]*$/);
-            expect(offer.payTo).toMatch(/^0x[0-9a-fA-F]{40}$/);
-          }
-        },
-      ),
-      { numRuns: 3_000 },
-    );
-    expect(seen.accepted).toBeGreaterThan(400);
-    expect(seen.refused).toBeGreaterThan(400);
-    expect(seen.offers).toBeGreaterThan(400);
-    // Far above what it takes, and far below what a quadratic or backtracking one would.
-    expect(seen.slowestMs).toBeLessThan(500);
+
+    it('is read to 14 levels, in outputSchema too', () => {
+      // The entry is the first level, extra the second.
+      const inExtra = (levels: number) => entryV2({ extra: { deep: nested(levels - 2) } });
+      const inSchema = (levels: number) => entryV2({ outputSchema: nested(levels - 1) });
+      const inLists = (levels: number) =>
+        entryV2({ a: JSON.parse('['.repeat(levels - 1) + ']'.repeat(levels - 1)) });
+      for (const nest of [inExtra, inSchema, inLists]) {
+        const body = bodyV2({ accepts: [nest(14), nest(15), entryV2()] });
+        for (const input of [body, header(body)]) {
+          expect(offered(input)).toEqual([0, 2]);
+          expect(parsePaymentRequired(input).unusable[0]?.detail).toContain('deeper than 14');
+        }
+      }
+    });
+
+    it.each([
+      ['itself', '"payTo"', '"payTo":"x","payTo"'],
+      ['itself by another spelling', '"payTo"', '"p\\u0061yTo":"x","payTo"'],
+      ['extra', '"extra":{', '"extra":{"name":1,'],
+      ['extra by another spelling', '"extra":{', '"extra":{"n\\u0061me":1,'],
+    ])('is unusable when it names a member of %s twice', (_where, from, to) => {
+      const twice = respelled(bodyV2(), from, to).replace(
+        '}]}',
+        `},${JSON.stringify(entryV2())}]}`,
+      );
+      for (const input of [twice, header(twice), { structuredContent: twice }]) {
+        const { unusable } = parsePaymentRequired(input);
+        expect(offered(input)).toEqual([1]);
+        expect(unusable).toMatchObject([
+          { index: 0, code: 'requirements_invalid', detail: expect.stringContaining('twice') },
+        ]);
+      }
+    });
+
+    it.each([
+      ['NUL, which Postgres has none of', '\u0000'],
+      ['a lone surrogate, which UTF-8 has none of', '\ud800'],
+      ['a lone surrogate at the end of a pair', '\udc00x'],
+    ])('is unusable when it holds %s', (_what, text) => {
+      for (const entry of [
+        entryV2({ extra: { name: text } }),
+        entryV2({ extra: { [text]: 1 } }),
+        entryV2({ [text]: 1 }),
+        entryV2({ list: [[text]] }),
+      ]) {
+        const body = bodyV2({ accepts: [entry, entryV2()] });
+        for (const input of [body, header(body)]) expect(offered(input)).toEqual([1]);
+      }
+      const v1 = bodyV1({ accepts: [entryV1({ resource: `https://a/${text}` }), entryV1()] });
+      expect(offered(v1)).toEqual([1]);
+    });
+
+    it.each(['1e400', '-1e400'])('is unusable with the number %s', (number) => {
+      const text = respelled(
+        bodyV2({ accepts: [entryV2({ n: [12.25] }), entryV2()] }),
+        '12.25',
+        number,
+      );
+      for (const input of [text, header(text), JSON.parse(text)]) {
+        expect(offered(input)).toEqual([1]);
+        expect(parsePaymentRequired(input).unusable[0]?.detail).toContain('number too large');
+      }
+    });
+
+    it('records 2,048 characters of a declared resource', () => {
+      const url = 'https://api.example.com/'.padEnd(5_000, 'a');
+      const surrogate = `${'a'.repeat(2_047)}\ud83d\ude00`;
+      const declared = (body: Json) => parsePaymentRequired(body).offers[0]?.declaredResource;
+      expect(declared(bodyV2({ resource: { url } }))).toBe(url.slice(0, 2_048));
+      expect(declared(bodyV1({ accepts: [entryV1({ resource: url })] }))).toBe(url.slice(0, 2_048));
+      expect(declared(bodyV2({ resource: { url: surrogate } }))).toBe(`${'a'.repeat(2_047)}\ufffd`);
+    });
+
+    it.each<unknown>([null, 1, {}, ['https://a/']])('declares no resource with %j', (resource) => {
+      const v1 = bodyV1({ accepts: [entryV1({ resource })] });
+      expect(parsePaymentRequired(v1).offers[0]?.declaredResource).toBeUndefined();
+      const v2 = bodyV2({ resource: { url: resource } });
+      expect(parsePaymentRequired(v2).offers[0]?.declaredResource).toBeUndefined();
+    });
   });
 
-  it('answers random text and bytes with a Problem, and at once', () => {
-    const start = performance.now();
+  describe('of resource and extensions', () => {
+    const EXTENSIONS = { bazaar: { info: {} }, other: [1] };
+
+    it('echoes a text byte for byte', () => {
+      const accepted = `{ "scheme":"exact", "extra" : {"2":1,"1":1.0,"fee":1e2,"s":"caf\\u00e9\\/ {[,:\\"]}"},
+        "network":"eip155:84532","amount":"50000","asset":"${TOKEN}","payTo":"${PAYEE}","maxTimeoutSeconds":6.0e1 }`;
+      const resource = '{"url" :\t"https://api.example.com/data\\/7", "mimeType":"a/b"}';
+      const extensions = '{"x":{"rate":1.50, "z":[ ], "a":{}}}';
+      const text = ` {"extensions":${extensions},"accepts": [ null,\n${accepted} ] ,"error":"]}","resource":\n${resource} ,"x402Version":2}\n`;
+      for (const input of [text, header(text), `PAYMENT-REQUIRED: ${header(text)}`]) {
+        expect(parsePaymentRequired(input).offers[0]).toMatchObject({
+          json: accepted,
+          echo: { resourceJson: resource, extensionsJson: extensions },
+        });
+      }
+    });
+
+    it.each<[string, unknown]>([
+      ['text', 'x'],
+      ['a list', []],
+      ['null', null],
+      ['a number', 1],
+      ['too deep', nested(15)],
+      ['NUL', { note: '\u0000' }],
+      ['a lone surrogate', { '\ud800': 1 }],
+    ])('leaves %s out of the echo', (_what, value) => {
+      const url = { url: 'https://a/' };
+      const extensions = bodyV2({ extensions: value });
+      const { resource } = extensions;
+      const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+      const unsound = bodyV2({
+        resource: isObject ? { ...url, ...value } : value,
+        extensions: EXTENSIONS,
+      });
+      for (const form of [(body: Json) => body, header]) {
+        expect(echoOf(form(extensions))).toEqual({
+          resourceJson: JSON.stringify(resource),
+          extensionsJson: undefined,
+        });
+        expect(echoOf(form(unsound))).toEqual({
+          resourceJson: undefined,
+          extensionsJson: JSON.stringify(EXTENSIONS),
+        });
+      }
+    });
+
+    it('reads 14 levels of each', () => {
+      const url = 'https://api.example.com/';
+      const deep = nested(13);
+      const body = bodyV2({ extensions: { deep }, resource: { url, deep } });
+      for (const input of [body, header(body)]) {
+        expect(echoOf(input)).toEqual({
+          resourceJson: JSON.stringify(body.resource),
+          extensionsJson: JSON.stringify(body.extensions),
+        });
+      }
+    });
+
+    it.each([
+      ['resource', '"resource":{', '"resource":{"url":"https://evil.example/"},"resource":{'],
+      ['resource', '"resource":{', '"resource":{"url":"https://evil.example/",'],
+      ['extensions', '"extensions":{', '"extensions":{},"extensions":{'],
+      ['extensions', '"extensions":{', '"extensions":{"oth\\u0065r":1,'],
+    ])('leaves %s out of the echo when a text names it or its member twice', (name, from, to) => {
+      const body = bodyV2({ extensions: EXTENSIONS });
+      const text = respelled(body, from, to);
+      const [resourceJson, extensionsJson] = [body.resource, EXTENSIONS].map((value) =>
+        JSON.stringify(value),
+      );
+      for (const input of [text, header(text)]) {
+        const [offer] = parsePaymentRequired(input).offers;
+        expect(offer?.echo).toEqual(
+          name === 'resource'
+            ? { resourceJson: undefined, extensionsJson }
+            : { resourceJson, extensionsJson: undefined },
+        );
+        if (name === 'resource') expect(offer?.declaredResource).toBeUndefined();
+      }
+    });
+
+    it('leaves 1e400 out of the echo, which no JSON can hold again', () => {
+      const text = respelled(bodyV2({ extensions: { a: 12.25 } }), '12.25', '1e400');
+      for (const input of [text, header(text), JSON.parse(text)]) {
+        expect(echoOf(input)?.extensionsJson).toBeUndefined();
+      }
+    });
+
+    it('echoes nothing in v1', () => {
+      const body = { ...bodyV1(), resource: { url: 'https://a/' }, extensions: EXTENSIONS };
+      expect(echoOf(body)).toEqual({ resourceJson: undefined, extensionsJson: undefined });
+    });
+
+    it('refuses a 402 that requires a malformed payment-identifier, and ignores it in v1', () => {
+      const extensions = { 'payment-identifier': { info: { required: true, id: 'x'.repeat(16) } } };
+      const body = bodyV2({ extensions });
+      for (const input of [body, header(body)]) {
+        expect(refusalOf(input)).toMatchObject({
+          code: 'requirements_invalid',
+          detail: expect.stringContaining('extensions.payment-identifier'),
+        });
+      }
+      expect(offered({ ...bodyV1(), extensions })).toEqual([0]);
+    });
+
+    it('leaves a malformed and optional payment-identifier out of the echo', () => {
+      const text = respelled(
+        bodyV2({ extensions: { n: 12.25 } }),
+        '{"n":12.25}',
+        '{"n": 1.0,"payment-identifier":{"supported":true},"m":[ ]}',
+      );
+      for (const input of [text, header(text)]) {
+        expect(echoOf(input)?.extensionsJson).toBe('{"n":1.0,"m":[ ]}');
+      }
+    });
+
+    it('leaves members out of the resource that the published schema refuses', () => {
+      const resource = { url: 'https://a/', description: 1, tags: 'x', mimeType: 'text/plain' };
+      expect(echoOf(bodyV2({ resource }))?.resourceJson).toBe(
+        '{"url":"https://a/","mimeType":"text/plain"}',
+      );
+    });
+  });
+
+  describe('of what a header can hold', () => {
+    const identifier = { info: { required: false } };
+    const long = 'x'.repeat(6_000);
+    const url = 'https://a/';
+
+    it('drops extensions, then the description, then the resource', () => {
+      const echoed = (changes: Json) => echoOf(bodyV2(changes));
+      expect(echoed({ extensions: { long } })).toEqual({
+        resourceJson: JSON.stringify(bodyV2().resource),
+        extensionsJson: undefined,
+      });
+      expect(echoed({ extensions: { a: 1 }, resource: { url, description: long } })).toEqual({
+        resourceJson: JSON.stringify({ url }),
+        extensionsJson: undefined,
+      });
+      expect(echoed({ extensions: { a: 1 }, resource: { url, mimeType: long } })).toEqual({
+        resourceJson: undefined,
+        extensionsJson: undefined,
+      });
+    });
+
+    it('keeps a declared payment-identifier when everything else goes', () => {
+      const extensions = { long, 'payment-identifier': identifier };
+      expect(echoOf(bodyV2({ extensions }))?.extensionsJson).toBe(
+        JSON.stringify({ 'payment-identifier': identifier }),
+      );
+      const resource = { url, mimeType: long };
+      expect(echoOf(bodyV2({ extensions, resource }))).toEqual({
+        resourceJson: undefined,
+        extensionsJson: JSON.stringify({ 'payment-identifier': identifier }),
+      });
+    });
+
+    it('gives no echo to an entry that fits no header, and its neighbours theirs', () => {
+      const big = entryV2({ extra: { long: 'x'.repeat(7_000) } });
+      const { offers } = parsePaymentRequired(bodyV2({ accepts: [big, entryV2()] }));
+      expect(offers[0]?.echo).toBeUndefined();
+      expect(offers[0]?.headerBytes).toBeGreaterThan(MAX_HEADER_BYTES);
+      expect(offers[1]?.echo?.resourceJson).toBe(JSON.stringify(bodyV2().resource));
+      expect(offers[1]?.headerBytes).toBeLessThan(MAX_HEADER_BYTES);
+    });
+
+    it('counts bytes, not characters', () => {
+      const extensions = { euros: '\u20ac'.repeat(2_000) };
+      expect(JSON.stringify(extensions).length).toBeLessThan(3_000);
+      expect(echoOf(bodyV2({ extensions }))?.extensionsJson).toBeUndefined();
+      expect(
+        echoOf(bodyV2({ extensions: { euros: 'e'.repeat(2_000) } }))?.extensionsJson,
+      ).toBeDefined();
+    });
+  });
+
+  describe.each(['__proto__', 'constructor', 'prototype'])('with a member named %s', (key) => {
+    const polluted = `"${key}":{"polluted":true}`;
+    const two = () => bodyV2({ accepts: [entryV2({ first: {} }), entryV2()] });
+    const forms = (text: string) => [text, header(text), JSON.parse(text)];
+
+    it.each([
+      ['it', '"first":{}', polluted],
+      ['an object in it', '"first":{}', `"first":{${polluted}}`],
+      ['a list in it', '"first":{}', `"first":[[{${polluted}}]]`],
+      ['it, as text', '"first":{}', `"${key}":"exact"`],
+    ])('an entry is unusable when %s has it', (_where, from, to) => {
+      for (const input of forms(respelled(two(), from, to))) {
+        expect(offered(input)).toEqual([1]);
+        expect(parsePaymentRequired(input).unusable[0]).toMatchObject({
+          code: 'requirements_invalid',
+          detail: expect.stringContaining(`a member named "${key}"`),
+        });
+      }
+      expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+    });
+
+    it('a body is read as if it were not there', () => {
+      for (const input of forms(respelled(two(), '"error":', `${polluted},"error":`))) {
+        expect(offered(input)).toEqual([0, 1]);
+      }
+      expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+    });
+
+    it('resource and extensions are left out of the echo', () => {
+      const body = bodyV2({ extensions: { a: 1 } });
+      for (const input of forms(respelled(body, '"resource":{', `"resource":{${polluted},`))) {
+        expect(echoOf(input)).toEqual({ resourceJson: undefined, extensionsJson: '{"a":1}' });
+      }
+      for (const input of forms(respelled(body, '"a":1', `"a":[{${polluted}}]`))) {
+        expect(echoOf(input)).toMatchObject({
+          resourceJson: JSON.stringify(body.resource),
+          extensionsJson: undefined,
+        });
+      }
+    });
+
+    it('terms are not taken from it', () => {
+      const text = `{"${key}":${JSON.stringify(bodyV2())}}`;
+      for (const input of forms(text)) expect(refusalOf(input).code).toBe('requirements_invalid');
+    });
+  });
+
+  describe('of the text of a seller', () => {
+    it('shows it in sellerText only', () => {
+      const text = `${MARKER} \u202e"'\n`;
+      const accepts = [
+        entryV2({ scheme: text }),
+        entryV2({ network: text }),
+        entryV2({ amount: text }),
+        entryV2({ asset: text }),
+        entryV2({ payTo: text }),
+        entryV2({ maxTimeoutSeconds: text }),
+        entryV2({ extra: text }),
+        entryV2({ extra: { assetTransferMethod: text } }),
+        entryV2({ extra: { paymentFlow: text } }),
+        entryV2({ [text]: '\u0000' }),
+        text,
+      ];
+      const { offers, unusable } = parsePaymentRequired(bodyV2({ error: text, accepts }));
+      expect(offers).toEqual([]);
+      expect(unusable).toHaveLength(accepts.length);
+      for (const { index, detail, sellerText } of unusable) {
+        expect(detail).not.toContain(MARKER);
+        if (index < 9) expect(sellerText).toBe(untrusted(text));
+        else expect(sellerText).toBeUndefined();
+      }
+    });
+
+    it('is not in the refusal of a whole 402', () => {
+      for (const input of [
+        MARKER,
+        `{"${MARKER}":`,
+        header(MARKER),
+        { [MARKER]: MARKER },
+        bodyV2({ x402Version: MARKER }),
+        bodyV2({ accepts: MARKER }),
+        bodyV2({ extensions: { 'payment-identifier': { required: true, [MARKER]: MARKER } } }),
+      ]) {
+        const { message, detail, fields } = refusalOf(input);
+        expect(message + detail + JSON.stringify(fields)).not.toContain(MARKER);
+      }
+    });
+
+    it.each([
+      ['plain', '"plain"'],
+      ['a "quote" and \\', '"a \\"quote\\" and \\\\"'],
+      ['line\nend\r\t', '"line\\nend\\r\\t"'],
+      ['\u0000\u001b\u007f\u0085', '"\\u0000\\u001b\\u{7f}\\u{85}"'],
+      ['\u2028\u2029', '"\\u{2028}\\u{2029}"'],
+      ['\u202eevil\u202c', '"\\u{202e}evil\\u{202c}"'],
+      ['\u2066a\u2069\u200b\ufeff', '"\\u{2066}a\\u{2069}\\u{200b}\\u{feff}"'],
+      ['\u{e0041}', '"\\u{e0041}"'],
+      ['\ud800', '"\ufffd"'],
+      ['\u20ac \ud83d\ude00', '"\u20ac \ud83d\ude00"'],
+      ['x'.repeat(200), `"${'x'.repeat(200)}"`],
+      ['x'.repeat(201), `"${'x'.repeat(200)}…"`],
+      [`${'x'.repeat(199)}\ud83d\ude00`, `"${'x'.repeat(199)}\ufffd…"`],
+      [7, '"a value of type number"'],
+      [null, '"a value of type object"'],
+      [{ toString: 1 }, '"a value of type object"'],
+    ])('marks %j as untrusted and escapes it', (text, escaped) => {
+      expect(untrusted(text)).toBe(`untrusted, from the seller: ${escaped}`);
+    });
+
+    it('stays on one line and inside its quotes, whatever it is', () => {
+      fc.assert(
+        fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
+          const marked = untrusted(text);
+          expect(marked).toMatch(/^untrusted, from the seller: "(?:[^"\\]|\\.)*"$/u);
+          expect(marked).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u);
+          expect(marked.length).toBeLessThan(2_100);
+        }),
+        { numRuns: 1_000 },
+      );
+    });
+  });
+
+  it('answers random text and values with a Problem', () => {
     fc.assert(
       fc.property(
         fc.oneof(
           fc.string({ maxLength: 200 }),
           fc.base64String({ maxLength: 200 }),
           fc.json().map(header),
+          fc.json(),
           fc.jsonValue(),
         ),
         (input) => {
-          expect(refusalOf(input)).toBeInstanceOf(Problem);
+          expect(refusalOf(input).code).toBe('requirements_invalid');
         },
       ),
       { numRuns: 3_000 },
@@ -668,44 +1125,9 @@ describe('parsePaymentRequired', () => {
       'A'.repeat(1e7),
       `${'A'.repeat(60_000)}!`,
       ' '.repeat(1e7),
+      `{"a":"${'x'.repeat(1e7)}"}`,
     ]) {
       expect(refusalOf(long).code).toBe('requirements_invalid');
     }
-    expect(performance.now() - start).toBeLessThan(10_000);
   });
 });
-
-/** The positions of the entries that were offered; none where the whole was refused. */
-function offered(body: Json): number[] {
-  try {
-    return parsePaymentRequired(body).offers.map(({ index }) => index);
-  } catch (error) {
-    expect(error).toMatchObject({ code: 'requirements_invalid' });
-    return [];
-  }
-}
-
-function mutate(
-  document: Json,
-  { at, kind, key, value }: { at: number; kind: string; key: string; value: unknown },
-): void {
-  const places: [Json, string][] = [];
-  const visit = (holder: Json) => {
-    for (const [name, inside] of Object.entries(holder)) {
-      places.push([holder, name]);
-      if (typeof inside === 'object' && inside !== null) visit(inside as Json);
-    }
-  };
-  visit(document);
-  const [holder, name] = places[Math.floor(at * places.length)] ?? [document, 'accepts'];
-  // A copy each time: a value put in as it is would be mutated itself, into circles and later runs.
-  const own = structuredClone(kind === 'repeat' ? holder[name] : value);
-  if (kind === 'replace') holder[name] = own;
-  else if (kind === 'drop') delete holder[name];
-  else if (Array.isArray(holder)) holder.push(own);
-  else {
-    const added = kind === 'repeat' ? `${name}${key}` : key;
-    const property = { value: own, enumerable: true, configurable: true, writable: true };
-    Object.defineProperty(holder, added, property);
-  }
-}

@@ -8,10 +8,16 @@ import { currencyOf } from '../src/domain/money.js';
 import { createLogger } from '../src/ops/logger.js';
 import { type Service, startService } from '../src/service.js';
 import { Api, expectProblem, type Minted, type Paid, type WalletAnswer } from './support/api.js';
-import { environmentOf, startReplica, startTestStack, type TestStack } from './support/bursar.js';
+import {
+  environmentOf,
+  rpc,
+  startReplica,
+  startTestStack,
+  type TestStack,
+} from './support/bursar.js';
 import { brokenInvariants, brokenOnChain } from './support/invariants.js';
 import { ended, settle } from './support/settle.js';
-import { order, requirement } from './support/terms.js';
+import { decodeHeader, order, requirement } from './support/terms.js';
 import { until } from './support/until.js';
 
 interface Funds extends WalletAnswer {
@@ -443,6 +449,37 @@ describe('a service whose configuration has changed', () => {
     }
   });
 
+  it('ends an open payment in a token that it no longer names, as the chain says', async () => {
+    const options = [asking('TUSD18', 7n)];
+    const paid = await agentOf('TUSD18').paid(order(stack.chain, {}, { options }));
+    await stack.service.stop();
+    const replica = await startReplica(stack, 'all');
+    try {
+      const paymentPayload = decodeHeader(paid.header.value);
+      const response = await fetch(`${stack.facilitator.url}/settle`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({
+          x402Version: 2,
+          paymentPayload,
+          paymentRequirements: paymentPayload.accepted,
+        }),
+      });
+      expect(await response.json()).toMatchObject({ success: true });
+      // The logs of a token that is not configured are not followed. At its end, a payment is looked up.
+      await rpc(stack.chain.rpcUrl, 'evm_increaseTime', [65]);
+      await stack.chain.mineBlocks(3);
+      const admin = new Api(replica.url, stack.admin.token);
+      await until('it is settled', async () => {
+        return (await admin.payment(paid.payment.id)).status === 'settled';
+      });
+      expect(await reservedByToken()).toEqual({});
+      expect(await brokenInvariants(stack.db)).toEqual([]);
+    } finally {
+      await replica.stop();
+    }
+  });
+
   it('does not start when it counts a currency differently than the database does', async () => {
     const usdc = assetOf(tokenOf('USDC'));
     const eurc = { ...assetOf(tokenOf('EURC')), currency: 'TUSD18' };
@@ -455,17 +492,23 @@ describe('a service whose configuration has changed', () => {
     });
   });
 
-  it('is not ready for a token whose decimals or domain on chain are other ones', async () => {
+  it('is not ready for a token that the chain has with other decimals or another domain, or not at all', async () => {
     const usdc = assetOf(tokenOf('USDC'));
-    for (const wrong of [
-      { ...assetOf(tokenOf('EURC')), currency: 'WRONG8', decimals: 8 },
-      { ...assetOf(tokenOf('EURC')), version: '1' },
-    ]) {
+    const eurc = assetOf(tokenOf('EURC'));
+    const nowhere = '0x9999999999999999999999999999999999999999';
+    for (const [wrong, reason] of [
+      [{ ...eurc, currency: 'WRONG8', decimals: 8 }, `token ${eurc.address} has 6 decimals, not 8`],
+      [{ ...eurc, version: '1' }, `token ${eurc.address} has another EIP-712 domain than "EURC"`],
+      [
+        { ...eurc, address: nowhere },
+        `token ${nowhere} (EURC) does not answer DOMAIN_SEPARATOR() and decimals(); correct its address`,
+      ],
+    ] as const) {
       const replica = await start([usdc, wrong]);
       try {
         const admin = new Api(replica.url, stack.admin.token);
         const { networks } = await admin.read<{ networks: Record<string, string> }>('/v1/summary');
-        expect(networks[stack.chain.network]).toContain(`token ${tokenOf('EURC').address} has`);
+        expect(networks[stack.chain.network]).toContain(reason);
       } finally {
         await replica.stop();
       }

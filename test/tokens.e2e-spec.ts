@@ -449,6 +449,20 @@ describe('a service whose configuration has changed', () => {
     }
   });
 
+  it('learns of a currency that another process records, and lists its grants', async () => {
+    // A configuration of a later deployment, which only another process has.
+    await stack.db.query(`INSERT INTO currencies (code, decimals) VALUES ('LATER', 2)`);
+    await until('the currency is known', () => {
+      try {
+        return currencyOf('LATER').decimals === 2;
+      } catch {
+        return false;
+      }
+    });
+    const summary = await stack.admin.read<Summary>('/v1/summary?currency=LATER');
+    expect(summary).toMatchObject({ currency: 'LATER', spent: '0.00' });
+  });
+
   it('ends an open payment in a token that it no longer names, as the chain says', async () => {
     const options = [asking('TUSD18', 7n)];
     const paid = await agentOf('TUSD18').paid(order(stack.chain, {}, { options }));

@@ -18,7 +18,12 @@ import {
 } from 'viem';
 import { mnemonicToAccount, privateKeyToAccount } from 'viem/accounts';
 import { baseSepolia } from 'viem/chains';
-import { testUsdcAbi, testUsdcBytecode } from './contract/testUsdc.js';
+import {
+  type TestToken,
+  testTokenStorage,
+  testUsdcAbi,
+  testUsdcBytecode,
+} from './contract/testUsdc.js';
 
 /**
  * Base Sepolia's id and CAIP-2 name. A real network's, because x402 sellers turn a price such as
@@ -26,6 +31,24 @@ import { testUsdcAbi, testUsdcBytecode } from './contract/testUsdc.js';
  */
 const CHAIN_ID = baseSepolia.id;
 const NETWORK = `eip155:${CHAIN_ID}` as const;
+
+/** The tokens beside USDC: one of another currency, and one of another number of decimals. */
+const FURTHER_TOKENS: readonly ChainToken[] = [
+  {
+    address: getAddress('0xe0c0000000000000000000000000000000000006'),
+    symbol: 'EURC',
+    name: 'EURC',
+    version: '2',
+    decimals: 6,
+  },
+  {
+    address: getAddress('0x7d18000000000000000000000000000000000018'),
+    symbol: 'TUSD18',
+    name: 'Test USD 18',
+    version: '1',
+    decimals: 18,
+  },
+];
 
 /** The phrase anvil itself derives its accounts from. Public: test keys, never worth anything. */
 const DEV_MNEMONIC = 'test test test test test test test test test test test junk';
@@ -68,7 +91,12 @@ export interface DevAccount {
   readonly privateKey: Hex;
 }
 
-/** A running local chain. All amounts of the token are atomic units (6 decimals). */
+/** A token of the chain: EIP-20 with EIP-3009. */
+export interface ChainToken extends TestToken {
+  readonly address: Address;
+}
+
+/** A running local chain. All amounts of tokens are atomic units. */
 export interface Chain {
   /** `http://127.0.0.1:<port>` */
   readonly rpcUrl: string;
@@ -78,24 +106,25 @@ export interface Chain {
   readonly network: typeof NETWORK;
   /** anvil's process, for tests that pause or kill it. */
   readonly pid: number;
-  /** The token, with the name and version of its EIP-712 domain. */
-  readonly token: {
-    readonly address: Address;
-    readonly name: string;
-    readonly version: string;
-    readonly decimals: number;
-  };
-  /** Nine accounts with 10,000 ETH and no token each. anvil's tenth sends {@link mintUsdc}. */
+  /** The test USDC: 6 decimals. */
+  readonly token: ChainToken;
+  /** All tokens: the test USDC, then EURC (6 decimals), then TUSD18 (18 decimals). */
+  readonly tokens: readonly ChainToken[];
+  /** Nine accounts with 10,000 ETH and no token each. anvil's tenth sends {@link mint}. */
   readonly accounts: readonly DevAccount[];
   /**
-   * Mints test USDC and waits for the block that holds it. Safe to call concurrently.
+   * Mints a token and waits for the block that holds it. Safe to call concurrently.
    *
    * @throws viem's errors when the chain cannot be reached or the mint reverts
    */
+  mint(token: Address, to: Address, atomic: bigint): Promise<void>;
+  /** {@link mint} of the test USDC. */
   mintUsdc(to: Address, atomic: bigint): Promise<void>;
   /** Sets what an account has for gas, in wei. */
   setEther(address: Address, wei: bigint): Promise<void>;
-  /** @returns the balance at the newest block, in atomic units */
+  /** @returns an owner's balance of a token at the newest block, in atomic units */
+  balanceOf(token: Address, owner: Address): Promise<bigint>;
+  /** {@link balanceOf} of the test USDC. */
   usdcBalance(address: Address): Promise<bigint>;
   /** Adds blocks now. The chain's clock is not moved: they carry the current second. */
   mineBlocks(count: number): Promise<void>;
@@ -108,10 +137,10 @@ export interface Chain {
 
 /**
  * Starts a local chain: anvil as a child process, with TestUsdc at the address that USDC has on
- * Base Sepolia, and Multicall3 at its usual one (without it, x402 facilitators cannot say why they
- * refuse a payment).
+ * Base Sepolia, two more tokens at made-up addresses, and Multicall3 at its usual one (without it, x402
+ * facilitators cannot say why they refuse a payment).
  *
- * Both are part of block 0, so a reader at the tag `finalized` sees them from the start.
+ * All are part of block 0, so a reader at the tag `finalized` sees them from the start.
  * The child ends with this process, also when this process is killed.
  *
  * @throws Error with one line saying why anvil is not up: no binary for this machine, the port is
@@ -178,8 +207,12 @@ async function prepareChain(anvil: Anvil, blockTimeSeconds: number | 'automine')
   // setCode changes the newest block's state. Nothing is mined yet, so that is block 0's, and the
   // contracts are there for readers at `finalized` too; placed later, older blocks would lack them.
   const { asset, name, version, decimals } = getDefaultAsset(NETWORK);
-  const token = { address: getAddress(asset), name, version, decimals };
-  await client.setCode({ address: token.address, bytecode: testUsdcBytecode });
+  const token = { address: getAddress(asset), symbol: 'USDC', name, version, decimals };
+  const tokens = [token, ...FURTHER_TOKENS];
+  for (const { address, ...each } of tokens) {
+    await client.setCode({ address, bytecode: testUsdcBytecode });
+    for (const slot of testTokenStorage(each)) await client.setStorageAt({ address, ...slot });
+  }
   // A call without an address runs constructor code and answers what it would have deployed.
   const multicall3 = await client.call({ data: multicall3CreationCode() });
   if (multicall3.data === undefined) throw new Error('Multicall3 has no code after construction');
@@ -198,34 +231,35 @@ async function prepareChain(anvil: Anvil, blockTimeSeconds: number | 'automine')
       : createIntervalMiner(client, blockTimeSeconds * 1_000, anvil.exited);
   await miner.resume();
 
+  const mint = async (address: Address, to: Address, atomic: bigint): Promise<void> => {
+    const hash = await inTurn(() =>
+      client.writeContract({
+        account: privateKeyToAccount(minter.privateKey),
+        address,
+        abi: testUsdcAbi,
+        functionName: 'mint',
+        args: [to, atomic],
+      }),
+    );
+    const receipt = await client.waitForTransactionReceipt({ hash });
+    if (receipt.status !== 'success') throw new Error(`mint to ${to} reverted in ${hash}`);
+  };
+  const balanceOf = (address: Address, owner: Address): Promise<bigint> =>
+    client.readContract({ address, abi: testUsdcAbi, functionName: 'balanceOf', args: [owner] });
+
   return {
     rpcUrl,
     chainId,
     network: NETWORK,
     pid: anvil.pid,
     token,
+    tokens,
     accounts,
-    async mintUsdc(to, atomic) {
-      const hash = await inTurn(() =>
-        client.writeContract({
-          account: privateKeyToAccount(minter.privateKey),
-          address: token.address,
-          abi: testUsdcAbi,
-          functionName: 'mint',
-          args: [to, atomic],
-        }),
-      );
-      const receipt = await client.waitForTransactionReceipt({ hash });
-      if (receipt.status !== 'success') throw new Error(`mint to ${to} reverted in ${hash}`);
-    },
+    mint,
+    mintUsdc: (to, atomic) => mint(token.address, to, atomic),
     setEther: (address, value) => client.setBalance({ address, value }),
-    usdcBalance: (address) =>
-      client.readContract({
-        address: token.address,
-        abi: testUsdcAbi,
-        functionName: 'balanceOf',
-        args: [address],
-      }),
+    balanceOf,
+    usdcBalance: (owner) => balanceOf(token.address, owner),
     mineBlocks: (count) => client.mine({ blocks: count }),
     pauseMining: miner.pause,
     resumeMining: miner.resume,

@@ -344,9 +344,10 @@ async function compareWithChain(
   admin: Api,
   spent: bigint,
 ): Promise<void> {
-  const { items: wallets } = await admin.get<{
-    items: { address: `0x${string}`; balance: string; reserved: string }[];
+  const { items } = await admin.get<{
+    items: { address: `0x${string}`; asset: string; balance: string; reserved: string }[];
   }>('/v1/wallets');
+  const wallets = items.filter(({ asset }) => asset === chain.token.address);
   let held = 0n;
   for (const { address, balance, reserved } of wallets) {
     const onChain = await chain.usdcBalance(address);

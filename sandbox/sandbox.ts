@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { createLogger } from '../src/ops/logger.js';
 import { isFree } from './ports.js';
 import { runUntilSignalled } from './run.js';
-import { type Stack, startStack } from './stack.js';
+import { assetOf, type Stack, startStack } from './stack.js';
 
 /** The service's own default, when it is free. */
 const PREFERRED_PORT = 4020;
@@ -12,7 +12,7 @@ const ADMIN_TOKEN_SECONDS = 86_400;
 
 const HELP = `npm run sandbox -- [--json]
 
-Starts the service with everything around it, all local: a chain with a test USDC, a facilitator and a
+Starts the service with everything around it, all local: a chain with test tokens, a facilitator and a
 paid API. Runs until it is signalled. --json prints one JSON line when ready, for programs.
 DATABASE_URL, REDIS_URL, PORT and BURSAR_DATA_DIR are honoured.
 `;
@@ -53,6 +53,7 @@ function asJson({ service, chain, facilitator, seller, dataDir }: Stack, adminTo
     adminToken,
     chain: { rpcUrl: chain.rpcUrl, chainId: chain.chainId, network: chain.network },
     token: chain.token.address,
+    tokens: chain.tokens.map(assetOf),
     facilitatorUrl: facilitator.url,
     sellerUrl: seller.url,
     sellerPayTo: seller.payTo,
@@ -71,8 +72,10 @@ The sandbox is ready. In another terminal:
   export RPC=${chain.rpcUrl}
 
   API         ${service.url}/docs
-  paid API    ${seller.url}/data/7 ($0.01), ${seller.url}/report ($2.50)
-  chain       ${chain.rpcUrl} (${chain.network}), test USDC ${chain.token.address}
+  paid API    ${seller.url}/data/7 ($0.01), ${seller.url}/report ($2.50),
+              ${seller.url}/eurc/data/7 (0.01 EURC), ${seller.url}/tusd18/data/7 (0.01 TUSD18)
+  chain       ${chain.rpcUrl} (${chain.network})
+${chain.tokens.map(({ symbol, address }) => `  ${symbol.padEnd(11)} ${address}`).join('\n')}
   facilitator ${facilitator.url}
 
 Ctrl-C stops everything and removes what it made.

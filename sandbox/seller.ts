@@ -9,6 +9,7 @@ import {
 import express, { type Express, type RequestHandler } from 'express';
 import type { Address } from 'viem';
 import { baseSepolia } from 'viem/chains';
+import type { ChainToken } from './chain.js';
 import { type HttpService, serve } from './ports.js';
 
 const NETWORK: Network = `eip155:${baseSepolia.id}`;
@@ -66,14 +67,16 @@ export interface Seller extends HttpService {
   readonly payTo: Address;
 }
 
+const sendPage: RequestHandler = (request, response) => {
+  response.json({ page: request.params.page, rows: ['alpha', 'beta', 'gamma'] });
+};
+
 /** A page for a cent, and a report dear enough that a small per-payment limit refuses it. */
 const defaultSellerRoutes: SellerRoutes = {
   'GET /data/:page': {
     offers: [{ price: '$0.01' }],
     description: 'One page of data',
-    handler: (request, response) => {
-      response.json({ page: request.params.page, rows: ['alpha', 'beta', 'gamma'] });
-    },
+    handler: sendPage,
   },
   'GET /report': {
     offers: [{ price: '$2.50' }],
@@ -83,6 +86,24 @@ const defaultSellerRoutes: SellerRoutes = {
     },
   },
 };
+
+/**
+ * The default routes, and one for each further token: `GET /eurc/data/:page` costs a cent of EURC.
+ *
+ * @param tokens - besides the network's default token, which the default routes are priced in.
+ */
+export function sellerRoutesFor(tokens: readonly ChainToken[]): SellerRoutes {
+  const routes = tokens.map(({ symbol, address, name, version, decimals }) => {
+    const amount = (10n ** BigInt(decimals) / 100n).toString();
+    const route: SellerRoute = {
+      offers: [{ price: { asset: address, amount, extra: { name, version } } }],
+      description: `One page of data, for ${symbol}`,
+      handler: sendPage,
+    };
+    return [`GET /${symbol.toLowerCase()}/data/:page`, route] as const;
+  });
+  return { ...defaultSellerRoutes, ...Object.fromEntries(routes) };
+}
 
 /**
  * Starts an API that is paid for with x402 v2, scheme `exact`, made of the published packages:

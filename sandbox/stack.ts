@@ -4,19 +4,23 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { closeAll } from '../src/close-all.js';
 import { type Config, loadConfig } from '../src/config.js';
+import type { Asset } from '../src/domain/network.js';
 import { openDatabase } from '../src/open-database.js';
 import { type Service, startService } from '../src/service.js';
 import { GasAccount } from '../src/treasury/gas-account.js';
 import { MnemonicSigner } from '../src/treasury/signer.js';
-import { type Chain, startChain } from './chain.js';
+import { type Chain, type ChainToken, startChain } from './chain.js';
 import { type Facilitator, startFacilitator } from './facilitator.js';
-import { type Seller, startSeller } from './seller.js';
+import { type Seller, sellerRoutesFor, startSeller } from './seller.js';
 
 /** A public test phrase (BIP-39's own vectors). Never one that holds anything. */
 const TEST_MNEMONIC = 'legal winner thank year wave sausage worth useful legal winner thank yellow';
 
-/** What every wallet of the sandbox holds: 1,000,000 test USDC, in atomic units. */
-export const WALLET_FUNDS = 1_000_000n * 1_000_000n;
+/** What every wallet of the sandbox holds of each token, in units of the token. */
+const WALLET_UNITS = 1_000_000n;
+
+/** What every wallet of the sandbox holds of the test USDC, in atomic units. */
+export const WALLET_FUNDS = WALLET_UNITS * 1_000_000n;
 
 /** What the account that pays for cancellations has: 10 test ether, in wei. */
 const GAS_FUNDS = 10n ** 19n;
@@ -57,8 +61,8 @@ export interface Stack {
 }
 
 /**
- * Starts a local chain with a test token, funds the treasury's wallets, and starts a facilitator, a
- * paid API and the service.
+ * Starts a local chain with its test tokens, funds the treasury's wallets, and starts a facilitator, a
+ * paid API and the service. Wallets hold each token that `BURSAR_NETWORKS` names.
  *
  * @throws Error with one line for whatever could not be started; what was started by then is stopped.
  */
@@ -75,7 +79,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     if (options.dataDir === undefined) {
       opened.push(() => rm(dataDir, { recursive: true, force: true }));
     }
-    progress('a local chain with a test USDC');
+    progress('a local chain with test tokens');
     const chain = await startChain();
     opened.push(() => chain.stop());
     const config = loadConfig({
@@ -88,6 +92,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           rpcUrls: [chain.rpcUrl],
           finality: { blocks: FINALITY_BLOCKS },
           pollMs: options.pollMs ?? 500,
+          assets: chain.tokens.map(assetOf),
         },
       ]),
       ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
@@ -97,8 +102,17 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const mnemonic = config.walletMnemonic ?? TEST_MNEMONIC;
     const signer = new MnemonicSigner(mnemonic, config.walletCount);
     const { addresses } = await signer.wallets({ position: 0 });
+    const registered = config.networks.flatMap(({ assets }) =>
+      assets.map(({ address }) => address),
+    );
     await Promise.all(
-      addresses.map((wallet) => chain.mintUsdc(wallet as `0x${string}`, WALLET_FUNDS)),
+      chain.tokens
+        .filter(({ address }) => registered.includes(address))
+        .flatMap(({ address, decimals }) =>
+          addresses.map((wallet) =>
+            chain.mint(address, wallet as `0x${string}`, WALLET_UNITS * 10n ** BigInt(decimals)),
+          ),
+        ),
     );
     const gasAccount = new GasAccount(config).address;
     if (gasAccount) await chain.setEther(gasAccount, GAS_FUNDS);
@@ -116,6 +130,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const seller = await startSeller({
       facilitatorUrl: facilitator.url,
       payTo: sellerAccount.address,
+      routes: sellerRoutesFor(chain.tokens.filter((token) => token !== chain.token)),
     });
     opened.push(() => seller.stop());
 
@@ -132,6 +147,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await stop();
     throw error;
   }
+}
+
+/** A token of the chain as `BURSAR_NETWORKS` names it: its symbol is the currency. */
+export function assetOf({ symbol, address, decimals, name, version }: ChainToken): Asset {
+  return { currency: symbol, address, decimals, name, version };
 }
 
 /** A database that served an earlier sandbox has read a chain that is no more: start from this one. */

@@ -471,6 +471,7 @@ describe('npm run sandbox -- --json', () => {
       adminToken: expect.stringMatching(/^ey/),
       chain: { rpcUrl: expect.stringMatching(/^http:/), chainId: 84532, network: NETWORK },
       token: USDC,
+      tokens: ['USDC', 'EURC', 'TUSD18'].map((currency) => expect.objectContaining({ currency })),
       facilitatorUrl: expect.stringMatching(/^http:/),
       sellerUrl: expect.stringMatching(/^http:/),
       sellerPayTo: expect.stringMatching(/^0x/),

@@ -3,17 +3,12 @@ pragma solidity 0.8.37;
 
 /// @title TestUsdc: an EIP-20 token with EIP-3009 authorizations, for a local chain only
 /// @notice Written from EIP-20, EIP-712 and EIP-3009. Anybody may mint: it is worth nothing.
-/// @dev The sandbox writes the *runtime* bytecode straight to the address a network's USDC has, so
-///      no constructor ever runs. Hence only constants, no immutables, and a domain separator that
-///      is computed from `address(this)` and `block.chainid` at every call.
+/// @dev The sandbox writes the *runtime* bytecode straight to an address, such as the one a network's
+///      USDC has, so no constructor ever runs. Hence no immutables, and a domain separator that is
+///      computed from `address(this)` and `block.chainid` at every call. Name, symbol, version and
+///      decimals are written to storage beside the code, so that one contract makes several tokens.
 ///      Payers are plain keys (EOAs): EIP-1271 contract signatures are left out.
 contract TestUsdc {
-    string public constant name = 'USDC';
-    string public constant symbol = 'USDC';
-    /// @notice The `version` of the EIP-712 domain.
-    string public constant version = '2';
-    uint8 public constant decimals = 6;
-
     bytes32 private constant EIP712_DOMAIN_TYPEHASH =
         keccak256('EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)');
     bytes32 public constant TRANSFER_WITH_AUTHORIZATION_TYPEHASH = keccak256(
@@ -35,6 +30,13 @@ contract TestUsdc {
     mapping(address owner => mapping(address spender => uint256)) public allowance;
     /// @notice EIP-3009: true once the nonce is used *or* cancelled.
     mapping(address authorizer => mapping(bytes32 nonce => bool)) public authorizationState;
+
+    /// @dev Storage slots 4 to 7, which testUsdc.ts fills. Their order is fixed.
+    string public name;
+    string public symbol;
+    /// @notice The `version` of the EIP-712 domain.
+    string public version;
+    uint8 public decimals;
 
     event Transfer(address indexed from, address indexed to, uint256 value);
     event Approval(address indexed owner, address indexed spender, uint256 value);

@@ -1,4 +1,4 @@
-import { type Hex, parseAbi } from 'viem';
+import { concatHex, type Hex, numberToHex, pad, parseAbi, size, stringToHex } from 'viem';
 import artifact from './TestUsdc.json' with { type: 'json' };
 
 /**
@@ -6,7 +6,7 @@ import artifact from './TestUsdc.json' with { type: 'json' };
  * TestUsdc.json; JSON gives TypeScript no literal types, so the signatures stand here again, and
  * test/sandbox.e2e-spec.ts checks that the compiled contract has each of them.
  *
- * Values are atomic units (6 decimals), times are Unix seconds and exclusive at both ends.
+ * Values are atomic units, times are Unix seconds and exclusive at both ends.
  * Sources: EIP-20, EIP-712, EIP-3009; the `bytes` overloads are those of USDC 2.2.
  */
 export const testUsdcAbi = parseAbi([
@@ -37,9 +37,46 @@ export const testUsdcAbi = parseAbi([
 
 /**
  * TestUsdc's runtime bytecode: what `eth_getCode` answers, and what `anvil_setCode` takes. There is
- * no constructor to run and there are no immutables to fill.
+ * no constructor to run and there are no immutables to fill. {@link testTokenStorage} makes it a token.
  */
 export const testUsdcBytecode = artifact.deployedBytecode as Hex;
+
+/** What a token on TestUsdc's code says of itself. */
+export interface TestToken {
+  readonly symbol: string;
+  /** EIP-712 domain `name` and `version`. */
+  readonly name: string;
+  readonly version: string;
+  readonly decimals: number;
+}
+
+/** The longest string that Solidity keeps in the string's own slot, in bytes. */
+const SHORT_STRING_BYTES = 31;
+
+/**
+ * The storage of a token, slot by slot, for `anvil_setStorageAt`.
+ *
+ * @throws RangeError for a text of more than 31 bytes, which takes more than one slot.
+ */
+export function testTokenStorage(token: TestToken): { index: Hex; value: Hex }[] {
+  const values = [
+    shortString(token.name),
+    shortString(token.symbol),
+    shortString(token.version),
+    numberToHex(token.decimals, { size: 32 }),
+  ];
+  return values.map((value, place) => ({ index: numberToHex(4 + place, { size: 32 }), value }));
+}
+
+/** Solidity's layout of a short string: the bytes from the left, and twice their number in the last byte. */
+function shortString(text: string): Hex {
+  const bytes = stringToHex(text);
+  if (size(bytes) > SHORT_STRING_BYTES) {
+    throw new RangeError(`"${text}" is longer than ${SHORT_STRING_BYTES} bytes`);
+  }
+  const left = pad(bytes, { dir: 'right', size: SHORT_STRING_BYTES });
+  return concatHex([left, numberToHex(2 * size(bytes), { size: 1 })]);
+}
 
 /** TestUsdc's complete ABI as the compiler gave it, untyped. */
 export const testUsdcCompiledAbi: readonly unknown[] = artifact.abi;

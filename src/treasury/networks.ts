@@ -1,5 +1,8 @@
 import { Inject, Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import {
+  ContractFunctionExecutionError,
+  ContractFunctionRevertedError,
+  ContractFunctionZeroDataError,
   createPublicClient,
   domainSeparator,
   fallback,
@@ -263,12 +266,35 @@ async function inspect(network: Network, rpcUrl: string): Promise<Inspection> {
     }
     return { ok: true };
   } catch (error) {
+    // Not `isWrong`: a node that still synchronises has no tokens either, and another RPC may be used.
+    const silent = tokenWithoutAnswer(error);
+    if (silent !== undefined) {
+      const asset = network.assets.find(({ address }) => address === silent);
+      return {
+        ok: false,
+        isWrong: false,
+        reason:
+          `token ${silent} (${asset?.currency}) does not answer DOMAIN_SEPARATOR() and ` +
+          'decimals(); correct its address, or name only the other tokens under assets in BURSAR_NETWORKS',
+      };
+    }
     return {
       ok: false,
       isWrong: false,
       reason: `its chain cannot be read: ${shortMessage(error)}; check its rpcUrls in BURSAR_NETWORKS`,
     };
   }
+}
+
+/** The token that an error says has no such function, or no code; undefined for any other error. */
+function tokenWithoutAnswer(error: unknown): string | undefined {
+  if (!(error instanceof ContractFunctionExecutionError)) return undefined;
+  const isTokens = error.walk(
+    (cause) =>
+      cause instanceof ContractFunctionRevertedError ||
+      cause instanceof ContractFunctionZeroDataError,
+  );
+  return isTokens ? error.contractAddress : undefined;
 }
 
 /** The first line of an error: viem's messages go on for many, and hold the RPC's URL with its key. */

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { CONFIG } from '../config.js';
+import { Currencies } from './currencies.js';
 import { GasAccount } from './gas-account.js';
 import { Networks } from './networks.js';
 import { SIGNER } from './signer.js';
@@ -11,6 +12,7 @@ import { Wallets } from './wallets.js';
 @Module({
   controllers: [TreasuryController],
   providers: [
+    Currencies,
     Networks,
     Wallets,
     GasAccount,

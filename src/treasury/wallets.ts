@@ -2,9 +2,8 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import type { Hex } from 'viem';
 import { type Caller, seesTreasury, treasuriesOf } from '../access/caller.js';
-import { ConfigError, currenciesOf } from '../config.js';
+import { ConfigError } from '../config.js';
 import { Database } from '../database/database.js';
-import { type Currency, registerCurrencies } from '../domain/money.js';
 import type { Network } from '../domain/network.js';
 import { Problem } from '../domain/problem.js';
 import { type Page, page } from '../http/paging.js';
@@ -12,6 +11,7 @@ import { newId } from '../ids.js';
 import { appendEvents, type NewEvent } from '../ledger/events.js';
 import { databaseNow } from '../ledger/grant-rows.js';
 import { mainTreasury } from '../ledger/service-events.js';
+import { enrolCurrencies } from './currencies.js';
 import { Networks } from './networks.js';
 import { SIGNER, type SignableTypedData, type Signer } from './signer.js';
 
@@ -339,38 +339,6 @@ export class Wallets {
       field: 'treasuryId',
     });
   }
-}
-
-/**
- * Records the configured currencies, and registers all that are recorded.
- *
- * @returns the codes that grants are kept in and no configured token is of.
- */
-async function enrolCurrencies(tx: ClientBase, networks: readonly Network[]): Promise<string[]> {
-  const configured = currenciesOf(networks);
-  // In one order, so that processes that start at once do not deadlock.
-  await tx.query(
-    `INSERT INTO currencies (code, decimals)
-     SELECT code, decimals FROM unnest($1::text[], $2::int[]) AS c (code, decimals) ORDER BY code
-     ON CONFLICT (code) DO NOTHING`,
-    [[...configured.keys()], [...configured.values()].map(({ decimals }) => decimals)],
-  );
-  const { rows } = await tx.query<Currency & { orphaned: boolean }>(
-    `SELECT code, decimals, CASE WHEN code = ANY ($1::text[]) THEN false
-       ELSE EXISTS (SELECT FROM grants WHERE currency = code) END AS orphaned
-     FROM currencies ORDER BY code`,
-    [[...configured.keys()]],
-  );
-  const problems = rows.flatMap(({ code, decimals }) => {
-    const given = configured.get(code)?.decimals;
-    return given === undefined || given === decimals
-      ? []
-      : `BURSAR_NETWORKS: ${code} has ${given} decimals under assets, but this database keeps its amounts with ` +
-          `${decimals}; put the token with ${decimals} decimals back, or give the other token another currency code`;
-  });
-  if (problems.length > 0) throw new ConfigError(problems);
-  registerCurrencies(rows);
-  return rows.filter(({ orphaned }) => orphaned).map(({ code }) => code);
 }
 
 /** Writes a treasury, unless the name is taken. */

@@ -1,5 +1,6 @@
 import { jest } from '@jest/globals';
 import pg from 'pg';
+import type { Chain } from '../../sandbox/chain.js';
 import { type Stack, type StackOptions, startStack } from '../../sandbox/stack.js';
 import { loadConfig } from '../../src/config.js';
 import { createLogger } from '../../src/ops/logger.js';
@@ -33,13 +34,18 @@ export interface TestStack extends Stack {
 export async function startTestStack(
   options: Partial<
     Pick<StackOptions, 'environment' | 'logger' | 'network' | 'pollMs' | 'redisUrl'>
-  > = {},
+  > & {
+    /** Registers every token of the chain; by default only the test USDC, so that a wallet has one balance. */
+    readonly everyToken?: boolean;
+  } = {},
 ): Promise<TestStack> {
+  const { everyToken = false, ...given } = options;
   const database = await createTestDatabase();
   const stack = await startStack({
     logger: createLogger('silent'),
     databaseUrl: database.url,
-    ...options,
+    ...(everyToken ? {} : { network: (chain) => usdcOnly(chain, given.pollMs) }),
+    ...given,
   });
   const db = new pg.Pool({ connectionString: database.url, max: 3 });
   const adminToken = await stack.service.mintAdminToken({ name: 'tester', role: 'admin' }, 3600);
@@ -64,6 +70,11 @@ export async function startTestStack(
   };
 }
 
+/** A chain's entry of `BURSAR_NETWORKS` with the tokens that are known without naming them. */
+function usdcOnly({ network, rpcUrl }: Chain, pollMs = 500): object {
+  return { network, rpcUrls: [rpcUrl], finality: { blocks: 2 }, pollMs };
+}
+
 async function blockNumber(rpcUrl: string): Promise<bigint> {
   return BigInt((await rpc<string>(rpcUrl, 'eth_blockNumber')) ?? '0x0');
 }
@@ -74,9 +85,7 @@ export function environmentOf({ chain, dataDir, databaseUrl }: TestStack): Recor
     DATABASE_URL: databaseUrl,
     BURSAR_DATA_DIR: dataDir,
     BURSAR_WALLET_MNEMONIC: STACK_MNEMONIC,
-    BURSAR_NETWORKS: JSON.stringify([
-      { network: chain.network, rpcUrls: [chain.rpcUrl], finality: { blocks: 2 }, pollMs: 500 },
-    ]),
+    BURSAR_NETWORKS: JSON.stringify([usdcOnly(chain)]),
   };
 }
 

@@ -1,6 +1,6 @@
 import { Problem } from '../domain/problem.js';
 
-/** How deep a body may nest: payment requirements may go 8 deep, two levels into the body. */
+/** How deep a body may nest: an entry of `accepts` stands four levels into it. */
 export const MAX_BODY_DEPTH = 16;
 
 /** How many members and elements a body may have in all. */

@@ -96,8 +96,16 @@ export function whyUnpayable(
   unusable: readonly UnusableOption[],
   option: number | undefined,
 ): Problem {
-  const chosen = unusable.find(({ index }) => index === option);
-  if (chosen) return chosen.problem;
+  if (option !== undefined) {
+    const chosen = unusable.find(({ index }) => index === option);
+    if (chosen) return chosen.problem;
+    return new Problem(
+      'invalid_request',
+      `option is ${option}, and accepts has ${entries} entries${unread === 0 ? '' : `, of which ${entries - unread} were read`}; ` +
+        'give the position of one, counted from 0',
+      { field: 'option' },
+    );
+  }
   const ranked = [...unusable].sort(
     (a, b) => NEAREST.indexOf(a.problem.code) - NEAREST.indexOf(b.problem.code),
   );

@@ -4,7 +4,14 @@ import { canonicalJson, sha256Hex } from '../domain/canonical.js';
 import { parseAtomic } from '../domain/money.js';
 import { MIN_VALIDITY_SECONDS } from '../domain/policy.js';
 import { Problem, type ProblemCode, untrusted } from '../domain/problem.js';
-import { type Echo, headerLineBytes, MAX_HEADER_BYTES, shrinking, soundResource, without } from './echo.js';
+import {
+  type Echo,
+  headerLineBytes,
+  MAX_HEADER_BYTES,
+  shrinking,
+  soundResource,
+  without,
+} from './echo.js';
 import { bytesWithoutEcho } from './header.js';
 import { jsonParts } from './json-text.js';
 import { identifierDeclaration, PAYMENT_IDENTIFIER } from './payment-identifier.js';
@@ -134,7 +141,9 @@ function membersOf({ value, text }: JsonPiece): Map<string, JsonPiece[]> {
         }));
   for (const part of parts) {
     const piece = { value: object[part.key], text: part.text };
-    members.set(part.key, [...(members.get(part.key) ?? []), piece]);
+    const sameName = members.get(part.key);
+    if (sameName) sameName.push(piece);
+    else members.set(part.key, [piece]);
   }
   return members;
 }
@@ -142,13 +151,17 @@ function membersOf({ value, text }: JsonPiece): Map<string, JsonPiece[]> {
 /** @throws Problem for a member that decides and is named twice: parsers differ in which they take. */
 function only(members: ReadonlyMap<string, JsonPiece[]>, name: string): JsonPiece | undefined {
   const [piece, another] = members.get(name) ?? [];
-  if (another) throw invalid(`names ${name} twice; which of the two is meant is not for us to guess`);
+  if (another) {
+    throw invalid(`names ${name} twice; which of the two is meant is not for us to guess`);
+  }
   return piece;
 }
 
 function versionOf(members: ReadonlyMap<string, JsonPiece[]>): 1 | 2 {
   if (members.size === 0) {
-    throw invalid('is empty; the terms are in the PAYMENT-REQUIRED header of the 402: send its value');
+    throw invalid(
+      'is empty; the terms are in the PAYMENT-REQUIRED header of the 402: send its value',
+    );
   }
   const version = only(members, 'x402Version')?.value;
   if (version === 1 || version === '1') return 1;
@@ -216,7 +229,9 @@ function sharedMembers(members: ReadonlyMap<string, JsonPiece[]>): Shared {
 }
 
 /** A member that may be echoed, with its text; undefined when it is unsafe or named twice. */
-function soundPiece(pieces: readonly JsonPiece[] = []): { value: unknown; json: string } | undefined {
+function soundPiece(
+  pieces: readonly JsonPiece[] = [],
+): { value: unknown; json: string } | undefined {
   const [piece, another] = pieces;
   if (!piece || another || piece.value === undefined) return undefined;
   try {

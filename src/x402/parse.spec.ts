@@ -935,6 +935,20 @@ describe('parsePaymentRequired', () => {
       expect(offered({ ...bodyV1(), extensions })).toEqual([0]);
     });
 
+    it('refuses a 402 whose required payment-identifier stands beside what cannot be echoed', () => {
+      const required = (isRequired: boolean) =>
+        bodyV2({
+          extensions: { 'payment-identifier': { info: { required: isRequired } }, n: 12.25 },
+        });
+      for (const unsafe of ['"\\u0000"', '1e400', '1,"n":2', JSON.stringify(nested(14))]) {
+        const text = respelled(required(true), '12.25', unsafe);
+        for (const input of [text, header(text)]) {
+          expect(refusalOf(input).detail).toContain('cannot be echoed');
+        }
+        expect(echoOf(respelled(required(false), '12.25', unsafe))?.extensionsJson).toBeUndefined();
+      }
+    });
+
     it('leaves a malformed and optional payment-identifier out of the echo', () => {
       const text = respelled(
         bodyV2({ extensions: { n: 12.25 } }),

@@ -61,7 +61,7 @@ export interface Offer {
   readonly hash: string;
   /** What else the header echoes, as much of it as fits; undefined when not even the entry alone fits. */
   readonly echo: Echo | undefined;
-  /** The bytes of its shortest header line, see {@link MAX_HEADER_BYTES}. */
+  /** The bytes of its shortest header line, see {@link MAX_HEADER_BYTES}; 0 in v1, whose header is always short. */
   readonly headerBytes: number;
 }
 
@@ -206,8 +206,8 @@ function sharedMembers(members: ReadonlyMap<string, JsonPiece[]>): Shared {
   const resource = soundPiece(members.get('resource'));
   const extensions = members.get('extensions');
   const declared = membersIn(extensions?.[0]?.value);
-  const identifier = declared ? identifierDeclaration(declared) : 'absent';
   const sound = declared && soundPiece(extensions);
+  const identifier = declared ? identifierDeclaration(declared, sound !== undefined) : 'absent';
   const extensionsJson =
     sound && identifier === 'malformed'
       ? without(sound.json, (key) => key === PAYMENT_IDENTIFIER)
@@ -217,7 +217,7 @@ function sharedMembers(members: ReadonlyMap<string, JsonPiece[]>): Shared {
     resourceJson: resource && soundResource(resource.value, resource.json),
     extensionsJson,
   };
-  const hasIdentifier = identifier === 'proper' && extensionsJson !== undefined;
+  const hasIdentifier = identifier === 'proper';
   return {
     declaredResource: typeof url === 'string' ? url : undefined,
     hasIdentifier,

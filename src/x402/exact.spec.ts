@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { verifyTypedData } from 'viem';
 import type { Asset } from '../domain/network.js';
+import { Problem } from '../domain/problem.js';
 import { MnemonicSigner } from '../treasury/signer.js';
-import { exactTypedData } from './exact.js';
+import { exact, exactTypedData } from './exact.js';
 import { parsePaymentRequired } from './parse.js';
 import type { FixedPayment } from './scheme.js';
 
@@ -61,6 +62,80 @@ function paymentWithExtra(extra: unknown): FixedPayment {
     value: offer.amount,
   });
 }
+
+describe('exact.variant', () => {
+  it.each([
+    [{}, false],
+    [{ assetTransferMethod: 'eip3009', paymentFlow: 'authorization' }, false],
+    [{ assetTransferMethod: null, paymentFlow: null }, false],
+    [{ paymentFlow: 'upfront' }, true],
+  ])('takes %j, and its being upfront is %j', (extra, isUpfront) => {
+    expect(exact.variant(extra, 'accepts[0]')).toEqual({ isUpfront });
+  });
+
+  it.each<[string, unknown]>([
+    ['assetTransferMethod', 'permit2'],
+    ['assetTransferMethod', 'EIP3009'],
+    ['assetTransferMethod', ['eip3009']],
+    ['assetTransferMethod', ''],
+    ['paymentFlow', 'Upfront'],
+    ['paymentFlow', 'escrow'],
+    ['paymentFlow', true],
+    ['paymentFlow', ''],
+  ])('refuses %s %j and shows it only as the seller\u2019s text', (member, value) => {
+    let refusal: unknown;
+    try {
+      exact.variant({ [member]: value }, 'accepts[3]');
+    } catch (error) {
+      refusal = error;
+    }
+    expect(refusal).toBeInstanceOf(Problem);
+    const { code, detail, fields } = refusal as Problem;
+    expect(code).toBe('scheme_not_supported');
+    expect(detail).toMatch(
+      new RegExp(`^accepts\\[3\\]: extra.${member} is not supported, \\w+ is$`),
+    );
+    expect(fields.sellerText).toMatch(/^untrusted, from the seller: /);
+  });
+});
+
+describe('exact.contradiction', () => {
+  const lower = ASSET.address.toLowerCase();
+
+  it.each<Record<string, unknown>>([
+    {},
+    { name: 'USDC', version: '2' },
+    { name: null, version: null, verifyingContract: null, chainId: null },
+    { verifyingContract: ASSET.address, chainId: 84_532 },
+    { verifyingContract: lower, chainId: '84532' },
+    { verifyingContract: `0x${lower.slice(2).toUpperCase()}`, chainId: 'eip155:84532' },
+    { salt: `0x${'11'.repeat(32)}`, domain: { name: 'DAI' }, decimals: 18 },
+  ])('finds none in %j', (extra) => {
+    expect(exact.contradiction(extra, ASSET, 84_532)).toBeUndefined();
+  });
+
+  it.each<[string, unknown[]]>([
+    ['name', ['USD Coin', 'usdc', 'USDC ', '', 1, ['USDC'], {}, false]],
+    ['version', ['1', '', 2, ['2'], '2.0']],
+    ['verifyingContract', [PAYEE, '', 'USDC', ASSET.address.slice(2), [ASSET.address], 1, {}]],
+    [
+      'chainId',
+      [1, '1', '0x14a34', 'eip155:1', '', [84_532], {}, true, { toString: 1, valueOf: 1 }],
+    ],
+  ])('finds every %s that is not the registered token\u2019s', (member, values) => {
+    for (const value of values) {
+      const extra = { name: 'USDC', version: '2', [member]: value };
+      expect([value, exact.contradiction(extra, ASSET, 84_532)]).toEqual([value, member]);
+    }
+  });
+
+  it('finds the Circle Gateway entry that is cheaper and useless', () => {
+    const gateway = { name: 'GatewayWalletBatched', version: '1' };
+    expect(exact.contradiction(gateway, ASSET, 84_532)).toBe('name');
+    const renamed = { verifyingContract: '0x0077777d7EBA4688BDeF3E311b846F25870A19B9' };
+    expect(exact.contradiction(renamed, ASSET, 84_532)).toBe('verifyingContract');
+  });
+});
 
 describe('exactTypedData', () => {
   it("is EIP-3009's TransferWithAuthorization on the registered token's domain", () => {

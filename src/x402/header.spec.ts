@@ -2,9 +2,12 @@ import { describe, expect, it } from '@jest/globals';
 import { decodePaymentSignatureHeader } from '@x402/core/http';
 import { parsePaymentPayload } from '@x402/core/schemas';
 import { extractAndValidatePaymentIdentifier } from '@x402/extensions/payment-identifier';
+import fc from 'fast-check';
+import { newId } from '../ids.js';
+import { type Echo, MAX_HEADER_BYTES, shrinking } from './echo.js';
 import { exact } from './exact.js';
 import { paymentHeader } from './header.js';
-import { parsePaymentRequired } from './parse.js';
+import { type Offer, parsePaymentRequired } from './parse.js';
 import type { FixedPayment } from './scheme.js';
 
 const ID = 'pay_01jd5v9n6qe8rb3k2m7xw4hzcy';
@@ -82,11 +85,10 @@ function header(given: FixedPayment, signature = '0x') {
 
 /** The header for a 402 that came as this JSON text: parsed, selected and echoed. */
 function headerFor(text: string) {
-  const terms = parsePaymentRequired(Buffer.from(text, 'utf8').toString('base64'));
-  const [offer] = terms.offers;
-  if (!offer) throw new Error(JSON.stringify(terms.unusable));
-  const { resourceJson, extensionsJson } = terms;
-  return header(payment({ requirementJson: offer.json, resourceJson, extensionsJson }));
+  const { offers, unusable } = parsePaymentRequired(Buffer.from(text, 'utf8').toString('base64'));
+  const [offer] = offers;
+  if (!offer) throw new Error(JSON.stringify(unusable));
+  return header(payment({ requirementJson: offer.json, ...offer.echo }));
 }
 
 function textOf({ value }: { value: string }): string {
@@ -185,5 +187,96 @@ describe('paymentHeader', () => {
     const { value } = header(given, '0x');
     expect(value).toMatch(/^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/);
     expect(header(structuredClone(given), '0x').value).toBe(value);
+  });
+
+  describe('within what servers take', () => {
+    const signature = `0x${'5a'.repeat(65)}`;
+
+    /** The header line of a real payment of an offer, in bytes. */
+    function lineOf(offer: Offer, echo: Echo): number {
+      const { amount, payTo, json } = offer;
+      const fixed = payment({
+        id: newId('pay'),
+        value: amount,
+        to: payTo,
+        requirementJson: json,
+        ...echo,
+      });
+      const { name, value } = header(fixed, signature);
+      expect(name).toBe('PAYMENT-SIGNATURE');
+      return Buffer.byteLength(`${name}: ${value}\r\n`);
+    }
+
+    const texts = fc
+      .tuple(
+        fc.constantFrom('x', '\u20ac', '\ud83d\ude00', '"', '\\', '\n', '/'),
+        fc.oneof(fc.nat(40), fc.nat(2_500), fc.nat(7_500)),
+      )
+      .map(([character, length]) => character.repeat(length / character.length));
+    const identifiers = fc.constantFrom<unknown>(
+      undefined,
+      { info: { required: false } },
+      { info: { required: true }, schema: { a: [1] } },
+      { supported: true },
+    );
+    const bodies = fc.record({
+      amount: fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }),
+      resource: fc.option(
+        fc.record(
+          { url: texts.map((text) => `https://a/${text}`), description: texts, mimeType: texts },
+          { requiredKeys: ['url'] },
+        ),
+        { nil: undefined },
+      ),
+      extensions: fc.option(fc.tuple(texts, identifiers), { nil: undefined }),
+      pad: fc.oneof(fc.constant(''), texts),
+      form: fc.constantFrom('object', 'text', 'spaced text'),
+    });
+
+    it('is never longer than was foreseen before anything was reserved', () => {
+      const seen = { whole: 0, shrunk: 0, refused: 0, withIdentifier: 0 };
+      fc.assert(
+        fc.property(bodies, ({ amount, resource, extensions, pad, form }) => {
+          const body = {
+            x402Version: 2,
+            accepts: [{ ...REQUIREMENT, amount: amount.toString(), ...(pad && { pad }) }],
+            ...(resource && { resource }),
+            ...(extensions && {
+              extensions: { a: extensions[0], 'payment-identifier': extensions[1] },
+            }),
+          };
+          const text = JSON.stringify(body, undefined, form === 'spaced text' ? 1 : undefined);
+          fc.pre(text.length <= 49_152);
+          const [offer] = parsePaymentRequired(form === 'object' ? JSON.parse(text) : text).offers;
+          if (!offer) throw new Error('the entry was not usable');
+          if (!offer.echo) {
+            seen.refused += 1;
+            expect(offer.headerBytes).toBeGreaterThan(MAX_HEADER_BYTES);
+            return;
+          }
+          const { extensionsJson } = offer.echo;
+          const hasIdentifier = extensionsJson?.includes('"payment-identifier"') ?? false;
+          const shortest = [...shrinking(offer.echo, hasIdentifier)].at(-1) ?? offer.echo;
+          expect(lineOf(offer, offer.echo)).toBeLessThanOrEqual(MAX_HEADER_BYTES);
+          expect(lineOf(offer, shortest)).toBeLessThanOrEqual(offer.headerBytes);
+          expect(offer.headerBytes).toBeLessThanOrEqual(MAX_HEADER_BYTES);
+          // The estimate is for the longest numbers and the names of all members, and for nothing else.
+          expect(offer.headerBytes - lineOf(offer, shortest)).toBeLessThan(64);
+          if (hasIdentifier) seen.withIdentifier += 1;
+          const isWhole =
+            !!offer.echo.resourceJson === !!resource && !!extensionsJson === !!extensions;
+          seen[isWhole ? 'whole' : 'shrunk'] += 1;
+        }),
+        { numRuns: 1_000 },
+      );
+      for (const count of Object.values(seen)) expect(count).toBeGreaterThan(20);
+    });
+
+    it('is as long in v1 as for any seller, whatever the entry holds', () => {
+      const entry = { ...V1_REQUIREMENT, outputSchema: { long: 'x'.repeat(40_000) } };
+      const [offer] = parsePaymentRequired({ x402Version: 1, accepts: [entry] }).offers;
+      const { value } = header({ ...v1Payment(), requirementJson: offer?.json ?? '' }, signature);
+      expect(value.length).toBeLessThan(1_000);
+    });
   });
 });

@@ -22,6 +22,14 @@ describe('jsonParts', () => {
     );
   });
 
+  it.each([
+    ['{ "a" : 1.0 , "b":[1,{"c":2}] }', ['"a" : 1.0', '"b":[1,{"c":2}]']],
+    ['{"\\u0061"\n:{}}', ['"\\u0061"\n:{}']],
+    ['[ 1 , "a:b" ]', ['1', '"a:b"']],
+  ])('finds where the members of %s begin', (text, members) => {
+    expect(jsonParts(text).map(({ from, end }) => text.slice(from, end))).toEqual(members);
+  });
+
   it('finds what JSON.parse finds, all the way down, in any JSON', () => {
     const read = (text: string, start: number, end: number): unknown => {
       const parts = jsonParts(text, start);

@@ -39,9 +39,34 @@ describe('KnownTerms', () => {
     );
   });
 
+  it('never takes 1e400 for null: a usable entry cannot be made unusable for others', () => {
+    const text = JSON.stringify(body('50000')).replace('"amount"', '"note":null,"amount"');
+    const honest = JSON.parse(text);
+    const poisoned = JSON.parse(text.replace('null', '1e400'));
+    expect(JSON.stringify(poisoned)).toBe(JSON.stringify(honest));
+    const known = new KnownTerms();
+    expect(known.parse(poisoned).offers).toHaveLength(0);
+    const terms = known.parse(honest);
+    expect(terms.offers).toHaveLength(1);
+    expect(known.parse(poisoned).offers).toHaveLength(0);
+    expect(known.parse(honest)).toBe(terms);
+  });
+
+  it('reads every form of a 402, and remembers each', () => {
+    const known = new KnownTerms();
+    const object = body('50000');
+    const text = JSON.stringify(object);
+    const forms = [object, text, { structuredContent: object }, { paymentRequired: text }];
+    for (const form of forms) {
+      const terms = known.parse(form);
+      expect(terms).toEqual(parsePaymentRequired(form));
+      expect(known.parse(structuredClone(form))).toBe(terms);
+    }
+  });
+
   it('refuses what cannot be parsed every time', () => {
     const known = new KnownTerms();
-    for (const given of [undefined, null, 7, {}, 'x', body('1e3'), body('1e3')]) {
+    for (const given of [undefined, null, 7, {}, 'x', 'x', body('1e3'), body('1e3')]) {
       const reparsed = () => parsePaymentRequired(given);
       const outcome = (parse: () => unknown) => {
         try {

@@ -17,8 +17,11 @@ export class KnownTerms {
     // An object and a header value never have one text: a string's begins with a quote.
     const text = JSON.stringify(paymentRequired) ?? '';
     const known = this.#terms.get(text);
-    if (known) return known;
+    // JSON.stringify writes what 1e400 is read as like null, but the parser tells the two apart.
+    const isAmbiguous = text.includes('null') && holdsInfinity(paymentRequired);
+    if (known && !isAmbiguous) return known;
     const terms = parsePaymentRequired(paymentRequired);
+    if (isAmbiguous) return terms;
     this.#terms.set(text, terms);
     this.#characters += text.length;
     for (const [oldest] of this.#terms) {
@@ -28,4 +31,9 @@ export class KnownTerms {
     }
     return terms;
   }
+}
+
+function holdsInfinity(value: unknown): boolean {
+  if (typeof value === 'number') return !Number.isFinite(value);
+  return typeof value === 'object' && value !== null && Object.values(value).some(holdsInfinity);
 }

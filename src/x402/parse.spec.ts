@@ -116,6 +116,30 @@ function echoOf(input: unknown) {
   return parsePaymentRequired(input).offers[0]?.echo;
 }
 
+/** Parses; a refusal is an answer too. */
+function parsed(input: unknown): unknown {
+  try {
+    return parsePaymentRequired(input);
+  } catch (error) {
+    if (error instanceof Problem) return error;
+    throw error;
+  }
+}
+
+/**
+ * The time a call takes on a machine that does nothing else, in milliseconds: the shortest of 200 runs,
+ * or the first that is within the budget.
+ */
+function fastest(call: () => unknown, budgetMs: number): number {
+  let shortest = Number.POSITIVE_INFINITY;
+  for (let run = 0; run < 200 && shortest >= budgetMs; run += 1) {
+    const start = performance.now();
+    call();
+    shortest = Math.min(shortest, performance.now() - start);
+  }
+  return shortest;
+}
+
 const OFFER = {
   index: 0,
   scheme: 'exact',
@@ -911,6 +935,20 @@ describe('parsePaymentRequired', () => {
       expect(offered({ ...bodyV1(), extensions })).toEqual([0]);
     });
 
+    it('refuses a 402 whose required payment-identifier stands beside what cannot be echoed', () => {
+      const required = (isRequired: boolean) =>
+        bodyV2({
+          extensions: { 'payment-identifier': { info: { required: isRequired } }, n: 12.25 },
+        });
+      for (const unsafe of ['"\\u0000"', '1e400', '1,"n":2', JSON.stringify(nested(14))]) {
+        const text = respelled(required(true), '12.25', unsafe);
+        for (const input of [text, header(text)]) {
+          expect(refusalOf(input).detail).toContain('cannot be echoed');
+        }
+        expect(echoOf(respelled(required(false), '12.25', unsafe))?.extensionsJson).toBeUndefined();
+      }
+    });
+
     it('leaves a malformed and optional payment-identifier out of the echo', () => {
       const text = respelled(
         bodyV2({ extensions: { n: 12.25 } }),
@@ -918,7 +956,7 @@ describe('parsePaymentRequired', () => {
         '{"n": 1.0,"payment-identifier":{"supported":true},"m":[ ]}',
       );
       for (const input of [text, header(text)]) {
-        expect(echoOf(input)?.extensionsJson).toBe('{"n":1.0,"m":[ ]}');
+        expect(echoOf(input)?.extensionsJson).toBe('{"n": 1.0,"m":[ ]}');
       }
     });
 
@@ -1101,6 +1139,54 @@ describe('parsePaymentRequired', () => {
         }),
         { numRuns: 1_000 },
       );
+    });
+  });
+
+  describe('of the slowest shapes known', () => {
+    const BUDGET_MS = 10;
+    const entry = JSON.stringify(entryV2());
+    const open = `{"x402Version":2,"accepts":[${entry}]`;
+
+    /** Copies of a piece of JSON, as many as fit beside a 402. */
+    const many = (piece: string) =>
+      Array(Math.floor((LIMITS.jsonCharacters - 700) / (piece.length + 1)))
+        .fill(piece)
+        .join(',');
+    const names = Array.from({ length: 4_200 }, (_, at) => `"x${at.toString(36)}":0`).join(',');
+    const wrappers =
+      '"paymentRequired":0,"structuredContent":0,"result":0,"error":{"data":0},"content":[0]';
+    const address = (at: number) => `0x${at.toString(16).padStart(40, 'a')}`;
+
+    it.each([
+      ['one name again and again', `${open},${many('"":0')}}`],
+      ['many names', `${open},${names}}`],
+      ['every wrapper without terms', `{${wrappers},${many('"":0')}}`],
+      ['a list of faulty tags', `${open},"resource":{"url":"a","tags":[${many('""')}]}}`],
+      ['a large faulty resource', `${open},"resource":{"url":"a","description":0,${names}}}`],
+      [
+        'large extensions with a payment-identifier',
+        `${open},"extensions":{"payment-identifier":{"info":{"required":true}},${names}}}`,
+      ],
+      ['a large entry', `{"x402Version":2,"accepts":[${entry.slice(0, -1)},${names}}]}`],
+      ['thousands of entries', `{"x402Version":2,"accepts":[${many('0')}]}`],
+      [
+        '64 entries, each with addresses of its own',
+        JSON.stringify(
+          bodyV2({
+            accepts: Array.from({ length: 64 }, (_, at) =>
+              entryV2({ asset: address(2 * at), payTo: address(2 * at + 1), pad: 'x'.repeat(400) }),
+            ),
+          }),
+        ),
+      ],
+      ['a deep entry', `{"x402Version":2,"accepts":[${'['.repeat(24_000)}${']'.repeat(24_000)}]}`],
+      ['deep extensions', `${open},"extensions":${'{"a":'.repeat(8_000)}1${'}'.repeat(8_000)}}`],
+      ['escapes', `${open},"extensions":{"a":"${'\\u0041'.repeat(8_000)}"}}`],
+    ])('takes at most 10 ms for %s', (_what, text) => {
+      expect(text.length).toBeLessThanOrEqual(LIMITS.jsonCharacters);
+      for (const input of [text, header(text), JSON.parse(text)]) {
+        expect(fastest(() => parsed(input), BUDGET_MS)).toBeLessThan(BUDGET_MS);
+      }
     });
   });
 

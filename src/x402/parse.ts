@@ -60,7 +60,7 @@ export interface Offer {
   readonly hash: string;
   /** What else the header echoes, as much of it as fits; undefined when not even the entry alone fits. */
   readonly echo: Echo | undefined;
-  /** The bytes of its shortest header line, see {@link MAX_HEADER_BYTES}. */
+  /** The bytes of its shortest header line, see {@link MAX_HEADER_BYTES}; 0 in v1, whose header is always short. */
   readonly headerBytes: number;
 }
 
@@ -140,7 +140,9 @@ function membersOf({ value, text }: JsonPiece): Map<string, JsonPiece[]> {
         }));
   for (const part of parts) {
     const piece = { value: object[part.key], text: part.text };
-    members.set(part.key, [...(members.get(part.key) ?? []), piece]);
+    const sameName = members.get(part.key);
+    if (sameName) sameName.push(piece);
+    else members.set(part.key, [piece]);
   }
   return members;
 }
@@ -148,8 +150,9 @@ function membersOf({ value, text }: JsonPiece): Map<string, JsonPiece[]> {
 /** @throws Problem for a member that decides and is named twice: parsers differ in which they take. */
 function only(members: ReadonlyMap<string, JsonPiece[]>, name: string): JsonPiece | undefined {
   const [piece, another] = members.get(name) ?? [];
-  if (another)
+  if (another) {
     throw invalid(`names ${name} twice; which of the two is meant is not for us to guess`);
+  }
   return piece;
 }
 
@@ -202,8 +205,8 @@ function sharedMembers(members: ReadonlyMap<string, JsonPiece[]>): Shared {
   const resource = soundPiece(members.get('resource'));
   const extensions = members.get('extensions');
   const declared = membersIn(extensions?.[0]?.value);
-  const identifier = declared ? identifierDeclaration(declared) : 'absent';
   const sound = declared && soundPiece(extensions);
+  const identifier = declared ? identifierDeclaration(declared, sound !== undefined) : 'absent';
   const extensionsJson =
     sound && identifier === 'malformed'
       ? without(sound.json, (key) => key === PAYMENT_IDENTIFIER)
@@ -213,7 +216,7 @@ function sharedMembers(members: ReadonlyMap<string, JsonPiece[]>): Shared {
     resourceJson: resource && soundResource(resource.value, resource.json),
     extensionsJson,
   };
-  const hasIdentifier = identifier === 'proper' && extensionsJson !== undefined;
+  const hasIdentifier = identifier === 'proper';
   return {
     declaredResource: typeof url === 'string' ? url : undefined,
     hasIdentifier,

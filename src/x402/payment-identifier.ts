@@ -11,20 +11,27 @@ export type IdentifierDeclaration = 'absent' | 'proper' | 'malformed';
  * Looks at how a seller declares `payment-identifier`. Proper is as the spec has it: an `info` with a
  * boolean `required`, and without an `id`, which is the payer's to give.
  *
+ * @param canEcho - whether the text of the extensions is one that may be echoed; if not, even a proper
+ *   declaration counts as malformed.
  * @throws Problem `requirements_invalid` when it is malformed and required: no payment can carry the id
  *   it asks for. What is malformed and optional is left out of the echo by the caller.
  */
 export function identifierDeclaration(
   extensions: Readonly<Record<string, unknown>>,
+  canEcho: boolean,
 ): IdentifierDeclaration {
   if (!Object.hasOwn(extensions, PAYMENT_IDENTIFIER)) return 'absent';
   const declared = membersOf(extensions[PAYMENT_IDENTIFIER]);
   const info = membersOf(declared.info);
-  if (typeof info.required === 'boolean' && info.id === undefined) return 'proper';
+  const isProper = typeof info.required === 'boolean' && info.id === undefined;
+  if (isProper && canEcho) return 'proper';
   if (info.required !== true && declared.required !== true) return 'malformed';
+  const fault = isProper
+    ? 'the extensions beside it cannot be echoed (nested too deep, a member twice, or text that is not well-formed)'
+    : 'not as its specification has it (info.required, no info.id)';
   throw new Problem(
     'requirements_invalid',
-    `paymentRequired.extensions.${PAYMENT_IDENTIFIER} is required and not as its specification has it (info.required, no info.id), ` +
+    `paymentRequired.extensions.${PAYMENT_IDENTIFIER} is required and ${fault}, ` +
       'so no payment can carry the id it asks for; tell the seller',
     { field: 'paymentRequired' },
   );

@@ -7,6 +7,9 @@ export interface JsonPiece {
   readonly text: string | undefined;
 }
 
+/** Members that may hold a 402, or hold what does. */
+const WRAPPINGS = ['paymentRequired', 'structuredContent', 'result', 'error', 'content'];
+
 /** How many wrappings are taken off, one inside the other. */
 const MAX_WRAPPINGS = 6;
 
@@ -50,27 +53,37 @@ function find(piece: JsonPiece, maxCharacters: number, wrappings: number): JsonP
 }
 
 function* wrapped(piece: JsonPiece): Generator<JsonPiece> {
+  const members = membersOf(piece, WRAPPINGS);
   for (const name of ['paymentRequired', 'structuredContent', 'result']) {
-    yield* member(piece, name);
+    const inner = members.get(name);
+    if (inner) yield inner;
   }
-  for (const error of member(piece, 'error')) yield* member(error, 'data');
-  for (const { value } of member(piece, 'content')) {
-    if (!Array.isArray(value)) continue;
-    for (const item of value.slice(0, MAX_CONTENT_ITEMS)) {
-      // The text of a content item is a text of its own.
-      if (isObject(item) && typeof item.text === 'string') {
-        yield { value: item.text, text: undefined };
-      }
+  const error = members.get('error');
+  if (error) yield* membersOf(error, ['data']).values();
+  const content = members.get('content')?.value;
+  if (!Array.isArray(content)) return;
+  for (const item of content.slice(0, MAX_CONTENT_ITEMS)) {
+    // The text of a content item is a text of its own.
+    if (isObject(item) && typeof item.text === 'string') {
+      yield { value: item.text, text: undefined };
     }
   }
 }
 
-/** A member of an object, as a list of at most one. */
-function member({ value, text }: JsonPiece, name: string): JsonPiece[] {
-  if (!isObject(value) || !Object.hasOwn(value, name)) return [];
-  if (text === undefined) return [{ value: value[name], text }];
-  const part = jsonParts(text, text.indexOf('{')).findLast(({ key }) => key === name);
-  return [{ value: value[name], text: part && text.slice(part.start, part.end) }];
+/** Finds members of an object by name, in one pass over its text. */
+function membersOf({ value, text }: JsonPiece, names: readonly string[]): Map<string, JsonPiece> {
+  const members = new Map<string, JsonPiece>();
+  if (!isObject(value)) return members;
+  for (const name of names) {
+    if (Object.hasOwn(value, name)) members.set(name, { value: value[name], text: undefined });
+  }
+  if (text === undefined || members.size === 0) return members;
+  // Of a name that is there twice the last counts, as for JSON.parse.
+  for (const { key = '', start, end } of jsonParts(text, text.indexOf('{'))) {
+    const named = members.get(key);
+    if (named) members.set(key, { value: named.value, text: text.slice(start, end) });
+  }
+  return members;
 }
 
 function tryReadText(text: string, maxCharacters: number): JsonPiece | undefined {

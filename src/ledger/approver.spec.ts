@@ -31,13 +31,10 @@ const agent = { id: 'agent' };
 describe('standingProblem', () => {
   const chain = chainOf(root, { ...team, above: 4n }, agent);
 
-  it.each(['admin:ann', 'admin:oidc:ann'])(
-    'lets %s decide any payment',
-    (actor) => {
-      expect(standingProblem(actor, waiting('team'), chain)).toBeUndefined();
-      expect(standingProblem(actor, waiting('root'), chain)).toBeUndefined();
-    },
-  );
+  it.each(['admin:ann', 'admin:oidc:ann'])('lets %s decide any payment', (actor) => {
+    expect(standingProblem(actor, waiting('team'), chain)).toBeUndefined();
+    expect(standingProblem(actor, waiting('root'), chain)).toBeUndefined();
+  });
 
   it('lets a holder decide that stands above the grant which asks', () => {
     expect(standingProblem('grant:root', waiting('team'), chain)).toBeUndefined();

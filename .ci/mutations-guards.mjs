@@ -55,14 +55,14 @@ export default [
   lock(
     'a waiting payment is locked before it is decided',
     'src/ledger/approvals.ts',
-    'p.id = $2 FOR NO KEY UPDATE`',
+    'p.id = $2 FOR NO KEY UPDATE OF p`',
     'p.id = $2`',
     INTERLEAVINGS,
   ),
   lock(
     'payments that lapse are locked',
     'src/ledger/approvals.ts',
-    ' FOR NO KEY UPDATE SKIP LOCKED`',
+    ' FOR NO KEY UPDATE OF p SKIP LOCKED`',
     '`',
     INTERLEAVINGS,
   ),

@@ -22,7 +22,8 @@ function here(changes: { flows?: string[] | undefined; isReady?: boolean } = {})
   return {
     networks: {
       find: (network: string) => (network === NETWORK ? { chainId: 84_532 } : undefined),
-      asset: (network: string, asset: string) => (network === NETWORK && asset === TOKEN ? USDC : undefined),
+      asset: (network: string, asset: string) =>
+        network === NETWORK && asset === TOKEN ? USDC : undefined,
       health: () => (isReady ? { ready: true } : { ready: false, reason: 'its RPC is away' }),
     } as unknown as PayableTerms['networks'],
     paymentFlows: flows,

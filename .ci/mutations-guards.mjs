@@ -60,6 +60,13 @@ export default [
     INTERLEAVINGS,
   ),
   lock(
+    'an approved payment is locked before it is handed over',
+    'src/ledger/ledger.ts',
+    'ORDER BY p.id FOR NO KEY UPDATE OF p`',
+    'ORDER BY p.id`',
+    INTERLEAVINGS,
+  ),
+  lock(
     'payments that lapse are locked',
     'src/ledger/approvals.ts',
     ' FOR NO KEY UPDATE OF p SKIP LOCKED`',

@@ -3,7 +3,7 @@ import { approverProblem, standingProblem } from './approver.js';
 import type { GrantRecord } from './grant-rows.js';
 import type { PaymentRecord } from './payment-rows.js';
 
-/** A chain of grants from the root down, by what each asks an approval above. */
+/** A chain of grants from the root down; `above` is the grant's `approvalAbove`. */
 function chainOf(
   ...grants: { id: string; above?: bigint; mintedBy?: string }[]
 ): readonly GrantRecord[] {

@@ -322,7 +322,7 @@ export default [
     find: '/[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]/gu',
     replace: '/[\\p{Cc}]/gu',
     test: 'src/domain/problem.spec.ts',
-    name: 'gives any text in one line, marked, quoted once, without controls and of bounded length',
+    name: 'escapes %s',
   },
   {
     row: 'numbers',

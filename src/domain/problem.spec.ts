@@ -4,7 +4,7 @@ import { Problem, untrusted } from './problem.js';
 
 const MARK = 'untrusted, from the seller: ';
 
-/** What stands behind the mark, without its quotes. */
+/** Returns the text behind the mark, without its quotes. */
 function quoted(text: string): string {
   const match = /^untrusted, from the seller: "(.*)"$/s.exec(text);
   if (!match) throw new Error(`not marked: ${text}`);

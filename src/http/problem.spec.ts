@@ -19,7 +19,7 @@ const CONTRACT: Readonly<Record<number, string>> = {
   503: 'treasury_insufficient, unavailable',
 };
 
-/** What the contract tells an agent to do about each code, unless the problem itself says otherwise. */
+/** The contract's table of next actions; a single problem may name another one. */
 const NEXT_ACTIONS: Readonly<Partial<Record<NextAction, string>>> = {
   ask:
     'budget_exceeded, per_payment_exceeded, payments_exceeded, payee_not_allowed, network_not_allowed, ' +
@@ -38,7 +38,7 @@ const NEXT_ACTIONS: Readonly<Partial<Record<NextAction, string>>> = {
     'network_not_supported',
 };
 
-/** Turns a table of lists into pairs of a code and what it stands under. */
+/** Turns a table of lists into pairs of a code and its key in the table. */
 function pairsOf<Key extends string>(table: Readonly<Partial<Record<Key, string>>>) {
   return Object.entries<string | undefined>(table).flatMap(([key, codes = '']) =>
     codes.split(', ').map((code) => [code as ProblemCode, key as Key] as const),

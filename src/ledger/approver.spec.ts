@@ -3,7 +3,7 @@ import { approverProblem, standingProblem } from './approver.js';
 import type { GrantRecord } from './grant-rows.js';
 import type { PaymentRecord } from './payment-rows.js';
 
-/** A chain of grants from the root down, by what each asks an approval above. */
+/** A chain of grants from the root down; `above` is the grant's `approvalAbove`. */
 function chainOf(
   ...grants: { id: string; above?: bigint; mintedBy?: string }[]
 ): readonly GrantRecord[] {
@@ -31,13 +31,10 @@ const agent = { id: 'agent' };
 describe('standingProblem', () => {
   const chain = chainOf(root, { ...team, above: 4n }, agent);
 
-  it.each(['admin:ann', 'admin:oidc:ann'])(
-    'lets %s decide any payment',
-    (actor) => {
-      expect(standingProblem(actor, waiting('team'), chain)).toBeUndefined();
-      expect(standingProblem(actor, waiting('root'), chain)).toBeUndefined();
-    },
-  );
+  it.each(['admin:ann', 'admin:oidc:ann'])('lets %s decide any payment', (actor) => {
+    expect(standingProblem(actor, waiting('team'), chain)).toBeUndefined();
+    expect(standingProblem(actor, waiting('root'), chain)).toBeUndefined();
+  });
 
   it('lets a holder decide that stands above the grant which asks', () => {
     expect(standingProblem('grant:root', waiting('team'), chain)).toBeUndefined();

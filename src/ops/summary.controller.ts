@@ -28,7 +28,9 @@ const summarySchema = z.object({
   spent: amount.describe('settled for good'),
   funds: z
     .object({ balance: amount, reserved: amount, free: amount })
-    .describe('of all wallets but retired ones; what draining ones hold is not free'),
+    .describe(
+      'of all wallets but retired ones; what draining ones hold, or ones with code, is not free',
+    ),
   grants: z.object({
     active: z.int(),
     suspended: z.int(),
@@ -130,7 +132,7 @@ const SUMMARY = `
     FROM grants g WHERE g.treasury_id = t.id AND g.depth = 0 AND g.currency = $2) roots
   CROSS JOIN LATERAL (
     SELECT coalesce(sum(b.balance), 0)::text AS balance, coalesce(sum(b.reserved), 0)::text AS reserved,
-      coalesce(sum(greatest(b.balance - b.reserved, 0)) FILTER (WHERE w.status = 'active'), 0)::text AS free
+      coalesce(sum(greatest(b.balance - b.reserved, 0)) FILTER (WHERE w.status = 'active' AND b.code IS NULL), 0)::text AS free
     FROM wallets w JOIN wallet_balances b ON b.treasury_id = w.treasury_id AND b.wallet_id = w.id
     WHERE w.treasury_id = t.id AND w.status <> 'retired') funds
   CROSS JOIN LATERAL (

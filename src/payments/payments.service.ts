@@ -25,10 +25,9 @@ import { Networks } from '../treasury/networks.js';
 import { Wallets } from '../treasury/wallets.js';
 import { type PaymentHeader, paymentHeader } from '../x402/header.js';
 import { KnownTerms } from '../x402/known-terms.js';
-import { parseReceipt } from '../x402/receipt.js';
 import { schemeOf } from '../x402/schemes.js';
 import { requestedResource, type SortedOptions, sortOptions } from './options.js';
-import type { ListQuery, PayBody, PaymentView, ReceiptBody, Selection } from './payments.dto.js';
+import type { ListQuery, PayBody, PaymentView, Selection } from './payments.dto.js';
 
 /** Makes payments, from a seller's requirements to the header to retry with; shows them. */
 @Injectable()
@@ -127,20 +126,6 @@ export class PaymentsService {
     const conditions = (await this.visibleTo(caller)).add(id, (n) => `p.id = ${n}`);
     const [payment] = idPattern('pay').test(id) ? await this.find(conditions, 1) : [];
     if (!payment) throw new Problem('not_found', `no payment ${id.slice(0, 64)}`);
-    return payment;
-  }
-
-  /**
-   * Takes a seller's receipt for a hint that there may be something to see: the payment's network is
-   * read at once. Nothing in it is believed, not even which network it names.
-   *
-   * @throws Problem `invalid_request` for what is no receipt, `not_found` for what the caller may not
-   *   see.
-   */
-  async receipt(caller: Caller, id: string, body: ReceiptBody): Promise<PaymentView> {
-    parseReceipt(body.paymentResponse);
-    const payment = await this.get(caller, id);
-    if (payment.status === 'authorized') this.outbox.chainHinted(payment.network);
     return payment;
   }
 

@@ -1,3 +1,4 @@
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
@@ -56,11 +57,11 @@ async function offered(issuer: ReturnType<typeof eip712>): Promise<string> {
 async function keyOf(algorithm: 'ES256' | 'EdDSA') {
   const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true });
   const jwk = await exportJWK(publicKey);
-  const sign = (payload: object, header: object) =>
+  const signWith = (payload: object, header: object) =>
     new CompactSign(new TextEncoder().encode(JSON.stringify(payload)))
       .setProtectedHeader({ alg: algorithm, ...header })
       .sign(privateKey);
-  return { jwk, sign };
+  return { jwk, sign: signWith };
 }
 
 const PAYLOAD = {
@@ -142,6 +143,21 @@ describe('judgeReceipt', () => {
         }
       },
     );
+
+    it('takes secp256k1 (ES256K) by an embedded JWK', async () => {
+      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'secp256k1' });
+      const jwk = publicKey.export({ format: 'jwk' });
+      const parts = [{ alg: 'ES256K', jwk }, PAYLOAD].map((part) =>
+        Buffer.from(JSON.stringify(part)).toString('base64url'),
+      );
+      const input = parts.join('.');
+      const signature = sign('sha256', Buffer.from(input), {
+        key: privateKey,
+        dsaEncoding: 'ieee-p1363',
+      });
+      const jws = `${input}.${signature.toString('base64url')}`;
+      expect(await judge({ format: 'jws', signature: jws })).toMatchObject({ outcome: 'valid' });
+    });
 
     it('takes Ed25519 by a did:key, as the published issuer signs it', async () => {
       const { kid, issuer } = await didKeyIssuer();

@@ -99,6 +99,8 @@ module.exports = {
         pathNot: [
           '^src/(x402|domain)/',
           '^node_modules/@x402/(core|evm)/',
+          // It can fetch did:web documents: offer-receipt.ts hands it keys and did:key only.
+          '^node_modules/@x402/extensions/dist/[^/]+/offer-receipt/',
           '^node_modules/viem/',
           '^node_modules/zod/',
         ],

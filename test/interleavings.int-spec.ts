@@ -27,6 +27,7 @@ import type { Reservation, ReservationOrder } from '../src/ledger/reservations.j
 import type { Outbox } from '../src/outbox/outbox.js';
 import type { Queues } from '../src/outbox/queues.js';
 import { ChainReader } from '../src/settlement/chain-reader.js';
+import { CodeWatch } from '../src/settlement/code-watch.js';
 import { SettlementService } from '../src/settlement/settlement.service.js';
 import type { Networks } from '../src/treasury/networks.js';
 import type { Signer } from '../src/treasury/signer.js';
@@ -292,7 +293,8 @@ class World {
     const carveOuts = new CarveOuts(database, queues, outbox);
     carveOuts.onModuleInit();
     const reader = new ChainReader(networks, database);
-    new SettlementService(networks, reader, database, queues, outbox).onModuleInit();
+    const codes = new CodeWatch(database, outbox);
+    new SettlementService(networks, reader, database, queues, outbox, codes).onModuleInit();
     const tokens = { mint: async () => 'a token' } as unknown as GrantTokens;
     const wallets = { treasuryFor: async () => treasuryId } as unknown as Wallets;
     const config = { maxGrantSeconds: 86_400, networks: [this.network] } as unknown as Config;

@@ -358,6 +358,18 @@ describe('the database itself refuses', () => {
   const CHECKPOINT = `INSERT INTO log_checkpoints (treasury_id, size, note) VALUES ('trs_1', 7, 'note')`;
   const TALLY = `INSERT INTO refusal_tallies (treasury_id, grant_id, code, since, last_at, written, counted)
     VALUES ('trs_1', 'grt_1', 'code', now(), now(), 1, 0)`;
+  const receipt = (place: number, columns: Record<string, string> = {}): string =>
+    insert('receipts', {
+      treasury_id: `'trs_1'`,
+      payment_id: `'pay_1'`,
+      place: String(place),
+      value: `'receipt ${place}'`,
+      value_hash: `encode(sha256('${place}'), 'hex')`,
+      signature_outcome: `'none'`,
+      received_by: `'grant:grt_1'`,
+      received_at: 'now()',
+      ...columns,
+    });
   const SEALED = event('evt_sealed', { leaf_index: '0' });
 
   let client: pg.Client;
@@ -378,7 +390,7 @@ describe('the database itself refuses', () => {
       await client.query(good);
     }
     for (const good of [SETTLED, REVOKED, SEALED, waiting('pay_waits')]) await client.query(good);
-    for (const good of [LOG_KEY, tile(0, 64), CHECKPOINT]) await client.query(good);
+    for (const good of [LOG_KEY, tile(0, 64), CHECKPOINT, receipt(1)]) await client.query(good);
   });
   afterAll(closeAll);
 
@@ -424,6 +436,35 @@ describe('the database itself refuses', () => {
       'UPDATE wallet_balances SET balance = -1',
       'UPDATE wallet_balances SET reserved = -1',
     ],
+    wallet_balances_code: [
+      `UPDATE wallet_balances SET code = '0xef'`,
+      'UPDATE wallet_balances SET code_block = 1',
+      'UPDATE wallet_balances SET code_seen_at = now()',
+      `UPDATE wallet_balances SET code = '0x', code_block = 1, code_seen_at = now()`,
+      `UPDATE wallet_balances SET code = '0x' || repeat('ef', 32), code_block = 1, code_seen_at = now()`,
+      `UPDATE wallet_balances SET code = '0xEF', code_block = 1, code_seen_at = now()`,
+    ],
+    receipts_bounds: [
+      receipt(0),
+      receipt(9),
+      receipt(2, { value: `''` }),
+      receipt(2, { value: `repeat('a', 16385)` }),
+      receipt(2, { value_hash: `repeat('A', 64)` }),
+    ],
+    receipts_signature: [
+      receipt(2, { signature_outcome: `'believed'` }),
+      receipt(2, { signer: `'0x01'` }),
+      receipt(2, { signature_outcome: `'valid'` }),
+      receipt(2, { signature_outcome: `'invalid'` }),
+      receipt(2, { signature_outcome: `'unverifiable'` }),
+      receipt(2, { signature_reason: `'why'` }),
+    ],
+    receipts_no_rewrite: [
+      `UPDATE receipts SET value = 'other'`,
+      `UPDATE receipts SET signature_outcome = 'valid', signer = '0x01'`,
+      'DELETE FROM receipts',
+    ],
+    receipts_no_truncate: ['TRUNCATE receipts'],
     grants_budget: [
       `UPDATE grants SET reserved = -1 WHERE id = 'grt_1'`,
       `UPDATE grants SET spent = -1 WHERE id = 'grt_1'`,
@@ -622,6 +663,9 @@ describe('the database itself refuses', () => {
     payments_nonce_payer_asset_network_key: payment('pay_2', {
       nonce: `'0x' || encode(sha256('pay_1'), 'hex')`,
     }),
+    receipts_treasury_id_payment_id_value_hash_key: receipt(2, {
+      value_hash: `encode(sha256('1'), 'hex')`,
+    }),
     events_treasury_id_leaf_index_key: event('evt_2', { leaf_index: '0' }),
   };
 
@@ -653,6 +697,8 @@ describe('the database itself refuses', () => {
     log_tiles_no_delete: /^a row of log_tiles is part of the audit log/,
     log_tiles_no_truncate: /^table log_tiles is a record and cannot be emptied$/,
     log_keys_no_rewrite: /^a row of log_keys is part of the audit log/,
+    receipts_no_rewrite: /^a receipt of payment pay_1 is evidence and cannot change$/,
+    receipts_no_truncate: /^table receipts is a record and cannot be emptied$/,
     log_keys_no_delete: /^a row of log_keys is part of the audit log/,
   };
 
@@ -840,6 +886,9 @@ describe('the database itself refuses', () => {
       `UPDATE log_tiles SET hashes = hashes || decode(repeat('cd', 32), 'hex')`,
       `UPDATE log_keys SET sealed_private = 'sealed anew'`,
       TALLY,
+      `UPDATE wallet_balances SET code = '0x' || repeat('ef', 23), code_block = 1, code_seen_at = now()`,
+      receipt(8, { signature_outcome: `'valid'`, signer: `'0x01'` }),
+      receipt(7, { signature_outcome: `'invalid'`, signer: `'0x01'`, signature_reason: `'why'` }),
     ]) {
       expect((await client.query(good)).rowCount).toBe(1);
     }

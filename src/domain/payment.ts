@@ -33,7 +33,7 @@ export interface DecisionRecord {
   readonly grants: readonly string[];
   /** The request that met the 402, as the agent gave it. */
   readonly request: { readonly method: string; readonly url: string };
-  /** The URL the seller declared; null when it declared none. */
+  /** The resource the seller declared, any text cut to 2,048 characters; null when it declared none. */
   readonly resource: string | null;
   readonly x402Version: number;
   /** The selected requirement's position in `accepts`. */

@@ -2,7 +2,7 @@ import { sha256Hex } from './canonical.js';
 import { type GrantSnapshot, headroom, payingGrants } from './grant.js';
 import { type Currency, formatAmount } from './money.js';
 import type { DenialCode } from './problem.js';
-import { type Resource, type Scope, scopeRefuses, unadmitted } from './scope.js';
+import { type Resource, type Scope, scopeRefuses, unadmitted, wholeHostPattern } from './scope.js';
 import { type FullWindow, fullWindow } from './window.js';
 
 /**
@@ -353,24 +353,21 @@ function scopeDetail(
   const refused = unadmitted(scope.resources ?? [], option.resources);
   if (!refused) return `this resource is ${outside}`;
   // Only the host is named: it is all of a declared URL that its seller cannot write prose in.
-  const origin = `${refused.protocol}//${refused.host}${portSuffix(refused)}`;
+  const pattern = wholeHostPattern(refused);
   if (refused !== requested) {
     return (
       `the seller declares a resource on another public host than the one that was asked, and it is ${outside}; ` +
-      `to allow it, add the pattern ${origin}/* to the grant's resources`
+      `to allow it, add the pattern ${pattern} to the grant's resources`
     );
   }
+  if (pattern === undefined) return `this resource is ${outside}, and no pattern admits plain http`;
   if (!refused.unambiguous) {
     return (
       `ambiguous path: servers may read its encoded characters in more than one way, so it is ${outside}; ` +
-      `write the path without %2F, %5C, %25 and lone %, or use a grant whose resources hold ${origin}/*`
+      `write the path without %2F, %5C, %25 and lone %, or use a grant whose resources hold ${pattern}`
     );
   }
-  return `this resource is ${outside}; to allow it, add a pattern that admits it, such as ${origin}/*`;
-}
-
-function portSuffix({ protocol, port }: Resource): string {
-  return port === (protocol === 'https:' ? '443' : '80') ? '' : `:${port}`;
+  return `this resource is ${outside}; to allow it, add a pattern that admits it, such as ${pattern}`;
 }
 
 /** The chain's amounts and counts, the paying grant first. */

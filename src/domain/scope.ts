@@ -107,6 +107,8 @@ export function declaredElsewhere(
  */
 const DNS_NAME = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})+$/;
 
+const GLOBAL_IPV6 = ipaddr.IPv6.parse('2000::');
+
 /** Endings of host names that no public DNS serves (RFC 6761, RFC 6762, ICANN's `.internal`). */
 const PRIVATE_HOST = /(?:^|\.)(?:local|internal|localhost|test)$/;
 
@@ -118,7 +120,11 @@ const PRIVATE_HOST = /(?:^|\.)(?:local|internal|localhost|test)$/;
  */
 function isPublicHost(host: string): boolean {
   const address = host.startsWith('[') ? host.slice(1, -1) : host;
-  if (ipaddr.isValid(address)) return ipaddr.process(address).range() === 'unicast';
+  if (ipaddr.isValid(address)) {
+    const ip = ipaddr.process(address);
+    // Of IPv6 only 2000::/3 is given out (RFC 4291, section 2.4).
+    return ip.range() === 'unicast' && (ip instanceof ipaddr.IPv4 || ip.match(GLOBAL_IPV6, 3));
+  }
   const name = withoutRootDot(host);
   return DNS_NAME.test(name) && !PRIVATE_HOST.test(name);
 }
@@ -187,6 +193,12 @@ export function patternAdmits(pattern: ResourcePattern, resource: Resource): boo
   return pattern.anySuffix
     ? resource.path.startsWith(pattern.path)
     : resource.path === pattern.path;
+}
+
+/** The pattern that admits every path of a resource's host; undefined where no pattern may. */
+export function wholeHostPattern({ protocol, host, port }: Resource): string | undefined {
+  if (protocol === 'http:' && !LOOPBACK_HOSTS.has(host)) return undefined;
+  return `${protocol}//${host}${port === DEFAULT_PORTS[protocol] ? '' : `:${port}`}/*`;
 }
 
 /** Whether every resource that `inner` admits is admitted by `outer`. */

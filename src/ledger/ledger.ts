@@ -268,7 +268,7 @@ async function lockWallets(
     name: 'lock-wallets',
     text: `SELECT b.wallet_id AS id, w.address, b.network, b.asset, b.balance, b.reserved
      FROM wallet_balances b JOIN wallets w ON w.treasury_id = b.treasury_id AND w.id = b.wallet_id
-     WHERE b.treasury_id = $1 AND w.status = 'active'
+     WHERE b.treasury_id = $1 AND w.status = 'active' AND b.code IS NULL
        AND (b.network, b.asset) IN (SELECT * FROM unnest($2::text[], $3::text[]))
      ORDER BY b.wallet_id, b.network, b.asset FOR NO KEY UPDATE OF b`,
     values: [treasuryId, pairs.map(([network]) => network), pairs.map(([, asset]) => asset)],

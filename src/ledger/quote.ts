@@ -80,7 +80,8 @@ async function readWallets(tx: ClientBase, order: QuoteOrder): Promise<WalletSna
   const { rows } = await tx.query<Record<keyof WalletSnapshot, string>>(
     `SELECT b.wallet_id AS id, w.address, b.network, b.asset, b.balance, b.reserved
      FROM wallet_balances b JOIN wallets w ON w.treasury_id = b.treasury_id AND w.id = b.wallet_id
-     WHERE b.treasury_id = $1 AND w.status = 'active' AND w.address = ANY ($2::text[])
+     WHERE b.treasury_id = $1 AND w.status = 'active' AND b.code IS NULL
+       AND w.address = ANY ($2::text[])
      ORDER BY b.wallet_id, b.network, b.asset`,
     [order.treasuryId, order.signable],
   );

@@ -18,18 +18,9 @@ export function refuseHandOut(
   chain: readonly GrantRecord[],
   now: Date,
 ): Denial | undefined {
+  refuseEnded(payment);
   const { id, status, authorization, approval } = payment;
   if (status === 'settled') return undefined;
-  if (status === 'released' || status === 'cancelled') {
-    throw new Problem(
-      'payment_ended',
-      `payment ${id} was ${status} without settling; pay again under a new Idempotency-Key`,
-    );
-  }
-  if (status === 'rejected') {
-    const why = payment.decidedReason === undefined ? '' : `: ${payment.decidedReason}`;
-    throw new Problem('payment_ended', `payment ${id} was rejected${why}`, { nextAction: 'stop' });
-  }
   const denial = lifeDenial(chain, now);
   if (denial && denial.code !== 'grant_expired') return denial;
   if (approval && !authorization && now >= approval.lapsesAt) {
@@ -55,6 +46,24 @@ export function refuseHandOut(
     );
   }
   return denial;
+}
+
+/**
+ * Refuses a payment that ended without settling, whatever is asked with its key.
+ *
+ * @throws Problem `payment_ended`.
+ */
+export function refuseEnded({ id, status, decidedReason }: PaymentRecord): void {
+  if (status === 'released' || status === 'cancelled') {
+    throw new Problem(
+      'payment_ended',
+      `payment ${id} was ${status} without settling; pay again under a new Idempotency-Key`,
+    );
+  }
+  if (status === 'rejected') {
+    const why = decidedReason === undefined ? '' : `: ${decidedReason}`;
+    throw new Problem('payment_ended', `payment ${id} was rejected${why}`, { nextAction: 'stop' });
+  }
 }
 
 /** Makes every problem that an act throws name a payment. */

@@ -18,7 +18,7 @@ import { isApproved } from './approver.js';
 import type { NewEvent } from './events.js';
 import type { GrantRecord } from './grant-rows.js';
 import type { PaymentAuthorization, PaymentRecord } from './payment-rows.js';
-import { namingPayment, refuseHandOut } from './replays.js';
+import { namingPayment, refuseEnded, refuseHandOut } from './replays.js';
 
 /** An entry of `accepts` as far as a payment takes it over. */
 export interface OrderedOffer {
@@ -222,6 +222,7 @@ function again(
   books: Books,
   writings: Writings,
 ): Reservation {
+  refuseEnded(payment);
   const offer = sameOffer(payment, order);
   const denial = refuseHandOut(payment, chain, books.now);
   if (denial) return { outcome: 'refused', denial, payment };

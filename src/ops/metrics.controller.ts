@@ -7,6 +7,7 @@ import { seeTreasuries } from '../database/treasury-scope.js';
 import { currencyOf } from '../domain/money.js';
 import { Queues } from '../outbox/queues.js';
 import { Networks } from '../treasury/networks.js';
+import { countWalletsWithCode } from '../treasury/wallet-code-view.js';
 import { Wallets } from '../treasury/wallets.js';
 
 /** Prometheus's text format, version 0.0.4. */
@@ -40,6 +41,11 @@ export class MetricsController {
       'currency',
       'status',
     ]),
+    withCode: this.gauge(
+      'bursar_wallets_with_code',
+      'Wallets that make no payment on a network because they have code there',
+      ['treasury', 'network'],
+    ),
     insufficient: this.gauge(
       'bursar_treasury_insufficient_total',
       'Payments this process refused because the treasury had too little free',
@@ -98,7 +104,8 @@ export class MetricsController {
 
   private async readDatabase(): Promise<void> {
     const { pool } = this.database;
-    const [treasuries, open, funds, chains] = await Promise.all([
+    const names = this.networks.all().map(({ network }) => network);
+    const [treasuries, open, funds, chains, codes] = await Promise.all([
       pool.query<{ name: string; id: string; currency: string | null; held: string }>(
         `SELECT t.name, t.id, g.currency, coalesce(sum(g.reserved), 0) AS held FROM treasuries t
          LEFT JOIN grants g ON g.treasury_id = t.id AND g.depth = 0 GROUP BY t.name, t.id, g.currency`,
@@ -120,7 +127,7 @@ export class MetricsController {
            (SELECT count(*)::int FROM gas_transactions x
             WHERE x.network = n.network AND x.status = 'open') AS gas
          FROM unnest($1::text[]) AS n (network) LEFT JOIN chain_cursors c ON c.network = n.network`,
-        [this.networks.all().map(({ network }) => network)],
+        [names],
       ),
       pool.query<{
         treasury: string;
@@ -131,7 +138,7 @@ export class MetricsController {
         free: string;
       }>(
         `SELECT t.name AS treasury, w.address, w.status, b.network, b.asset,
-           greatest(b.balance - b.reserved, 0) AS free
+           CASE WHEN b.code IS NULL THEN greatest(b.balance - b.reserved, 0) ELSE 0 END AS free
          FROM wallet_balances b
          JOIN wallets w ON w.treasury_id = b.treasury_id AND w.id = b.wallet_id
          JOIN treasuries t ON t.id = w.treasury_id WHERE w.status <> 'retired'`,
@@ -140,13 +147,15 @@ export class MetricsController {
         `SELECT network, block_number AS block, head_number AS head,
            extract(epoch FROM now())::bigint - block_time AS age FROM chain_cursors`,
       ),
+      countWalletsWithCode(this.database, names),
     ]);
     const gauges = this.#gauges;
     gauges.free.reset();
     gauges.exposure.reset();
-    const names = new Map<string, string>();
+    gauges.withCode.reset();
+    const treasuryNames = new Map<string, string>();
     for (const { id, name, currency, held } of treasuries.rows) {
-      names.set(id, name);
+      treasuryNames.set(id, name);
       if (currency !== null) {
         gauges.exposure.set({ treasury: name, currency }, units(held, currency));
       }
@@ -163,12 +172,15 @@ export class MetricsController {
       const labels = { treasury, wallet, network, asset, currency, status };
       gauges.free.set(labels, units(free, currency));
     }
+    for (const { treasury, network, withCode } of codes) {
+      gauges.withCode.set({ treasury, network }, withCode);
+    }
     for (const { network, block, head, age } of chains.rows) {
       gauges.cursor.set({ network }, Number(block));
       if (head !== null) gauges.head.set({ network }, Number(head));
       gauges.age.set({ network }, Number(age));
     }
-    for (const [id, name] of names) {
+    for (const [id, name] of treasuryNames) {
       gauges.insufficient.set({ treasury: name }, this.wallets.insufficient.get(id) ?? 0);
     }
   }

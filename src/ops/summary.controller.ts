@@ -29,7 +29,7 @@ const summarySchema = z.object({
   funds: z
     .object({ balance: amount, reserved: amount, free: amount })
     .describe(
-      'of all wallets but retired ones, in tokens of the currency; what draining ones hold is not free',
+      'of all wallets but retired ones, in tokens of the currency; what draining ones hold, or ones with code, is not free',
     ),
   grants: z.object({
     active: z.int(),
@@ -141,7 +141,7 @@ const SUMMARY = `
     FROM grants g WHERE g.treasury_id = t.id AND g.depth = 0 AND g.currency = $2) roots
   CROSS JOIN LATERAL (
     SELECT coalesce(sum(b.balance), 0)::text AS balance, coalesce(sum(b.reserved), 0)::text AS reserved,
-      coalesce(sum(greatest(b.balance - b.reserved, 0)) FILTER (WHERE w.status = 'active'), 0)::text AS free
+      coalesce(sum(greatest(b.balance - b.reserved, 0)) FILTER (WHERE w.status = 'active' AND b.code IS NULL), 0)::text AS free
     FROM wallets w JOIN wallet_balances b ON b.treasury_id = w.treasury_id AND b.wallet_id = w.id
     WHERE w.treasury_id = t.id AND w.status <> 'retired'
       AND (b.network, b.asset) IN (SELECT * FROM unnest($3::text[], $4::text[]))) funds

@@ -26,6 +26,7 @@ import {
 } from './payments.dto.js';
 import { PaymentsService } from './payments.service.js';
 import { QuoteService } from './quote.service.js';
+import { ReceiptsService } from './receipts.service.js';
 
 /** How soon an agent should look whether its payment was approved, in seconds. */
 const APPROVAL_POLL_SECONDS = 5;
@@ -38,6 +39,7 @@ export class PaymentsController {
     private readonly payments: PaymentsService,
     private readonly approvals: ApprovalsService,
     private readonly quotes: QuoteService,
+    private readonly receipts: ReceiptsService,
   ) {}
 
   @Post()
@@ -96,7 +98,7 @@ export class PaymentsController {
   @Allow('admin', 'approver', 'auditor', 'holder')
   @Answers(200, paymentSchema, 'One payment')
   get(@CurrentCaller() caller: Caller, @Param('id') id: string) {
-    return this.payments.get(caller, id);
+    return this.receipts.paymentWithReceipts(caller, id);
   }
 
   @Get(':id/header')
@@ -135,13 +137,18 @@ export class PaymentsController {
   @Post(':id/receipt')
   @HttpCode(202)
   @Allow('admin', 'holder')
-  @Answers(202, decidedSchema, 'The chain is asked at once; the payment as it is known until then')
+  @Answers(
+    202,
+    decidedSchema,
+    'Kept as evidence; the chain is asked at once. The payment as it is known until then',
+  )
   async receipt(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
     @BodyInput(receiptSchema) body: ReceiptBody,
+    @RequestId() requestId: string,
   ) {
-    return { payment: await this.payments.receipt(caller, id, body) };
+    return { payment: await this.receipts.handIn(caller, id, body, requestId) };
   }
 }
 

@@ -3,6 +3,7 @@ import { PAYMENT_STATUSES } from '../domain/payment.js';
 import { text } from '../http/contract.js';
 import { pageQuery } from '../http/paging.js';
 import { idPattern } from '../ids.js';
+import { SIGNATURE_OUTCOMES } from '../x402/offer-receipt.js';
 
 /** Body of `POST /v1/payments`. */
 export const paySchema = z.strictObject({
@@ -41,7 +42,9 @@ export type PayBody = z.infer<typeof paySchema>;
 export const receiptSchema = z.strictObject({
   paymentResponse: z
     .string()
-    .describe('the value of the PAYMENT-RESPONSE (v2) or X-PAYMENT-RESPONSE (v1) header'),
+    .describe(
+      'the value of the PAYMENT-RESPONSE (v2) or X-PAYMENT-RESPONSE (v1) header, the whole header line, its JSON text, or a transaction hash',
+    ),
 });
 /** See {@link receiptSchema}. */
 export type ReceiptBody = z.infer<typeof receiptSchema>;
@@ -108,6 +111,25 @@ export const paymentSchema = z.object({
     })
     .optional()
     .describe('of a payment that waits or waited for an approval'),
+  receipts: z
+    .array(
+      z.object({
+        receivedAt: z.iso.datetime(),
+        success: z
+          .boolean()
+          .nullable()
+          .describe('what the seller says; null for a transaction hash alone'),
+        transaction: z.string().nullable().describe('what the seller says'),
+        network: z.string().nullable().describe('what the seller says'),
+        signature: z.object({
+          outcome: z.enum(SIGNATURE_OUTCOMES),
+          signer: z.string().nullable(),
+          reason: z.string().nullable().describe('why it is invalid or unverifiable'),
+        }),
+      }),
+    )
+    .optional()
+    .describe('what was handed in as evidence, oldest first; of one payment only, never in lists'),
 });
 /** See {@link paymentSchema}. */
 export type PaymentView = z.infer<typeof paymentSchema>;

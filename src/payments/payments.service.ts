@@ -29,7 +29,6 @@ import { type PaymentHeader, paymentHeader } from '../x402/header.js';
 import { KnownTerms } from '../x402/known-terms.js';
 import type { PaymentTerms } from '../x402/parse.js';
 import { declaresIdentifier } from '../x402/payment-identifier.js';
-import { parseReceipt } from '../x402/receipt.js';
 import type { FixedPayment } from '../x402/scheme.js';
 import { schemeOf } from '../x402/schemes.js';
 import {
@@ -44,7 +43,6 @@ import {
   type PayBody,
   type PaymentView,
   paySchema,
-  type ReceiptBody,
   type Selection,
 } from './payments.dto.js';
 
@@ -135,10 +133,19 @@ export class PaymentsService {
       return { terms, order: await this.order(caller, body, terms, idempotencyKey, requestId) };
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
+      // Not for a token that was replaced: the ledger, which finds that out, is not asked here.
       const { rows } = await this.database.pool.query<PaymentRow>(
         `SELECT ${PAYMENT_COLUMNS} FROM payments p
-         WHERE p.treasury_id = $1 AND p.grant_id = $2 AND p.idempotency_key = $3`,
-        [caller.treasuryId, caller.grantId, idempotencyKey],
+         JOIN grants g ON g.treasury_id = p.treasury_id AND g.id = p.grant_id
+         WHERE p.treasury_id = $1 AND p.grant_id = $2 AND p.idempotency_key = $3
+           AND g.token_generation = $4 AND g.holder_key_thumbprint IS NOT DISTINCT FROM $5`,
+        [
+          caller.treasuryId,
+          caller.grantId,
+          idempotencyKey,
+          caller.tokenGeneration,
+          caller.keyThumbprint ?? null,
+        ],
       );
       throw rows[0] ? withPayment(error, toPaymentRecord(rows[0])) : error;
     }
@@ -221,20 +228,6 @@ export class PaymentsService {
     const conditions = (await this.visibleTo(caller)).add(id, (n) => `p.id = ${n}`);
     const [payment] = idPattern('pay').test(id) ? await this.find(conditions, 1) : [];
     if (!payment) throw new Problem('not_found', `no payment ${id.slice(0, 64)}`);
-    return payment;
-  }
-
-  /**
-   * Takes a seller's receipt for a hint that there may be something to see: the payment's network is
-   * read at once. Nothing in it is believed, not even which network it names.
-   *
-   * @throws Problem `invalid_request` for what is no receipt, `not_found` for what the caller may not
-   *   see.
-   */
-  async receipt(caller: Caller, id: string, body: ReceiptBody): Promise<PaymentView> {
-    parseReceipt(body.paymentResponse);
-    const payment = await this.get(caller, id);
-    if (payment.status === 'authorized') this.outbox.chainHinted(payment.network);
     return payment;
   }
 

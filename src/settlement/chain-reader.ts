@@ -54,7 +54,7 @@ interface WalletRow {
 }
 
 /** What one RPC knows of its chain now. */
-interface View {
+export interface ChainView {
   readonly client: PublicClient;
   readonly head: BlockMark;
   /** Its newest final block; undefined while the chain is too young to have one. */
@@ -107,14 +107,19 @@ export class ChainReader {
    * Finds the next thing to write for a network: a bounded range of final blocks, else a look at the
    * head.
    *
+   * @param onViews - hears where each RPC's chain stands, before anything is read.
    * @returns undefined while no RPC of the network has checked out.
    * @throws ChainMismatch; else what the RPC throws. Nothing is lost, the next step starts at the same
    *   block.
    */
-  async next(network: Network): Promise<Step | undefined> {
+  async next(
+    network: Network,
+    onViews: (views: readonly ChainView[]) => Promise<void>,
+  ): Promise<Step | undefined> {
     const clients = this.networks.clients(network.network);
     if (clients.length === 0) return undefined;
     const { views, failures } = await this.look(network, clients);
+    await onViews(views);
     for (const primary of views) {
       const second = views.find((view) => view !== primary) ?? primary;
       try {
@@ -150,7 +155,7 @@ export class ChainReader {
     return { views: fresh.length > 0 ? fresh : views, failures };
   }
 
-  private async step(network: Network, primary: View, second: View): Promise<Step> {
+  private async step(network: Network, primary: ChainView, second: ChainView): Promise<Step> {
     const cursor = await this.database.prisma.chainCursor.findUnique({
       where: { network: network.network },
     });
@@ -349,7 +354,11 @@ export class ChainReader {
   }
 
   /** What the blocks above the cursor show: sightings, to be withdrawn if the chain takes them back. */
-  private async watch(network: Network, { client, head }: View, after: bigint): Promise<Watch> {
+  private async watch(
+    network: Network,
+    { client, head }: ChainView,
+    after: bigint,
+  ): Promise<Watch> {
     // Of a very long tail only the newest blocks are watched: the final reading gets to the others.
     const lowest = head.number - BLOCKS_PER_STEP + 1n;
     const fromBlock = lowest > after + 1n ? lowest : after + 1n;
@@ -460,7 +469,7 @@ function agree(first: readonly Closing[], second: readonly Closing[]): void {
   }
 }
 
-async function viewOf(client: PublicClient, finality: Finality): Promise<View> {
+async function viewOf(client: PublicClient, finality: Finality): Promise<ChainView> {
   const head = mark(await client.getBlock({ blockTag: 'latest' }));
   if (typeof finality === 'string') {
     return { client, head, final: mark(await client.getBlock({ blockTag: finality })) };
@@ -474,7 +483,7 @@ async function viewOf(client: PublicClient, finality: Finality): Promise<View> {
  *
  * @throws ChainMismatch when they have different blocks there.
  */
-async function agreedFinal(primary: View, second: View): Promise<BlockMark | undefined> {
+async function agreedFinal(primary: ChainView, second: ChainView): Promise<BlockMark | undefined> {
   const { final } = primary;
   if (!final || second === primary) return final;
   if (!second.final) return undefined;

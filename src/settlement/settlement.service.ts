@@ -7,6 +7,7 @@ import { Outbox } from '../outbox/outbox.js';
 import { Queues } from '../outbox/queues.js';
 import { Networks, shortMessage } from '../treasury/networks.js';
 import { ChainMismatch, ChainReader, type Step } from './chain-reader.js';
+import { CodeWatch } from './code-watch.js';
 
 /** How many steps one job takes at most; the next one goes on. A day of 2 s blocks is 44. */
 const STEPS_PER_JOB = 100;
@@ -24,6 +25,7 @@ export class SettlementService implements OnModuleInit {
     private readonly database: Database,
     private readonly queues: Queues,
     private readonly outbox: Outbox,
+    private readonly codes: CodeWatch,
   ) {}
 
   onModuleInit(): void {
@@ -58,7 +60,7 @@ export class SettlementService implements OnModuleInit {
   private async tryNext(network: Network): Promise<Step | undefined> {
     const name = network.network;
     try {
-      const step = await this.reader.next(network);
+      const step = await this.reader.next(network, (views) => this.codes.watch(network, views));
       this.networks.mistrust(name, undefined);
       if (this.#failing.delete(name)) this.#log.log(`${name}: the chain can be read again`);
       return step;

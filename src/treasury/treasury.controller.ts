@@ -7,6 +7,7 @@ import { currencyOf, formatAmount } from '../domain/money.js';
 import { Answers, BodyInput, QueryInput, text } from '../http/contract.js';
 import { pageOf, pageQuery } from '../http/paging.js';
 import { idPattern } from '../ids.js';
+import { delegateOf } from './wallet-code-view.js';
 import { type TreasuryRecord, WALLET_STATUSES, Wallets } from './wallets.js';
 
 const treasurySchema = z.object({
@@ -25,8 +26,18 @@ const walletSchema = z.object({
   currency: z.string(),
   balance: z.string().describe('currency units, at the last finalized block read'),
   reserved: z.string().describe('currency units held for open payments'),
-  free: z.string().describe('currency units a payment could still reserve'),
+  free: z.string().describe('currency units a payment could still reserve; 0 while it has code'),
   blockNumber: z.string(),
+  code: z
+    .object({
+      delegate: z.string().nullable().describe('whom it delegates to (EIP-7702)'),
+      seenAt: z.iso.datetime().describe('since when it has code'),
+      blockNumber: z.string().describe('the newest block in which the code was seen'),
+    })
+    .nullable()
+    .describe(
+      'code on its address; tokens then refuse its signatures, and it makes no payment there',
+    ),
 });
 
 const createTreasurySchema = z.strictObject({
@@ -105,7 +116,8 @@ export class TreasuryController {
     const { items, nextCursor } = await this.wallets.list(treasuriesOf(caller), query);
     const shown = items.map((wallet) => {
       const currency = currencyOf(wallet.currency);
-      const free = wallet.balance - wallet.reserved;
+      const { code } = wallet;
+      const free = code === undefined ? wallet.balance - wallet.reserved : 0n;
       return {
         id: wallet.id,
         treasuryId: wallet.treasuryId,
@@ -118,6 +130,14 @@ export class TreasuryController {
         reserved: formatAmount(wallet.reserved, currency),
         free: formatAmount(free > 0n ? free : 0n, currency),
         blockNumber: wallet.blockNumber.toString(),
+        code:
+          code === undefined
+            ? null
+            : {
+                delegate: delegateOf(code.bytes) ?? null,
+                seenAt: code.seenAt.toISOString(),
+                blockNumber: code.block.toString(),
+              },
       };
     });
     return { items: shown, nextCursor };

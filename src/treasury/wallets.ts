@@ -43,6 +43,10 @@ export interface WalletFunds {
   /** Held for open payments. */
   readonly reserved: bigint;
   readonly blockNumber: bigint;
+  /** The code seen at its address on this network, which keeps it from paying; see ledger/wallet-code.ts. */
+  readonly code:
+    | { readonly bytes: string; readonly block: bigint; readonly seenAt: Date }
+    | undefined;
 }
 
 /** The pool of wallets behind each treasury. */
@@ -224,7 +228,8 @@ export class Wallets {
   foundInsufficient(treasuryId: string): void {
     this.#insufficient.set(treasuryId, (this.#insufficient.get(treasuryId) ?? 0) + 1);
     this.#log.warn(
-      `treasury ${treasuryId} has too little free money for a payment; fund its wallets`,
+      `treasury ${treasuryId} has too little free money for a payment; fund its wallets. /readyz names those that ` +
+        'cannot pay because they have code',
     );
   }
 
@@ -308,6 +313,10 @@ export class Wallets {
           balance: BigInt(funds.balance.toFixed()),
           reserved: BigInt(funds.reserved.toFixed()),
           blockNumber: funds.blockNumber,
+          code:
+            funds.code !== null && funds.codeBlock !== null && funds.codeSeenAt !== null
+              ? { bytes: funds.code, block: funds.codeBlock, seenAt: funds.codeSeenAt }
+              : undefined,
         };
       }),
     );

@@ -5,6 +5,7 @@ import {
   type Hex,
   numberToHex,
   type PublicClient,
+  size,
 } from 'viem';
 import { TOKEN_ABI } from '../../src/settlement/token-logs.js';
 
@@ -107,6 +108,11 @@ export class ModelChain {
             return allowFailure ? { status: 'success', result } : result;
           });
         }),
+      // Asked for the code of wallets, none of which has any: 20 bytes each stand behind 57 of the program.
+      call: ({ data, blockNumber }: { data: Hex; blockNumber: bigint }) =>
+        answer(`call at ${blockNumber}`, () => ({
+          data: `0x${'00'.repeat(32 * (1 + (size(data) - 57) / 20))}` as Hex,
+        })),
       request: ({ params: [query] }: { params: [{ fromBlock: Hex; toBlock: Hex }] }) =>
         answer(`getLogs ${query.fromBlock} to ${query.toBlock}`, (blocks) =>
           blocks

@@ -2,7 +2,13 @@ import { getRequestListener } from '@hono/node-server';
 import { HTTPFacilitatorClient } from '@x402/core/server';
 import type { Network } from '@x402/core/types';
 import { ExactEvmScheme } from '@x402/evm/exact/server';
+import { paymentMiddleware as expressPaymentMiddleware } from '@x402/express';
 import { declareDiscoveryExtension } from '@x402/extensions/bazaar';
+import {
+  createOfferReceiptExtension,
+  declareOfferReceiptExtension,
+  type OfferReceiptIssuer,
+} from '@x402/extensions/offer-receipt';
 import { declarePaymentIdentifierExtension } from '@x402/extensions/payment-identifier';
 import { paymentMiddleware, x402ResourceServer } from '@x402/hono';
 import express from 'express';
@@ -63,6 +69,42 @@ export async function startHonoSeller(terms: SellerTerms): Promise<HttpService> 
   );
   app.get('/data/:page', (context) => context.json({ page: context.req.param('page') }));
   return serve(getRequestListener(app.fetch));
+}
+
+/**
+ * A paid API on `@x402/express` with the `offer-receipt` extension, x402 v2: `GET /data/:page` for a cent,
+ * with a signed offer in its 402 and a signed receipt in its PAYMENT-RESPONSE.
+ */
+export async function startReceiptSeller(
+  terms: SellerTerms,
+  issuer: OfferReceiptIssuer,
+): Promise<HttpService> {
+  const { facilitatorUrl, payTo, network } = terms;
+  const resourceServer = new x402ResourceServer(
+    new HTTPFacilitatorClient({ url: facilitatorUrl }),
+  ).register(network, new ExactEvmScheme());
+  resourceServer.registerExtension(createOfferReceiptExtension(issuer));
+  await resourceServer.initialize();
+  const app = express();
+  app.use(
+    expressPaymentMiddleware(
+      {
+        'GET /data/:page': {
+          accepts: [{ scheme: 'exact', network, payTo, price: '$0.01' }],
+          description: 'One page of data',
+          extensions: declareOfferReceiptExtension({ includeTxHash: true }),
+        },
+      },
+      resourceServer,
+      undefined,
+      undefined,
+      false,
+    ),
+  );
+  app.get('/data/:page', (request, response) => {
+    response.json({ page: request.params.page });
+  });
+  return serve(app);
 }
 
 /** A paid API on `x402-express`, x402 v1: `GET /data/:page` for a cent. */

@@ -53,6 +53,16 @@ export default [
     INTERLEAVINGS,
   ),
   lock(
+    'the receipts of a payment are counted by one at a time',
+    'src/ledger/receipts.ts',
+    'WHERE treasury_id = $1 AND id = $2 FOR NO KEY UPDATE',
+    'WHERE treasury_id = $1 AND id = $2',
+    {
+      test: 'test/receipts.e2e-spec.ts',
+      name: 'is eight of them and no more, however many are handed in at once',
+    },
+  ),
+  lock(
     'a waiting payment is locked before it is decided',
     'src/ledger/approvals.ts',
     'p.id = $2 FOR NO KEY UPDATE OF p`',
@@ -290,6 +300,10 @@ export const accepted = {
       'only orders locks: without it two transactions deadlock now and then, and Postgres tells one to try again',
     'WHERE network = $1 AND block_number = $5`':
       'a rewind that came too late reads some blocks once more; what has ended stays ended',
+  },
+  'src/ledger/wallet-code.ts': {
+    'ORDER BY treasury_id, wallet_id, network, asset FOR NO KEY UPDATE`':
+      'only orders locks, as in settlement.ts; of two looks at once, both write what they saw',
   },
   'src/ledger/sightings.ts': {
     'WHERE network = $1 AND block_number = $2`':

@@ -6,7 +6,7 @@ import { type Call, type Fault, type RpcProxy, startRpcProxy } from '../faults/r
 import { createLogger } from '../src/ops/logger.js';
 import { type Api, type EventAnswer, expectProblem, type WalletAnswer } from './support/api.js';
 import { rpc, STACK_MNEMONIC, startTestStack, type TestStack } from './support/bursar.js';
-import { receiptOf } from './support/on-chain.js';
+import { headOf, receiptOf } from './support/on-chain.js';
 import { settle } from './support/settle.js';
 import { order } from './support/terms.js';
 import { until } from './support/until.js';
@@ -96,8 +96,8 @@ async function events(kind: string): Promise<EventAnswer[]> {
   return admin.all<EventAnswer>(`/v1/audit/events?kind=${kind}`);
 }
 
-/** Has a wallet's own key sign an EIP-7702 authorization, and somebody else submit it. */
-async function delegate(account: HDAccount, contractAddress: Hex): Promise<void> {
+/** Has a wallet's own key sign an EIP-7702 authorization and somebody else submit it; does not wait. */
+async function submitDelegation(account: HDAccount, contractAddress: Hex): Promise<Hex> {
   const { chain } = stack;
   const sender = chain.accounts[5];
   if (!sender) throw new Error('the chain has too few accounts');
@@ -115,11 +115,15 @@ async function delegate(account: HDAccount, contractAddress: Hex): Promise<void>
     chain: baseSepolia,
     transport: http(chain.rpcUrl),
   });
-  const hash = await client.sendTransaction({
+  return client.sendTransaction({
     to: sender.address,
     authorizationList: [authorization],
   });
-  const { status } = await until('the delegation is mined', () => receiptOf(chain, hash));
+}
+
+async function delegate(account: HDAccount, contractAddress: Hex): Promise<void> {
+  const hash = await submitDelegation(account, contractAddress);
+  const { status } = await until('the delegation is mined', () => receiptOf(stack.chain, hash));
   expect(status).toBe('0x1');
 }
 
@@ -154,6 +158,35 @@ describe('a wallet that delegates to code (EIP-7702)', () => {
     });
     // Final blocks count for the return: two below the first head without code.
     expect(Number(gone?.data.blockNumber)).toBeGreaterThanOrEqual(Number(seen?.data.blockNumber));
+  }, 60_000);
+
+  it('stays out until the block where its code was seen is final, whatever earlier blocks show', async () => {
+    const [wallet] = keys as [HDAccount];
+    const { chain } = stack;
+    const read = async (head: bigint) => {
+      await until(`block ${head} is looked at`, async () => {
+        const { rows } = await stack.db.query('SELECT head_number FROM chain_cursors');
+        return BigInt(rows[0]?.head_number ?? 0) >= head;
+      });
+    };
+    await chain.pauseMining();
+    try {
+      await submitDelegation(wallet, DELEGATE);
+      await chain.mineBlocks(1);
+      const seenAt = await headOf(chain);
+      await settled([wallet.address]);
+      await submitDelegation(wallet, zeroAddress);
+      await chain.mineBlocks(1);
+      // The newest block shows no code, nor does the final one, which is older than the delegation.
+      await read(seenAt + 1n);
+      expect(await withCode()).toEqual([wallet.address]);
+      await chain.mineBlocks(2);
+      await settled([]);
+      const [gone] = await events('wallet.code_gone');
+      expect(BigInt(String(gone?.data.blockNumber))).toBe(seenAt + 1n);
+    } finally {
+      await chain.resumeMining();
+    }
   }, 60_000);
 
   it('is named by /readyz, which stays 200, by the log, /v1/wallets, a quote’s decision and metrics', async () => {

@@ -417,7 +417,7 @@ export default [
   {
     row: 'double purchase by advice',
     guard: 'a header with a payment-identifier stays what it was',
-    file: 'src/payments/payments.service.ts',
+    file: 'src/payments/wrapper.ts',
     find: 'if (!echo || declaresIdentifier(extensionsEcho)) return undefined;',
     replace: 'if (!echo) return undefined;',
     test: 'test/one-purchase.e2e-spec.ts',

@@ -5,8 +5,9 @@ import { Approvals, type Verdict } from '../ledger/approvals.js';
 import { type GrantRecord, refuseReplaced } from '../ledger/grant-rows.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Queues } from '../outbox/queues.js';
+import { viewPayment } from './payment-view.js';
 import type { VerdictBody } from './payments.dto.js';
-import { PaymentsService, refusal, viewPayment } from './payments.service.js';
+import { PaymentsService, refusal } from './payments.service.js';
 
 /** How often payments that waited too long are looked for, in milliseconds. */
 const SWEEP_MS = 1_000;

@@ -3,9 +3,6 @@ import { type Caller, type HolderCaller, treasuriesOf } from '../access/caller.j
 import { CONFIG, type Config } from '../config.js';
 import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
-import { canonicalJson } from '../domain/canonical.js';
-import { currencyOf, formatAmount } from '../domain/money.js';
-import type { DecisionRecord, LeftOption } from '../domain/payment.js';
 import type { Denial } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
 import { readInput } from '../http/contract.js';
@@ -20,7 +17,7 @@ import {
   toPaymentRecord,
 } from '../ledger/payment-rows.js';
 import { withPayment } from '../ledger/replays.js';
-import type { OrderedOffer, Reservation, ReservationOrder } from '../ledger/reservations.js';
+import type { Reservation, ReservationOrder } from '../ledger/reservations.js';
 import { CHAIN_VIEW_COLUMNS, type ChainViewRow } from '../ledger/sightings.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Networks } from '../treasury/networks.js';
@@ -28,8 +25,6 @@ import { Wallets } from '../treasury/wallets.js';
 import { type PaymentHeader, paymentHeader } from '../x402/header.js';
 import { KnownTerms } from '../x402/known-terms.js';
 import type { PaymentTerms } from '../x402/parse.js';
-import { declaresIdentifier } from '../x402/payment-identifier.js';
-import type { FixedPayment } from '../x402/scheme.js';
 import { schemeOf } from '../x402/schemes.js';
 import {
   matchableOffers,
@@ -38,13 +33,9 @@ import {
   sortOptions,
   whyUnpayable,
 } from './options.js';
-import {
-  type ListQuery,
-  type PayBody,
-  type PaymentView,
-  paySchema,
-  type Selection,
-} from './payments.dto.js';
+import { selectionOf, viewPayment, viewRemaining } from './payment-view.js';
+import { type ListQuery, type PayBody, type PaymentView, paySchema } from './payments.dto.js';
+import { type Wrapper, wrapperOf } from './wrapper.js';
 
 /** What a reading of the chain may take beyond the block it waits for, in seconds. */
 const FINALITY_MARGIN_SECONDS = 5;
@@ -113,7 +104,7 @@ export class PaymentsService {
         `payment ${id} is of grant ${grantId}; only its own holder pays`,
       );
     }
-    const { payment, denial } = await this.retryKnown(() =>
+    const { payment, denial } = await this.tellingWhenFinal(() =>
       this.ledger.handOut(treasuryId, id, caller),
     );
     if (denial) throw withPayment(refusal(denial), payment);
@@ -152,11 +143,11 @@ export class PaymentsService {
   }
 
   private reserve(order: ReservationOrder): Promise<Reservation> {
-    return this.retryKnown(() => this.ledger.reserve(order));
+    return this.tellingWhenFinal(() => this.ledger.reserve(order));
   }
 
   /** Says of a payment that only the chain can end when it will have ended it. */
-  private async retryKnown<T>(act: () => Promise<T>): Promise<T> {
+  private async tellingWhenFinal<T>(act: () => Promise<T>): Promise<T> {
     try {
       return await act();
     } catch (error) {
@@ -312,132 +303,7 @@ export class PaymentsService {
   }
 }
 
-/** What a header wraps an authorization in. */
-type Wrapper = Pick<
-  FixedPayment,
-  'x402Version' | 'requirementJson' | 'resourceJson' | 'extensionsJson'
->;
-
-/**
- * What the header of a replay wraps the authorization in, when the 402 at hand is another one than the
- * payment was made with.
- *
- * @param offer - the entry of the 402 at hand that is for the payment.
- * @returns undefined for the first header, byte for byte: nothing changed, a seller knows its
- *   payment-identifier, or the new echoes do not fit.
- */
-function wrapperOf(
-  payment: PaymentRecord,
-  { json, echo }: OrderedOffer,
-  x402Version: 1 | 2,
-): Wrapper | undefined {
-  const { requirement, resourceEcho, extensionsEcho } = payment;
-  if (!echo || declaresIdentifier(extensionsEcho)) return undefined;
-  const { resourceJson, extensionsJson } = echo;
-  const isSame =
-    payment.x402Version === x402Version &&
-    sameJson(requirement, json) &&
-    sameJson(resourceEcho, resourceJson) &&
-    sameJson(extensionsEcho, extensionsJson);
-  return isSame ? undefined : { x402Version, requirementJson: json, resourceJson, extensionsJson };
-}
-
-function sameJson(a: string | undefined, b: string | undefined): boolean {
-  if (a === b || a === undefined || b === undefined) return a === b;
-  return canonicalJson(JSON.parse(a)) === canonicalJson(JSON.parse(b));
-}
-
 /** A refusal as the error it is to the caller. */
 export function refusal({ code, detail, ...fields }: Denial): Problem {
   return new Problem(code, detail, fields);
-}
-
-/** Shows a payment as the contract does. */
-export function viewPayment(payment: PaymentRecord & { chain?: ChainViewRow }): PaymentView {
-  const { chain } = payment;
-  const { authorization, approval } = payment;
-  return {
-    id: payment.id,
-    grantId: payment.grantId,
-    status: payment.status,
-    amount: formatAmount(payment.amount, currencyOf(payment.currency)),
-    currency: payment.currency,
-    network: payment.network,
-    scheme: payment.scheme,
-    payTo: payment.payTo,
-    asset: payment.asset,
-    idempotencyKey: payment.idempotencyKey,
-    wallet: authorization?.payer ?? null,
-    nonce: authorization?.nonce ?? null,
-    validBefore: authorization
-      ? new Date(Number(authorization.validBefore) * 1000).toISOString()
-      : null,
-    resource: payment.requestUrl,
-    declaredResource: payment.declaredResource ?? null,
-    resourceMismatch: payment.resourceMismatch,
-    memo: payment.memo ?? null,
-    transaction: payment.transaction ?? null,
-    seen: chain?.seen ?? null,
-    cancelRequestedAt: payment.cancelRequestedAt?.toISOString() ?? null,
-    createdAt: payment.createdAt.toISOString(),
-    settledAt: payment.status === 'settled' ? (payment.endedAt?.toISOString() ?? null) : null,
-    ...(approval
-      ? {
-          approval: {
-            lapsesAt: approval.lapsesAt.toISOString(),
-            approvedAt: approval.approvedAt?.toISOString() ?? null,
-            collectBefore: approval.approvedAt ? approval.lapsesAt.toISOString() : null,
-            decidedBy: payment.decidedBy ?? null,
-            reason: payment.decidedReason ?? null,
-          },
-        }
-      : {}),
-  };
-}
-
-/** What the grant of a payment could still spend. */
-function viewRemaining({ currency }: PaymentRecord, remaining: bigint) {
-  return { remaining: formatAmount(remaining, currencyOf(currency)) };
-}
-
-/**
- * The reasons of a decision that the hashed record keeps, by the entry's position. None where the payment's
- * entry stands somewhere else in the 402 at hand.
- */
-function recordedReasons(
-  { authorization }: PaymentRecord,
-  { index }: OrderedOffer,
-): Map<number, LeftOption> {
-  const record = JSON.parse(authorization?.decision ?? '{}') as Partial<DecisionRecord>;
-  const left = record.option === String(index) ? (record.left ?? []) : [];
-  return new Map(left.map((each) => [Number(each.option), each]));
-}
-
-/** Which entry of the 402 at hand is paid, and why each other one is not. */
-function selectionOf(
-  { payment, offer }: Extract<Reservation, { outcome: 'reserved' | 'pending' }>,
-  order: ReservationOrder,
-  { offers, unusable, unread }: PaymentTerms,
-): Selection {
-  const recorded = recordedReasons(payment, offer);
-  const faults = new Map(order.unusable().map(({ index, problem }) => [index, problem]));
-  const others = [...offers, ...unusable]
-    .map(({ index }) => index)
-    .filter((index) => index !== offer.index)
-    .sort((a, b) => a - b);
-  return {
-    index: offer.index,
-    notSelected: others.map((index) => {
-      const fault = faults.get(index);
-      const reason = recorded.get(index);
-      return {
-        index,
-        code: fault?.code ?? reason?.code ?? 'not_preferred',
-        ...(fault ? { detail: fault.detail } : {}),
-        ...(fault?.fields.sellerText ? { sellerText: fault.fields.sellerText } : {}),
-        ...(reason?.grantId ? { grantId: reason.grantId } : {}),
-      };
-    }),
-    ...(unread > 0 ? { unread } : {}),
-  };
 }

@@ -8,8 +8,9 @@ import { keepReceipt, type ReceiptRow, readReceipts } from '../ledger/receipts.j
 import { Outbox } from '../outbox/outbox.js';
 import { judgeReceipt, type ReceiptSignature } from '../x402/offer-receipt.js';
 import { type HandedReceipt, readReceipt } from '../x402/receipt.js';
+import { viewPayment } from './payment-view.js';
 import type { PaymentView, ReceiptBody } from './payments.dto.js';
-import { PaymentsService, viewPayment } from './payments.service.js';
+import { PaymentsService } from './payments.service.js';
 
 /**
  * Keeps what sellers hand out as receipts. They are evidence and a hint to read the chain; what becomes

@@ -1,0 +1,97 @@
+import { currencyOf, formatAmount } from '../domain/money.js';
+import type { DecisionRecord, LeftOption } from '../domain/payment.js';
+import type { PaymentRecord } from '../ledger/payment-rows.js';
+import type { OrderedOffer, Reservation, ReservationOrder } from '../ledger/reservations.js';
+import type { ChainViewRow } from '../ledger/sightings.js';
+import type { PaymentTerms } from '../x402/parse.js';
+import type { PaymentView, Selection } from './payments.dto.js';
+
+/** Shows a payment as the contract does. */
+export function viewPayment(payment: PaymentRecord & { chain?: ChainViewRow }): PaymentView {
+  const { chain } = payment;
+  const { authorization, approval } = payment;
+  return {
+    id: payment.id,
+    grantId: payment.grantId,
+    status: payment.status,
+    amount: formatAmount(payment.amount, currencyOf(payment.currency)),
+    currency: payment.currency,
+    network: payment.network,
+    scheme: payment.scheme,
+    payTo: payment.payTo,
+    asset: payment.asset,
+    idempotencyKey: payment.idempotencyKey,
+    wallet: authorization?.payer ?? null,
+    nonce: authorization?.nonce ?? null,
+    validBefore: authorization
+      ? new Date(Number(authorization.validBefore) * 1000).toISOString()
+      : null,
+    resource: payment.requestUrl,
+    declaredResource: payment.declaredResource ?? null,
+    resourceMismatch: payment.resourceMismatch,
+    memo: payment.memo ?? null,
+    transaction: payment.transaction ?? null,
+    seen: chain?.seen ?? null,
+    cancelRequestedAt: payment.cancelRequestedAt?.toISOString() ?? null,
+    createdAt: payment.createdAt.toISOString(),
+    settledAt: payment.status === 'settled' ? (payment.endedAt?.toISOString() ?? null) : null,
+    ...(approval
+      ? {
+          approval: {
+            lapsesAt: approval.lapsesAt.toISOString(),
+            approvedAt: approval.approvedAt?.toISOString() ?? null,
+            collectBefore: approval.approvedAt ? approval.lapsesAt.toISOString() : null,
+            decidedBy: payment.decidedBy ?? null,
+            reason: payment.decidedReason ?? null,
+          },
+        }
+      : {}),
+  };
+}
+
+/** What the grant of a payment could still spend. */
+export function viewRemaining({ currency }: PaymentRecord, remaining: bigint) {
+  return { remaining: formatAmount(remaining, currencyOf(currency)) };
+}
+
+/**
+ * The reasons of a decision that the hashed record keeps, by the entry's position. None where the payment's
+ * entry stands somewhere else in the 402 at hand.
+ */
+function recordedReasons(
+  { authorization }: PaymentRecord,
+  { index }: OrderedOffer,
+): Map<number, LeftOption> {
+  const record = JSON.parse(authorization?.decision ?? '{}') as Partial<DecisionRecord>;
+  const left = record.option === String(index) ? (record.left ?? []) : [];
+  return new Map(left.map((each) => [Number(each.option), each]));
+}
+
+/** Which entry of the 402 at hand is paid, and why each other one is not. */
+export function selectionOf(
+  { payment, offer }: Extract<Reservation, { outcome: 'reserved' | 'pending' }>,
+  order: ReservationOrder,
+  { offers, unusable, unread }: PaymentTerms,
+): Selection {
+  const recorded = recordedReasons(payment, offer);
+  const faults = new Map(order.unusable().map(({ index, problem }) => [index, problem]));
+  const others = [...offers, ...unusable]
+    .map(({ index }) => index)
+    .filter((index) => index !== offer.index)
+    .sort((a, b) => a - b);
+  return {
+    index: offer.index,
+    notSelected: others.map((index) => {
+      const fault = faults.get(index);
+      const reason = recorded.get(index);
+      return {
+        index,
+        code: fault?.code ?? reason?.code ?? 'not_preferred',
+        ...(fault ? { detail: fault.detail } : {}),
+        ...(fault?.fields.sellerText ? { sellerText: fault.fields.sellerText } : {}),
+        ...(reason?.grantId ? { grantId: reason.grantId } : {}),
+      };
+    }),
+    ...(unread > 0 ? { unread } : {}),
+  };
+}

@@ -32,7 +32,7 @@ import { RpcNonsense } from './token-logs.js';
 const CODES_OF: Hex =
   '0x603960405b81381460315760148260003960005160601c601f600083833c3b151581601f015360200190601401906004565b602090036020f3';
 
-/** How many accounts one call asks for: an answer may be 24,576 bytes long (EIP-170). */
+/** The accounts of one call: its answer may be 24,576 bytes long (EIP-170). */
 const ACCOUNTS_PER_CALL = 500;
 
 interface WalletRow extends WalletAddress {

@@ -734,10 +734,8 @@ export default [
     row: 'code on a wallet',
     guard: 'an RPC that does not answer brings no wallet back',
     file: 'src/settlement/code-watch.ts',
-    find: `const without = failed
-      ? []
-      : wallets.filter(`,
-    replace: 'const without = wallets.filter(',
+    find: 'isComplete &&',
+    replace: '',
     test: 'test/wallet-code.e2e-spec.ts',
     name: 'stays out while an RPC does not answer what code there is',
   },

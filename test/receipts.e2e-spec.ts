@@ -220,7 +220,7 @@ describe('what is kept of a receipt', () => {
     const kept = await keptOf(payment.id);
     expect(kept).toHaveLength(8);
     expect(await receiptEvents(payment.id)).toHaveLength(8);
-    // What is kept already is no further one.
+    // A value that is kept already is accepted again.
     expect(await hand(api, payment.id, { paymentResponse: kept[0] })).toMatchObject({
       status: 202,
     });

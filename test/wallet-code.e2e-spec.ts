@@ -14,7 +14,7 @@ import { until } from './support/until.js';
 const DELEGATE = '0x00000000000000000000000000000000000de1e6';
 const DESIGNATOR: Hex = `0xef0100${DELEGATE.slice(2).toLowerCase()}`;
 const WALLETS = 3;
-/** How the call that asks for the code of wallets begins. */
+/** The first bytes of the call that asks for the code of wallets. */
 const PROGRAM =
   '0x603960405b81381460315760148260003960005160601c601f600083833c3b151581601f015360200190601401906004565b602090036020f3';
 

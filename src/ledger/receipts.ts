@@ -4,7 +4,7 @@ import { sha256Hex } from '../domain/canonical.js';
 import { appendEvents } from './events.js';
 import { databaseNow } from './grant-rows.js';
 
-/** How many receipts of one payment are kept; a CHECK stands behind it. */
+/** The maximum of receipts kept a payment; a CHECK enforces it too. */
 const RECEIPTS_KEPT = 8;
 
 /** A seller's receipt, to be kept with its payment. Everything in it is what the seller says. */
@@ -12,7 +12,7 @@ export interface NewReceipt {
   readonly treasuryId: string;
   readonly grantId: string;
   readonly paymentId: string;
-  /** As it came. */
+  /** The text that was handed in, unchanged. */
   readonly value: string;
   readonly success: boolean | undefined;
   readonly transaction: string | undefined;

@@ -16,7 +16,7 @@ export interface WalletWithCode extends WalletAddress {
   readonly code: string;
 }
 
-/** What a look at the wallets of a network found. */
+/** The result of one look at the wallets of a network. */
 export interface CodeReading {
   readonly network: string;
   /** The newest block looked at. */

@@ -26,7 +26,7 @@ const readySchema = z.object({
     .describe('what is wrong without keeping it from its work, and the remedy'),
 });
 
-/** How many wallets the warnings name; the log and `GET /v1/wallets` have the others. */
+/** The maximum of wallets that the warnings name; the log and `GET /v1/wallets` have the others. */
 const WALLETS_NAMED = 8;
 
 /** How long a dependency may take to answer before it counts as missing, in milliseconds. */
@@ -91,7 +91,7 @@ export class HealthController {
     };
   }
 
-  /** Which wallets cannot pay because of code on their address (EIP-7702). */
+  /** Names the wallets that cannot pay because of code on their address (EIP-7702). */
   private async walletWarnings(): Promise<string[]> {
     // Nobody signs in here: the addresses of all treasuries' wallets are public on their chain anyway.
     seeTreasuries('all');

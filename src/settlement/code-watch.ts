@@ -32,7 +32,7 @@ import { RpcNonsense } from './token-logs.js';
 const CODES_OF: Hex =
   '0x603960405b81381460315760148260003960005160601c601f600083833c3b151581601f015360200190601401906004565b602090036020f3';
 
-/** How many accounts one call asks for: an answer may be 24,576 bytes long (EIP-170). */
+/** The accounts of one call: its answer may be 24,576 bytes long (EIP-170). */
 const ACCOUNTS_PER_CALL = 500;
 
 interface WalletRow extends WalletAddress {
@@ -69,40 +69,37 @@ export class CodeWatch {
     if (!views.some(isNew)) return;
     const wallets = await this.wallets(network);
     const looks = await Promise.allSettled(views.map((view) => codesAt(view, wallets)));
-    const failed = looks.find(({ status }) => status === 'rejected');
-    this.tell(network, failed?.status === 'rejected' ? failed.reason : undefined);
-
     const codes = looks.flatMap((look) => (look.status === 'fulfilled' ? [look.value] : []));
+    const failures = looks.flatMap((look) =>
+      look.status === 'rejected' ? [look.reason as unknown] : (look.value.failure ?? []),
+    );
+    this.tell(network, failures[0]);
+
     const seen = wallets.flatMap((wallet, place): WalletWithCode[] => {
       const code = codes.map(({ atHead }) => atHead[place]).find((each) => each !== undefined);
       return code === undefined ? [] : [{ ...wallet, code }];
     });
     // Only all RPCs together can say that code is gone.
-    const without = failed
-      ? []
-      : wallets.filter(
-          ({ hasCode, walletId }, place) =>
-            hasCode && codes.every((each) => !each.atHead[place] && each.isFinallyGone(walletId)),
-        );
-    const finals = views.flatMap(({ final }) => final?.number ?? []);
+    const isComplete = failures.length === 0;
+    const without = wallets.filter(
+      ({ hasCode, walletId }, place) =>
+        isComplete &&
+        hasCode &&
+        codes.every((each) => !each.atHead[place] && each.finallyGone.has(walletId)),
+    );
+    const heads = views.map(({ head }) => head.number).sort(ascending);
+    const finals = views.flatMap(({ final }) => final?.number ?? []).sort(ascending);
     if (seen.length > 0 || without.length > 0) {
       await this.write({
         network,
-        head:
-          views
-            .map(({ head }) => head.number)
-            .sort(ascending)
-            .at(-1) ?? 0n,
+        head: heads.at(-1) ?? 0n,
         seen,
         without,
-        final: views.some(({ final }) => final === undefined)
-          ? undefined
-          : finals.sort(ascending)[0],
+        final: finals.length === views.length ? finals[0] : undefined,
       });
     }
-    for (const [place, { client, head }] of views.entries()) {
-      if (looks[place]?.status === 'fulfilled') this.#lookedAt.set(client, head.hash);
-    }
+    if (!isComplete) return;
+    for (const { client, head } of views) this.#lookedAt.set(client, head.hash);
   }
 
   private async wallets(network: string): Promise<WalletRow[]> {
@@ -147,17 +144,26 @@ export class CodeWatch {
   }
 }
 
-/** The wallets' code as one RPC knows it: at its head; at its final block only for those that had code. */
+/**
+ * The wallets' code as one RPC knows it: at its head; at its final block only for those that had code.
+ *
+ * @returns what its head shows also when its final block could not be asked, with the failure.
+ */
 async function codesAt({ client, head, final }: ChainView, wallets: readonly WalletRow[]) {
   const flagged = wallets.filter(({ hasCode }) => hasCode);
-  const [atHead, atFinal] = await Promise.all([
+  const [atHead, atFinal] = await Promise.allSettled([
     codesOf(client, wallets, head.number),
     final === undefined ? undefined : codesOf(client, flagged, final.number),
   ]);
-  const isGone = new Map(flagged.map(({ walletId }, place) => [walletId, !atFinal?.[place]]));
+  if (atHead.status === 'rejected') throw atHead.reason;
+  const finalCodes = atFinal.status === 'fulfilled' ? atFinal.value : undefined;
+  const finallyGone = new Set(
+    finalCodes && flagged.filter((_, place) => !finalCodes[place]).map(({ walletId }) => walletId),
+  );
   return {
-    atHead,
-    isFinallyGone: (walletId: string) => final !== undefined && isGone.get(walletId) === true,
+    atHead: atHead.value,
+    finallyGone,
+    failure: atFinal.status === 'rejected' ? (atFinal.reason as unknown) : undefined,
   };
 }
 

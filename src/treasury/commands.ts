@@ -7,6 +7,7 @@ import { GasAccount } from './gas-account.js';
 import { makeKeystore } from './keystore.js';
 import { Networks } from './networks.js';
 import { signerOf } from './signer-of.js';
+import { describeCode } from './wallet-code-view.js';
 import { type WalletStatus, Wallets } from './wallets.js';
 
 /** Prints every wallet with its funds as they were read last, one a line; then the gas account. */
@@ -21,10 +22,11 @@ export async function printWallets(database: Database, config: Config): Promise<
     const page = await wallets.list(undefined, { limit: 200, cursor });
     for (const wallet of page.items) {
       const amount = (atomic: bigint) => formatAmount(atomic, currencyOf(wallet.currency));
-      const { address, treasuryId, status, network, balance, reserved, currency } = wallet;
+      const { address, treasuryId, status, network, balance, reserved, currency, code } = wallet;
       process.stdout.write(
         `${address}  ${names.get(treasuryId) ?? treasuryId}  ${status}  ${network}  ` +
-          `${amount(balance)} ${currency}, ${amount(reserved)} reserved\n`,
+          `${amount(balance)} ${currency}, ${amount(reserved)} reserved` +
+          `${code === undefined ? '' : `; pays nothing there, has ${describeCode(code.bytes)}`}\n`,
       );
     }
     cursor = page.nextCursor ?? undefined;

@@ -24,14 +24,14 @@ export interface WalletCodeRow {
   readonly code: string;
 }
 
-/** What code on wallets costs a treasury on a network. */
+/** The wallets with code of a treasury on a network. */
 export interface WalletCodeCounts {
   /** The treasury's name. */
   readonly treasury: string;
   readonly network: string;
   /** Wallets with code, of those that are not retired. */
   readonly withCode: number;
-  /** Whether there are active wallets, and all of them have code. */
+  /** True when there are active wallets and all of them have code. */
   readonly isBlocked: boolean;
 }
 

@@ -12,13 +12,13 @@ import {
 import { z } from 'zod';
 import { canonicalJson, sha256Hex } from '../domain/canonical.js';
 
-/** How far the seller's clock and ours may differ, in seconds. */
+/** The tolerated difference between the seller's clock and ours, in seconds. */
 const CLOCK_TOLERANCE_SECONDS = 600;
 
-/** How many offers of the 402 are looked at for who signed them. */
+/** The maximum of offers of a 402 whose signatures are verified. */
 const MAX_OFFERS = 8;
 
-/** What became of the signature on a receipt. */
+/** The outcomes of verifying the signature on a receipt. */
 export const SIGNATURE_OUTCOMES = ['none', 'valid', 'invalid', 'unverifiable'] as const;
 
 /** The judgement on a receipt's signature. Evidence: whoever holds a key can sign anything. */
@@ -154,7 +154,7 @@ async function judgeJws(jws: string, subject: ReceiptSubject): Promise<ReceiptSi
   return { outcome: 'valid', signer };
 }
 
-/** What a receipt says that the payment does not; undefined when they agree. */
+/** Names the first contradiction between a receipt and the payment; undefined when they agree. */
 function contradictionOf(
   receipt: ReceiptPayload,
   subject: ReceiptSubject,
@@ -179,7 +179,7 @@ function contradictionOf(
   return undefined;
 }
 
-/** Who signed the offers of the 402 that this payment answers, in the format of the receipt. */
+/** The signers of the offers in the payment's 402, of those in the receipt's format. */
 async function offerSigners(
   { extensionsJson }: ReceiptSubject,
   format: Signed['format'],

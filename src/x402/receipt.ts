@@ -42,7 +42,7 @@ export type Receipt = z.infer<typeof receiptSchema>;
 
 /** A receipt as it was handed in. */
 export interface HandedReceipt {
-  /** What is kept: the header's value, the JSON text or the transaction hash, as it came. */
+  /** The text to keep: the header's value, the JSON text or the transaction hash, unchanged. */
   readonly value: string;
   /** Undefined for a transaction hash alone. */
   readonly response: Receipt | undefined;

@@ -108,7 +108,7 @@ export class ModelChain {
             return allowFailure ? { status: 'success', result } : result;
           });
         }),
-      // Asked for the code of wallets, none of which has any: 20 bytes each stand behind 57 of the program.
+      // No wallet has code. The call data is 57 bytes of program, then 20 bytes a wallet.
       call: ({ data, blockNumber }: { data: Hex; blockNumber: bigint }) =>
         answer(`call at ${blockNumber}`, () => ({
           data: `0x${'00'.repeat(32 * (1 + (size(data) - 57) / 20))}` as Hex,

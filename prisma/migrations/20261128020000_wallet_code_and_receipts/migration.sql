@@ -9,8 +9,8 @@ ALTER TABLE "wallet_balances" ADD CONSTRAINT "wallet_balances_code" CHECK (
   AND "code" ~ '^0x([0-9a-f]{2}){1,31}$'
 );
 
--- What a seller handed out as its receipt, as it came. It is evidence: nothing of a payment's state follows
--- from it. "place" bounds how many a payment keeps.
+-- A seller's receipt (PAYMENT-RESPONSE), byte for byte. It is evidence: a payment's state never follows from
+-- it. "place" bounds how many a payment keeps.
 CREATE TABLE "receipts" (
   "treasury_id" TEXT NOT NULL,
   "payment_id" TEXT NOT NULL,

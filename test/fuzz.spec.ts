@@ -39,7 +39,7 @@ const HOURS = 4 * 3_600_000;
 /** A piece of seller text that must never reach the detail of a problem. */
 const MARKER = 'zq-seller-text-zq';
 
-/** What real sellers answered, on their published packages. */
+/** 402s and receipts of sellers that run the published packages. */
 const captured: { paymentRequired: string; paymentResponse: string }[] = JSON.parse(
   readFileSync(new URL('./vectors/captured-402.json', import.meta.url), 'utf8'),
 );
@@ -235,7 +235,7 @@ class Mutator {
   }
 }
 
-/** As `JSON.parse` makes members: `__proto__` is one like any other. */
+/** Defines a member as `JSON.parse` does: `__proto__` is one like any other. */
 function define(holder: object, key: string, value: unknown): void {
   const property = { value, enumerable: true, configurable: true, writable: true };
   Object.defineProperty(holder, Array.isArray(holder) ? String(holder.length) : key, property);
@@ -247,13 +247,13 @@ interface Target<Input, Output> {
   readonly share: number;
   readonly generate: (mutator: Mutator, original: number) => Input;
   readonly parse: (input: Input) => Output;
-  /** What must hold of everything that was accepted. */
+  /** Throws when an accepted input breaks a promise. */
   readonly check: (output: Output, input: Input) => void;
-  /** What must hold of every refusal. */
+  /** Throws when a refusal breaks a promise. */
   readonly checkRefusal?: (refusal: Problem) => void;
-  /** Whether an output was worth generating its input; left out, every one is. */
+  /** Tells an output that exercised the whole parser; left out, every output did. */
   readonly isDeep?: (output: Output) => boolean;
-  /** How many of a hundred inputs must be that at least, or they try nothing. */
+  /** The least number of a hundred inputs that must be deep; fewer would test next to nothing. */
   readonly accepts: number;
 }
 
@@ -368,7 +368,7 @@ function checkTerms(terms: PaymentTerms, { input, text }: Given): void {
   for (const { detail, sellerText } of unusable) checkTexts(detail, sellerText);
   for (const offer of offers) {
     checkOffer(offer);
-    // Of many entries a few make their headers: the others would take most of the time.
+    // Headers are made for a few entries only: they would take most of the run's time.
     if (offer.index < 2 || offer === offers.at(-1)) checkHeader(offer, terms.x402Version);
     const isVerbatim = text?.toWellFormed().includes(offer.json) ?? true;
     const isWritten = JSON.stringify(JSON.parse(offer.json)) === offer.json;
@@ -401,7 +401,7 @@ function checkOffer(offer: Offer): void {
   holds(declaredResource.isWellFormed() && !declaredResource.includes('\0'), 'an unsafe resource');
 }
 
-/** Whatever was accepted makes a header that servers take, with the echo and the id in their places. */
+/** Checks that an offer's header is one that servers take, with the echo and the id in their places. */
 function checkHeader(
   { json, asset, payTo, amount, echo, headerBytes }: Offer,
   version: 1 | 2,
@@ -444,7 +444,7 @@ interface Body extends Record<string, unknown> {
 const sold = captured.map(({ paymentRequired }) => JSON.parse(decoded(paymentRequired)) as Body);
 const [plain, extended, v1] = sold as [Body, Body, Body];
 const [entry] = plain.accepts;
-/** Entries that are not paid, in the ways of real sellers. */
+/** Entries of real sellers that cannot be paid. */
 const UNUSABLE = [
   null,
   { ...entry, network: 'base' },
@@ -457,7 +457,7 @@ const UNUSABLE = [
   { scheme: MARKER, network: 'lightning', asset: 'BTC', amount: '76900', payTo: 'lno1Merchant' },
   { scheme: 'stripe-checkout', network: 'stripe:live', amount: '500', payTo: 'acct_x' },
 ];
-/** What is mutated: 402s of published packages, and such as real sellers send. */
+/** The 402s that are mutated: of published packages, and with what real sellers send. */
 const corpus: readonly Body[] = [
   ...sold,
   { ...plain, error: MARKER, accepts: [...UNUSABLE.slice(0, 5), { ...entry }] as Body['accepts'] },
@@ -484,7 +484,7 @@ const many: Body = {
   ...plain,
   accepts: Array.from({ length: 70 }, (_, at) => ({ ...entry, amount: String(at) })),
 };
-/** As much as a seller may send: 64 entries and some 30 KB of schemas. */
+/** A 402 near every bound: 64 entries and some 30 KB of schemas. */
 const large: Body = {
   ...extended,
   accepts: Array.from({ length: 64 }, (_, at) => ({ ...extended.accepts[at % 2] })),

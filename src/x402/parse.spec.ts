@@ -99,7 +99,7 @@ function refusalOf(input: unknown): Problem {
   throw new Error('it was accepted');
 }
 
-/** What is wrong with the only entry of a body. */
+/** Returns the only entry of a body, which must be unusable. */
 function fault(body: unknown) {
   const { offers, unusable } = parsePaymentRequired(body);
   expect(offers).toEqual([]);

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
+import { getAddress } from 'viem';
 import {
   currencyOf,
   formatAmount,
@@ -17,22 +19,27 @@ import {
 import { readInput } from '../src/http/contract.js';
 import { parseIdempotencyKey } from '../src/http/idempotency-key.js';
 import { paySchema } from '../src/payments/payments.dto.js';
+import { MAX_HEADER_BYTES } from '../src/x402/echo.js';
 import { exact } from '../src/x402/exact.js';
 import { paymentHeader } from '../src/x402/header.js';
-import { type PaymentTerms, parsePaymentRequired } from '../src/x402/parse.js';
+import { LIMITS, type Offer, type PaymentTerms, parsePaymentRequired } from '../src/x402/parse.js';
 import { readReceipt } from '../src/x402/receipt.js';
 
-// Every parser that meets a stranger's input takes generated and mutated input without an error that is
-// no Problem, and each within 5 ms. By hand with a million a parser:
-//   BURSAR_FUZZ_RUNS=1000000 npm test -- test/fuzz
-// BURSAR_FUZZ_SEED repeats a run.
+// Every parser that meets a stranger's input reads generated and mutated input. It throws nothing but a
+// Problem, keeps its promises about what it accepts, and takes at most 10 ms for any input.
+//   npm run fuzz             a million inputs
+//   BURSAR_FUZZ_SEED=1 ...   repeats a run
 
-const RUNS = Number(process.env.BURSAR_FUZZ_RUNS ?? 3_000);
+/** Inputs of all parsers together. */
+const INPUTS = Number(process.env.BURSAR_FUZZ_INPUTS ?? 20_000);
 const SEED = Number(process.env.BURSAR_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
-const BUDGET_MS = 5;
+const BUDGET_MS = 10;
 const HOURS = 4 * 3_600_000;
 
-/** What real sellers answered, on their published packages. */
+/** A piece of seller text that must never reach the detail of a problem. */
+const MARKER = 'zq-seller-text-zq';
+
+/** 402s and receipts of sellers that run the published packages. */
 const captured: { paymentRequired: string; paymentResponse: string }[] = JSON.parse(
   readFileSync(new URL('./vectors/captured-402.json', import.meta.url), 'utf8'),
 );
@@ -90,6 +97,7 @@ const TOKENS = [
     '\u3002',
   ],
   ...['a'.repeat(64), '[{'.repeat(40), '{"a":'.repeat(20), '%25'.repeat(30), '..;/'.repeat(20)],
+  ...[MARKER, `${MARKER}"\u202e`, 'paymentRequired', 'structuredContent', 'result', 'upfront'],
   ...['=', '==', '-_', '/', '+', 'A', '\u212a', '\u0130', '\u00df', 'eip155:1', 'base'],
 ];
 
@@ -155,6 +163,34 @@ class Mutator {
     return document;
   }
 
+  /** JSON text that says the same in another spelling; one in a hundred members is named twice. */
+  spelled(value: unknown): string {
+    const space = () => (this.below(8) ? '' : this.pick([' ', '\n', '\t', '\r\n  ']));
+    if (typeof value === 'string') {
+      if (value === '' || this.below(6)) return JSON.stringify(value);
+      const at = this.below(value.length);
+      // The escape may stand for half a surrogate pair.
+      const [before, after] = [value.slice(0, at), value.slice(at + 1)].map((part) =>
+        JSON.stringify(part).slice(1, -1),
+      );
+      return `"${before}\\u${value.charCodeAt(at).toString(16).padStart(4, '0')}${after}"`;
+    }
+    if (typeof value === 'number' && Number.isInteger(value)) {
+      return `${JSON.stringify(value)}${this.pick(['', '', '', '.0', '.000', 'e0', 'E+0'])}`;
+    }
+    if (Array.isArray(value)) {
+      return `[${space()}${value.map((item) => this.spelled(item) + space()).join(`,${space()}`)}]`;
+    }
+    if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+    const members = Object.entries(value).flatMap(([name, inside]) => {
+      const member = () => `${this.spelled(name)}${space()}:${space()}${this.spelled(inside)}`;
+      return this.below(100)
+        ? [member()]
+        : [member(), `${this.spelled(name)}:${this.spelled(MARKER)}`];
+    });
+    return `{${space()}${members.join(`${space()},${space()}`)}${space()}}`;
+  }
+
   private change(document: Record<string, unknown>): void {
     let holder = document;
     for (;;) {
@@ -180,7 +216,8 @@ class Mutator {
 
   private value(): unknown {
     const token = this.pick(TOKENS);
-    const kind = this.below(10);
+    const kind = this.below(12);
+    if (kind >= 10) return MARKER;
     if (kind < 4) return token;
     if (kind === 4) return this.pick([0, -0, -1, 1.5, 1e18, 1e308, 2 ** 53, 60, 86_400, 5e-324]);
     if (kind === 5) return this.pick([null, true, false, [], {}]);
@@ -198,7 +235,7 @@ class Mutator {
   }
 }
 
-/** As `JSON.parse` makes members: `__proto__` is one like any other. */
+/** Defines a member as `JSON.parse` does: `__proto__` is one like any other. */
 function define(holder: object, key: string, value: unknown): void {
   const property = { value, enumerable: true, configurable: true, writable: true };
   Object.defineProperty(holder, Array.isArray(holder) ? String(holder.length) : key, property);
@@ -206,54 +243,62 @@ function define(holder: object, key: string, value: unknown): void {
 
 interface Target<Input, Output> {
   readonly name: string;
+  /** How many of a hundred inputs are its own. */
+  readonly share: number;
   readonly generate: (mutator: Mutator, original: number) => Input;
   readonly parse: (input: Input) => Output;
-  /** What must hold of everything that was accepted. */
+  /** Throws when an accepted input breaks a promise. */
   readonly check: (output: Output, input: Input) => void;
-  /** How many of a hundred must be accepted at least, or the inputs try nothing. */
+  /** Throws when a refusal breaks a promise. */
+  readonly checkRefusal?: (refusal: Problem) => void;
+  /** Tells an output that exercised the whole parser; left out, every output did. */
+  readonly isDeep?: (output: Output) => boolean;
+  /** The least number of a hundred inputs that must be deep; fewer would test next to nothing. */
   readonly accepts: number;
 }
 
-/** Parses many inputs; fails at the first that throws what is no Problem, or takes too long. */
+/** Parses many inputs; fails at the first that breaks a promise, or takes too long. */
 function fuzz<Input, Output>(target: Target<Input, Output>): void {
   const mutator = new Mutator(SEED);
-  const seen = { accepted: 0, refused: 0 };
+  const runs = Math.ceil((INPUTS * target.share) / 100);
+  const seen = { accepted: 0, deep: 0, refused: 0 };
   let worst: { ms: number; input: Input | undefined } = { ms: 0, input: undefined };
   let suspects = 0;
   const began = performance.now();
-  for (let run = 0; run < RUNS; run++) {
+  for (let run = 0; run < runs; run++) {
     const input = target.generate(mutator, run);
     const fail = (why: unknown): never => {
       const shown = JSON.stringify(input)?.slice(0, 2_000);
       throw new Error(`seed ${SEED}, run ${run}: ${why}\n${shown}`, { cause: why });
     };
-    const { ms, output } = timed(target, input, fail);
+    const { ms, outcome } = timed(target, input, fail);
     if (ms > BUDGET_MS) suspects++;
     // The machine's other work is not the parser's: the time of an input is its best of many.
-    const own = ms > worst.ms ? best(target, input, ms, fail) : ms;
+    const own = ms > worst.ms ? best(target, input, ms, worst.ms, fail) : ms;
     if (own > worst.ms) worst = { ms: own, input };
     if (own > BUDGET_MS) fail(`took ${own} ms`);
-    if (output === undefined) seen.refused++;
-    else {
-      seen.accepted++;
-      // Checking costs more than parsing: in a long run, of one in eight.
-      if (run > 10_000 && run % 8 !== 7) continue;
-      try {
-        target.check(output.value, input);
-      } catch (error) {
-        fail(error);
+    try {
+      if (outcome instanceof Problem) {
+        seen.refused++;
+        target.checkRefusal?.(outcome);
+      } else {
+        seen.accepted++;
+        if (target.isDeep?.(outcome.value) ?? true) seen.deep++;
+        target.check(outcome.value, input);
       }
+    } catch (error) {
+      fail(error);
     }
   }
-  if (process.env.BURSAR_FUZZ_RUNS !== undefined) {
+  if (process.env.BURSAR_FUZZ_INPUTS !== undefined) {
     const seconds = ((performance.now() - began) / 1_000).toFixed(1);
-    const shown = JSON.stringify(worst.input)?.slice(0, 120);
+    const shown = JSON.stringify(worst.input);
     process.stdout.write(
-      `${target.name}: seed ${SEED}, ${RUNS} inputs in ${seconds} s, ${seen.accepted} accepted, ${seen.refused} refused; ` +
-        `worst ${worst.ms.toFixed(3)} ms (${JSON.stringify(worst.input)?.length ?? 0} characters: ${shown}); ${suspects} were above ${BUDGET_MS} ms at first\n`,
+      `${target.name}: seed ${SEED}, ${runs} inputs in ${seconds} s, ${seen.accepted} accepted (${seen.deep} deep), ${seen.refused} refused; ` +
+        `worst ${worst.ms.toFixed(3)} ms (${shown?.length ?? 0} characters: ${shown?.slice(0, 120)}); ${suspects} were above ${BUDGET_MS} ms at first\n`,
     );
   }
-  expect(seen.accepted).toBeGreaterThanOrEqual((RUNS * target.accepts) / 100);
+  expect(seen.deep).toBeGreaterThanOrEqual((runs * target.accepts) / 100);
   expect(seen.refused).toBeGreaterThan(0);
 }
 
@@ -261,84 +306,239 @@ function timed<Input, Output>(
   { parse }: Target<Input, Output>,
   input: Input,
   fail: (why: unknown) => never,
-): { ms: number; output: { value: Output } | undefined } {
+): { ms: number; outcome: { value: Output } | Problem } {
   const start = performance.now();
   try {
     const value = parse(input);
-    return { ms: performance.now() - start, output: { value } };
+    return { ms: performance.now() - start, outcome: { value } };
   } catch (error) {
     const ms = performance.now() - start;
-    return error instanceof Problem ? { ms, output: undefined } : fail(error);
+    return error instanceof Problem ? { ms, outcome: error } : fail(error);
   }
 }
 
-/** The time an input takes by itself: its best of five; above the budget, its best of two hundred. */
+/**
+ * The time an input takes on a machine that does nothing else: its best, until 50 runs do not better it.
+ *
+ * @param worstMs - of the inputs before; a time below is of no interest and may be too long.
+ */
 function best<Input, Output>(
   target: Target<Input, Output>,
   input: Input,
   first: number,
+  worstMs: number,
   fail: (why: unknown) => never,
 ): number {
   let ms = first;
-  for (let time = 1; time < 5 || (time < 200 && ms > BUDGET_MS); time++) {
-    ms = Math.min(ms, timed(target, input, fail).ms);
+  for (let worse = 0; worse < 50 || (ms > BUDGET_MS && worse < 500); worse++) {
+    if (ms <= worstMs) break;
+    const again = timed(target, input, fail).ms;
+    if (again >= ms) continue;
+    ms = again;
+    worse = 0;
   }
   return ms;
 }
 
-function checkTerms(terms: PaymentTerms): void {
-  if (terms.offers.length + terms.unusable.length > 16) throw new Error('too many entries');
-  for (const offer of terms.offers) {
-    const { amount, maxTimeoutSeconds, network, payTo, asset, json } = offer;
-    const good =
-      amount >= 0n &&
-      amount <= MAX_ATOMIC &&
-      Number.isInteger(maxTimeoutSeconds) &&
-      maxTimeoutSeconds >= 1 &&
-      maxTimeoutSeconds <= 300 &&
-      /^eip155:[1-9][0-9]*$/.test(network) &&
-      [payTo, asset].every((address) => /^0x[0-9a-fA-F]{40}$/.test(address));
-    if (!good) throw new Error('an offer out of bounds');
-    const fixed = {
-      id: 'pay_01jd5v9n6qe8rb3k2m7xw4hzcy',
-      x402Version: terms.x402Version,
-      chainId: 1,
-      from: asset,
-      to: payTo,
-      value: amount,
-      validAfter: 0n,
-      validBefore: 1n,
-      nonce: '0x00',
-      requirementJson: json,
-      resourceJson: terms.resourceJson,
-      extensionsJson: terms.extensionsJson,
-    };
-    // Whatever was accepted makes a header that is JSON, with the echo and the id in their places.
-    const header = JSON.parse(decoded(paymentHeader(fixed, exact.payload(fixed, '0x')).value));
-    if (terms.x402Version === 1) continue;
-    if (JSON.stringify(header.accepted) !== JSON.stringify(JSON.parse(json))) {
-      throw new Error('another echo');
-    }
-    const declared = header.extensions?.['payment-identifier'];
-    if (declared !== undefined && declared.info.id !== fixed.id) throw new Error('another id');
+/** A 402 as a caller hands it over. */
+interface Given {
+  readonly input: unknown;
+  /** The seller's text in it; undefined where that was mutated once more after it was wrapped. */
+  readonly text: string | undefined;
+}
+
+const parseGiven = ({ input }: Given) => parsePaymentRequired(input);
+
+function holds(condition: boolean, what: string): void {
+  if (!condition) throw new Error(what);
+}
+
+function checkTerms(terms: PaymentTerms, { input, text }: Given): void {
+  const { offers, unusable, entries, unread } = terms;
+  const read = Math.min(entries, LIMITS.accepts);
+  const indices = [...offers, ...unusable].map(({ index }) => index).sort((a, b) => a - b);
+  holds(isDeepStrictEqual(indices, [...Array(read).keys()]), 'entries are lost or there twice');
+  holds(unread === entries - read, 'unread is wrong');
+  if (entries % 4 === 1) {
+    holds(isDeepStrictEqual(parsePaymentRequired(input), terms), 'another answer the second time');
+  }
+  for (const part of [terms, offers, unusable, ...offers, ...unusable]) {
+    holds(Object.isFrozen(part), 'not frozen');
+  }
+  for (const { detail, sellerText } of unusable) checkTexts(detail, sellerText);
+  for (const offer of offers) {
+    checkOffer(offer);
+    // Headers are made for a few entries only: they would take most of the run's time.
+    if (offer.index < 2 || offer === offers.at(-1)) checkHeader(offer, terms.x402Version);
+    const isVerbatim = text?.toWellFormed().includes(offer.json) ?? true;
+    const isWritten = JSON.stringify(JSON.parse(offer.json)) === offer.json;
+    holds(isVerbatim || (typeof input === 'object' && isWritten), "not the seller's bytes");
   }
 }
 
-const bodies = captured.map(({ paymentRequired }) => decoded(paymentRequired));
-const objects = bodies.map((body) => JSON.parse(body) as unknown);
-/** As much as a seller may send: 16 entries and some 40 KB of schemas. */
-const large = (() => {
-  const [, body] = objects as { accepts: object[]; extensions: object }[];
-  const schemas = Array.from({ length: 25 }, (_, n) => [`x${n}`, body?.extensions]);
-  return {
-    ...body,
-    accepts: Array.from({ length: 16 }, (_, n) => body?.accepts[n % 2]),
-    extensions: { ...body?.extensions, ...Object.fromEntries(schemas) },
+function checkTexts(detail: string, sellerText: string | undefined): void {
+  holds(!detail.includes(MARKER), "a seller's text is in the detail");
+  holds(detail.length < 400, 'a long detail');
+  if (sellerText === undefined) return;
+  holds(/^untrusted, from the seller: "(?:[^"\\]|\\.)*"$/u.test(sellerText), 'text that escapes');
+  holds(!/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u.test(sellerText), 'an invisible character');
+}
+
+function checkOffer(offer: Offer): void {
+  const { amount, maxTimeoutSeconds, network, payTo, asset, extra, echo, hash } = offer;
+  holds(amount >= 0n && amount <= MAX_ATOMIC, 'amount');
+  holds(Number.isSafeInteger(maxTimeoutSeconds) && maxTimeoutSeconds > 6, 'maxTimeoutSeconds');
+  holds(/^eip155:[1-9][0-9]{0,15}$/.test(network), 'network');
+  holds(
+    [payTo, asset].every((address) => getAddress(address) === address),
+    'address',
+  );
+  holds(!/^0x0+$/.test(payTo), 'the zero address');
+  holds(Object.isFrozen(extra) && (echo === undefined || Object.isFrozen(echo)), 'not frozen');
+  holds(/^[0-9a-f]{64}$/.test(hash), 'hash');
+  const { declaredResource = '' } = offer;
+  holds(declaredResource.length <= LIMITS.resourceCharacters, 'a long resource');
+  holds(declaredResource.isWellFormed() && !declaredResource.includes('\0'), 'an unsafe resource');
+}
+
+/** Checks that an offer's header is one that servers take, with the echo and the id in their places. */
+function checkHeader(
+  { json, asset, payTo, amount, echo, headerBytes }: Offer,
+  version: 1 | 2,
+): void {
+  if (!echo) {
+    holds(headerBytes > MAX_HEADER_BYTES, 'an echo that fits is missing');
+    return;
+  }
+  const fixed = {
+    id: 'pay_01jd5v9n6qe8rb3k2m7xw4hzcy',
+    x402Version: version,
+    chainId: 1,
+    from: asset,
+    to: payTo,
+    value: amount,
+    validAfter: 0n,
+    validBefore: 1_795_255_260n,
+    nonce: `0x${'5a'.repeat(32)}`,
+    requirementJson: json,
+    ...echo,
   };
-})();
-const largeBody = JSON.stringify(large);
-const isLargeRun = (run: number) => run % 1_000 === 999;
-const object = (run: number) => (isLargeRun(run) ? large : objects[run % objects.length]);
+  const { name, value } = paymentHeader(fixed, exact.payload(fixed, `0x${'5a'.repeat(65)}`));
+  holds(`${name}: ${value}\r\n`.length <= MAX_HEADER_BYTES, 'a long header');
+  const header = JSON.parse(decoded(value));
+  if (version === 1) return;
+  const sent = JSON.parse(json);
+  holds(isDeepStrictEqual(header.accepted, sent), 'another entry is echoed');
+  const { resourceJson, extensionsJson } = echo;
+  holds(resourceJson === undefined || typeof header.resource.url === 'string', 'resource');
+  const extensions = extensionsJson === undefined ? {} : JSON.parse(extensionsJson);
+  const identifier = extensions['payment-identifier'];
+  if (identifier) identifier.info.id = fixed.id;
+  holds(isDeepStrictEqual(header.extensions ?? {}, extensions), 'other extensions are echoed');
+}
+
+interface Body extends Record<string, unknown> {
+  readonly accepts: Record<string, unknown>[];
+}
+
+const sold = captured.map(({ paymentRequired }) => JSON.parse(decoded(paymentRequired)) as Body);
+const [plain, extended, v1] = sold as [Body, Body, Body];
+const [entry] = plain.accepts;
+/** Entries of real sellers that cannot be paid. */
+const UNUSABLE = [
+  null,
+  { ...entry, network: 'base' },
+  { ...entry, network: MARKER },
+  { ...entry, amount: 1_000 },
+  { ...entry, amount: '0.5' },
+  { ...entry, payTo: MARKER },
+  { ...entry, maxTimeoutSeconds: 1 },
+  { ...entry, extra: { assetTransferMethod: 'permit2' } },
+  { scheme: MARKER, network: 'lightning', asset: 'BTC', amount: '76900', payTo: 'lno1Merchant' },
+  { scheme: 'stripe-checkout', network: 'stripe:live', amount: '500', payTo: 'acct_x' },
+];
+/** The 402s that are mutated: of published packages, and with what real sellers send. */
+const corpus: readonly Body[] = [
+  ...sold,
+  { ...plain, error: MARKER, accepts: [...UNUSABLE.slice(0, 5), { ...entry }] as Body['accepts'] },
+  {
+    ...v1,
+    error: { issues: [MARKER] },
+    accepts: [...v1.accepts, ...UNUSABLE.slice(5)] as Body['accepts'],
+  },
+  { ...extended, resource: { ...(plain.resource as object), tags: [MARKER], serviceName: MARKER } },
+  { ...extended, extensions: { [MARKER]: MARKER, 'payment-identifier': { supported: true } } },
+  { ...extended, resource: { url: 'mcp://tool/x' }, extensions: [] },
+  { ...plain, resource: { url: 'a', description: MARKER.repeat(400) }, extensions: { a: MARKER } },
+  {
+    ...plain,
+    accepts: [
+      { ...entry, extra: { name: 'GatewayWalletBatched', verifyingContract: entry?.payTo } },
+      { ...entry, maxTimeoutSeconds: '86400', extra: { paymentFlow: 'upfront', note: MARKER } },
+      { ...entry, extra: null, maxTimeoutSeconds: null },
+    ],
+  },
+];
+/** More entries than are read. */
+const many: Body = {
+  ...plain,
+  accepts: Array.from({ length: 70 }, (_, at) => ({ ...entry, amount: String(at) })),
+};
+/** A 402 near every bound: 64 entries and some 30 KB of schemas. */
+const large: Body = {
+  ...extended,
+  accepts: Array.from({ length: 64 }, (_, at) => ({ ...extended.accepts[at % 2] })),
+  extensions: Object.fromEntries(
+    Array.from({ length: 20 }, (_, at) => [`x${at}`, extended.extensions]),
+  ),
+};
+const bodyOf = (run: number) => {
+  if (run % 1_000 === 999) return large;
+  return run % 100 === 99 ? many : corpus[run % corpus.length];
+};
+
+/** Texts around the text of a 402, by transport. */
+const WRAPPERS: readonly ((terms: string) => string)[] = [
+  (terms) => `{"status":402, "paymentRequired":${terms}}`,
+  (terms) => `{"isError":true,"structuredContent":${terms},"content":[{"text":"${MARKER}"}]}`,
+  (terms) => `{"jsonrpc":"2.0","id":1,"result": ${terms}}`,
+  (terms) => `{"jsonrpc":"2.0","error":{"code":402,"message":"${MARKER}","data":${terms} },"id":1}`,
+  (terms) => JSON.stringify({ isError: true, content: [{ text: 'Pay' }, { text: terms }] }),
+  (terms) => JSON.stringify({ paymentRequired: encoded(terms) }),
+  (terms) => JSON.stringify(terms),
+];
+const FORMS: readonly ((text: string) => string)[] = [
+  (text) => text,
+  encoded,
+  (text) => Buffer.from(text, 'utf8').toString('base64url'),
+  (text) => `PAYMENT-REQUIRED: ${encoded(text)}\r\n`,
+];
+
+/** A mutated 402 as text: its tree is changed, it is spelled in another way, and some bytes are. */
+function mutatedText(mutator: Mutator, run: number): string {
+  const body = mutator.below(8) ? mutator.json(bodyOf(run)) : bodyOf(run);
+  const text = mutator.below(2) ? JSON.stringify(body) : mutator.spelled(body);
+  return mutator.below(6) ? text : mutator.text(text);
+}
+
+/** @param wrappings - how many transports it is wrapped in at most. */
+function givenText(mutator: Mutator, run: number, wrappings: number): Given {
+  const text = mutatedText(mutator, run);
+  let wrapped = text;
+  for (let times = mutator.below(wrappings + 1); times > 0; times--) {
+    wrapped = mutator.pick(WRAPPERS)(wrapped);
+  }
+  const input = mutator.pick(FORMS)(wrapped);
+  return mutator.below(16) ? { input, text } : { input: mutator.text(input), text: undefined };
+}
+
+function checkRefusal({ code, detail, fields }: Problem): void {
+  holds(code === 'requirements_invalid', `the code ${code}`);
+  checkTexts(detail, fields.sellerText);
+}
+
+const hasOffers = ({ offers }: PaymentTerms) => offers.length > 0;
+
 const receipts = captured.map(({ paymentResponse }) => decoded(paymentResponse));
 
 const RESOURCES = [
@@ -358,15 +558,17 @@ const USDC = currencyOf('USDC');
 
 function textTarget<Output>(
   name: string,
-  corpus: readonly string[],
+  share: number,
+  originals: readonly string[],
   parse: (input: string) => Output,
   check: (output: Output, input: string) => void,
   accepts: number,
 ): Target<string, Output> {
   return {
     name,
+    share,
     generate: (mutator, run) =>
-      run % 10 === 0 ? mutator.noise() : mutator.text(corpus[run % corpus.length] ?? ''),
+      run % 10 === 0 ? mutator.noise() : mutator.text(originals[run % originals.length] ?? ''),
     parse,
     check,
     accepts,
@@ -376,27 +578,44 @@ function textTarget<Output>(
 const targets = [
   {
     name: 'paymentRequired, an object',
-    generate: (mutator: Mutator, run: number) => mutator.json(object(run)),
-    parse: parsePaymentRequired,
+    share: 20,
+    generate: (mutator: Mutator, run: number): Given => {
+      const text = JSON.stringify(mutator.json(bodyOf(run)));
+      const wrapped = mutator.below(3) ? text : mutator.pick(WRAPPERS)(text);
+      return { input: JSON.parse(wrapped), text };
+    },
+    parse: parseGiven,
     check: checkTerms,
-    accepts: 10,
+    checkRefusal,
+    isDeep: hasOffers,
+    accepts: 50,
   },
   {
-    name: 'paymentRequired, a header value',
-    generate: (mutator: Mutator, run: number) => {
-      const body = isLargeRun(run) ? largeBody : (bodies[run % bodies.length] ?? '');
-      const kind = run % 7;
-      if (kind === 0) return mutator.text(encoded(body));
-      if (kind === 1) return mutator.noise();
-      if (kind < 4) return encoded(mutator.text(body));
-      return encoded(JSON.stringify(mutator.json(object(run))));
+    name: 'paymentRequired, a text',
+    share: 25,
+    generate: (mutator: Mutator, run: number): Given => {
+      if (run % 20 === 0) return { input: mutator.noise(), text: undefined };
+      return givenText(mutator, run, 0);
     },
-    parse: parsePaymentRequired,
+    parse: parseGiven,
     check: checkTerms,
-    accepts: 5,
+    checkRefusal,
+    isDeep: hasOffers,
+    accepts: 40,
+  },
+  {
+    name: 'paymentRequired, a text in wrappers',
+    share: 20,
+    generate: (mutator: Mutator, run: number) => givenText(mutator, run, 3),
+    parse: parseGiven,
+    check: checkTerms,
+    checkRefusal,
+    isDeep: hasOffers,
+    accepts: 40,
   },
   {
     name: 'paymentResponse',
+    share: 8,
     generate: (mutator: Mutator, run: number) => {
       const receipt = receipts[run % receipts.length] ?? '';
       const kind = run % 7;
@@ -413,6 +632,7 @@ const targets = [
   },
   {
     name: 'the body of a payment',
+    share: 4,
     generate: (mutator: Mutator, run: number) =>
       mutator.json({
         paymentRequired: run % 2 ? 'eyJ4NDAyVmVyc2lvbiI6Mn0=' : { x402Version: 2 },
@@ -428,6 +648,7 @@ const targets = [
   },
   textTarget(
     'request.url',
+    8,
     RESOURCES,
     (input) => {
       const resource = parseResource(input);
@@ -450,6 +671,7 @@ const targets = [
   ),
   textTarget(
     'scope.resources',
+    6,
     PATTERNS,
     parsePattern,
     (pattern) => {
@@ -468,6 +690,7 @@ const targets = [
   ),
   textTarget(
     'amounts in currency units',
+    3,
     AMOUNTS,
     (input) => parseAmount(input, USDC, 'budget'),
     (atomic) => {
@@ -480,6 +703,7 @@ const targets = [
   ),
   textTarget(
     'amounts in atomic units',
+    3,
     ['50000', '0', MAX_ATOMIC.toString(), '9007199254740993'],
     (input) => {
       const atomic = parseAtomic(input);
@@ -493,6 +717,7 @@ const targets = [
   ),
   textTarget(
     'Idempotency-Key',
+    3,
     ['8f7d6c5b-1234', 'k'.repeat(255), 'agent 7: page 7'],
     parseIdempotencyKey,
     (key, input) => {

@@ -64,7 +64,7 @@ export function jsonParts(text: string, start = 0): JsonPart[] {
   return parts;
 }
 
-/** What a member's name says. JSON.parse takes several times as long, and few names have escapes. */
+/** Reads a member's name. Few names have escapes, and JSON.parse takes several times as long. */
 function nameIn(quoted: string): string {
   return quoted.includes('\\') ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
 }

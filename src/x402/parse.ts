@@ -321,9 +321,10 @@ function fittingEcho(bytes: number, { echoes }: Shared): Pick<Offer, 'echo' | 'h
 function timeoutOf(value: unknown, at: string): number {
   if (value === undefined || value === null) return NO_TIMEOUT;
   const isDigits = typeof value === 'string' && /^[0-9]{1,1000}$/.test(value);
-  const seconds = Math.min(isDigits ? Number(value) : (value as number), NO_TIMEOUT);
-  if ((isDigits || typeof value === 'number') && Number.isInteger(seconds) && seconds > 0) {
-    return seconds;
+  const seconds = isDigits ? Number(value) : value;
+  if (typeof seconds === 'number' && seconds > 0) {
+    const bounded = Math.min(seconds, NO_TIMEOUT);
+    if (Number.isInteger(bounded)) return bounded;
   }
   throw entryInvalid(`${at} must be a whole number of seconds above 0`, value);
 }

@@ -78,7 +78,7 @@ function membersOf({ value, text }: JsonPiece, names: readonly string[]): Map<st
     if (Object.hasOwn(value, name)) members.set(name, { value: value[name], text: undefined });
   }
   if (text === undefined || members.size === 0) return members;
-  // Of a name that is there twice the last counts, as for JSON.parse.
+  // The last of two members with the same name counts, as it does for JSON.parse.
   for (const { key = '', start, end } of jsonParts(text, text.indexOf('{'))) {
     const named = members.get(key);
     if (named) members.set(key, { value: named.value, text: text.slice(start, end) });

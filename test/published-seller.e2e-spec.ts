@@ -91,11 +91,19 @@ const STEPS: readonly Omit<Kill, 'attempt'>[] = [
   { when: 'it read the answer of the seller', step: 'read' },
 ];
 
-/** Each step of the first attempt, and of the attempt that meets a facilitator that works again. */
+/** The steps at which the seller has the header, so that the facilitator's mood matters. */
+const SENT: readonly Kill['step'][] = ['sent', 'served', 'read'];
+
+/**
+ * Each step of the first attempt, and of the attempt that meets a facilitator that works again. A first attempt
+ * that ends before it sent the header is alike in every mood, so it is made in one of them.
+ */
 function killsIn({ times }: Mood): Kill[] {
-  return [...new Set([1, times + 1])].flatMap((attempt) =>
-    STEPS.map((step) => ({ ...step, attempt })),
-  );
+  const first = STEPS.filter(({ step }) => times === 0 || SENT.includes(step));
+  return [
+    ...first.map((step) => ({ ...step, attempt: 1 })),
+    ...(times === 0 ? [] : STEPS.map((step) => ({ ...step, attempt: times + 1 }))),
+  ];
 }
 
 /** One round more than any mood fails. */
@@ -415,7 +423,7 @@ async function transfersTo(payee: Address) {
 function expectedReader({ answer, times }: Mood, kill: Kill | undefined): '' | 'first' | 'second' {
   if (answer === 'lost') return '';
   if (!kill) return 'first';
-  const sent = ['sent', 'served', 'read'].includes(kill.step);
+  const sent = SENT.includes(kill.step);
   return sent && kill.attempt > times ? 'first' : 'second';
 }
 

@@ -127,12 +127,13 @@ function parsed(input: unknown): unknown {
 }
 
 /**
- * The time a call takes on a machine that does nothing else, in milliseconds: the shortest of 200 runs,
- * or the first that is within the budget.
+ * The time a call takes on a machine that does nothing else, in milliseconds: the first that is within the
+ * budget, or the shortest within 20 s. A busy machine also delays the compiler, so it needs many calls.
  */
 function fastest(call: () => unknown, budgetMs: number): number {
+  const began = performance.now();
   let shortest = Number.POSITIVE_INFINITY;
-  for (let run = 0; run < 200 && shortest >= budgetMs; run += 1) {
+  while (shortest >= budgetMs && performance.now() - began < 20_000) {
     const start = performance.now();
     call();
     shortest = Math.min(shortest, performance.now() - start);
@@ -1152,7 +1153,7 @@ describe('parsePaymentRequired', () => {
       Array(Math.floor((LIMITS.jsonCharacters - 700) / (piece.length + 1)))
         .fill(piece)
         .join(',');
-    const names = Array.from({ length: 4_200 }, (_, at) => `"x${at.toString(36)}":0`).join(',');
+    const names = Array.from({ length: 3_900 }, (_, at) => `"x${at.toString(36)}":""`).join(',');
     const wrappers =
       '"paymentRequired":0,"structuredContent":0,"result":0,"error":{"data":0},"content":[0]';
     const address = (at: number) => `0x${at.toString(16).padStart(40, 'a')}`;

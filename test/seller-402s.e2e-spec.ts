@@ -54,12 +54,16 @@ const ask = (paymentRequired: unknown, url = ASKED) => ({
   request: { method: 'GET', url },
 });
 
-async function reservedInAll(): Promise<string> {
+/** What a holder's grant has reserved, and how many payments it has. */
+async function heldBy(api: Api): Promise<unknown> {
+  const { id } = await api.read<{ id: string }>('/v1/grants/self');
   const { rows } = await stack.db.query(
-    'SELECT (SELECT sum(reserved) FROM wallet_balances) || $1 || (SELECT count(*) FROM payments) AS held',
-    [' in '],
+    `SELECT reserved, payments, open_payments,
+       (SELECT count(*) FROM payments p WHERE p.treasury_id = g.treasury_id AND p.grant_id = g.id) AS rows
+     FROM grants g WHERE id = $1`,
+    [id],
   );
-  return rows[0].held;
+  return rows;
 }
 
 /** Pays, and holds the header against the entry that was selected. */
@@ -102,11 +106,11 @@ async function expectRefused(
   body: ReturnType<typeof ask>,
   codes: readonly string[],
 ): Promise<Answer<ProblemAnswer>> {
-  const before = await reservedInAll();
+  const before = await heldBy(api);
   const answer = await api.pay(body);
   expect(codes).toContain(answer.body.code);
   expectProblem(answer, answer.status, answer.body.code);
-  expect(await reservedInAll()).toBe(before);
+  expect(await heldBy(api)).toEqual(before);
   return answer;
 }
 

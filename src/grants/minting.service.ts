@@ -133,6 +133,7 @@ async function replay(tx: ClientBase, earlier: GrantRecord, mintHash: string) {
     throw new Problem(
       'idempotency_mismatch',
       'this Idempotency-Key was used for a grant with another body; use a new key for a new grant',
+      { nextAction: 'new_key' },
     );
   }
   // As it is under the lock: its token's generation may have moved on since it was found.

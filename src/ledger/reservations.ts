@@ -299,7 +299,9 @@ function handOver(
   books: Books,
   writings: Writings,
 ): Reservation {
-  const matching = order.options().filter((option) => hasTermsOf(option, pending));
+  const matching = order
+    .options()
+    .filter((option) => hasTermsOf(option, pending) && option.currency === pending.currency);
   const option = matching.find(({ index }) => index === offer.index) ?? matching[0];
   if (!option) {
     const unusable = order.unusable().find(({ index }) => index === offer.index);
@@ -497,9 +499,9 @@ function authorize(
 }
 
 /** Why each option but the selected one was left, in the seller's order. */
-function leftOf(
-  order: ReservationOrder,
-  selected: PaymentOption,
+export function leftOf(
+  order: Pick<ReservationOrder, 'options' | 'unusable'>,
+  selected: Pick<PaymentOption, 'index' | 'currency'>,
   weighed: readonly Weighed[],
 ): LeftOption[] {
   const known = new Set(weighed.map(({ option }) => option.index));

@@ -1,10 +1,13 @@
 import { currencyOf, formatAmount } from '../domain/money.js';
 import type { DecisionRecord, LeftOption } from '../domain/payment.js';
 import type { PaymentRecord } from '../ledger/payment-rows.js';
-import type { OrderedOffer, Reservation, ReservationOrder } from '../ledger/reservations.js';
+import { leftOf, type Reservation, type ReservationOrder } from '../ledger/reservations.js';
 import type { ChainViewRow } from '../ledger/sightings.js';
 import type { PaymentTerms } from '../x402/parse.js';
 import type { PaymentView, Selection } from './payments.dto.js';
+
+/** A payment that an order made or met. */
+type Made = Extract<Reservation, { outcome: 'reserved' | 'pending' }>;
 
 /** Shows a payment as the contract does. */
 export function viewPayment(payment: PaymentRecord & { chain?: ChainViewRow }): PaymentView {
@@ -55,25 +58,29 @@ export function viewRemaining({ currency }: PaymentRecord, remaining: bigint) {
 }
 
 /**
- * The reasons of a decision that the hashed record keeps, by the entry's position. None where the payment's
- * entry stands somewhere else in the 402 at hand.
+ * Why each option but the selected one was left, by its position: as just weighed, or for a replay as the
+ * hashed record has it. None where the payment's entry stands somewhere else in the 402 at hand.
  */
-function recordedReasons(
-  { authorization }: PaymentRecord,
-  { index }: OrderedOffer,
+function reasonsOf(
+  { payment, offer, weighed }: Made,
+  order: ReservationOrder,
 ): Map<number, LeftOption> {
-  const record = JSON.parse(authorization?.decision ?? '{}') as Partial<DecisionRecord>;
-  const left = record.option === String(index) ? (record.left ?? []) : [];
+  const { index } = offer;
+  const record = JSON.parse(payment.authorization?.decision ?? '{}') as Partial<DecisionRecord>;
+  const recorded = record.option === String(index) ? (record.left ?? []) : [];
+  const left =
+    weighed.length > 0 ? leftOf(order, { index, currency: payment.currency }, weighed) : recorded;
   return new Map(left.map((each) => [Number(each.option), each]));
 }
 
 /** Which entry of the 402 at hand is paid, and why each other one is not. */
 export function selectionOf(
-  { payment, offer }: Extract<Reservation, { outcome: 'reserved' | 'pending' }>,
+  made: Made,
   order: ReservationOrder,
   { offers, unusable, unread }: PaymentTerms,
 ): Selection {
-  const recorded = recordedReasons(payment, offer);
+  const { offer } = made;
+  const reasons = reasonsOf(made, order);
   const faults = new Map(order.unusable().map(({ index, problem }) => [index, problem]));
   const others = [...offers, ...unusable]
     .map(({ index }) => index)
@@ -83,7 +90,7 @@ export function selectionOf(
     index: offer.index,
     notSelected: others.map((index) => {
       const fault = faults.get(index);
-      const reason = recorded.get(index);
+      const reason = reasons.get(index);
       return {
         index,
         code: fault?.code ?? reason?.code ?? 'not_preferred',

@@ -390,7 +390,7 @@ function checkTexts(detail: string, sellerText: string | undefined): void {
 function checkOffer(offer: Offer): void {
   const { amount, maxTimeoutSeconds, network, payTo, asset, extra, echo, hash } = offer;
   holds(amount >= 0n && amount <= MAX_ATOMIC, 'amount');
-  holds(Number.isSafeInteger(maxTimeoutSeconds) && maxTimeoutSeconds > 6, 'maxTimeoutSeconds');
+  holds(Number.isSafeInteger(maxTimeoutSeconds) && maxTimeoutSeconds > 0, 'maxTimeoutSeconds');
   holds(/^eip155:[1-9][0-9]{0,15}$/.test(network), 'network');
   holds(
     [payTo, asset].every((address) => getAddress(address) === address),

@@ -2,7 +2,13 @@ import type { Writable } from 'node:stream';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { PrismaClient } from './generated/client.js';
-import { currentTreasuries, type Treasuries, treasuriesSetting } from './treasury-scope.js';
+import {
+  currentLane,
+  currentTreasuries,
+  type Lane,
+  type Treasuries,
+  treasuriesSetting,
+} from './treasury-scope.js';
 
 /**
  * The role the service's sessions step down to. It owns nothing, so that row-level security holds for
@@ -10,10 +16,13 @@ import { currentTreasuries, type Treasuries, treasuriesSetting } from './treasur
  */
 const SERVICE_ROLE = 'bursar_service';
 
+/** The mark of a database whose treasuries are kept apart. */
+const APART = 'treasuries_apart';
+
 /** How a {@link Database} treats its connections. Every time is in milliseconds; 0 turns it off. */
 export interface DatabaseOptions {
-  /** Connections open at most, shared by Prisma and plain SQL. Default 10. */
-  maxConnections?: number;
+  /** Connections of each lane open at most, shared by Prisma and plain SQL. Default 10. */
+  maxConnections?: number | Readonly<Record<Lane, number>>;
   /**
    * How long a caller waits for a connection, be it a new one or one that others use. Default 5,000:
    * with the database gone or swamped, an error soon beats a queue that only grows.
@@ -35,16 +44,26 @@ export interface DatabaseOptions {
 }
 
 /**
- * The service's Postgres: one pool of connections, used through Prisma (`prisma`) where convenience
+ * Divides the connections of a process among the lanes. Each lane has its own, so that no number of reads keeps a
+ * payment or a worker waiting.
+ *
+ * @param total - connections of the process, 4 at least.
+ */
+export function lanesOf(total: number): Record<Lane, number> {
+  const third = Math.max(1, Math.floor(total * 0.3));
+  return { payments: third, reads: third, work: Math.max(1, total - 2 * third) };
+}
+
+/**
+ * The service's Postgres: a pool of connections for each lane, used through Prisma (`prisma`) where convenience
  * counts and through plain SQL (`pool`, `transaction`) where round trips do.
  *
  * Amounts come back from plain SQL as text: NUMERIC and int8, and arrays of them, are never parsed
  * into numbers. A parameter may be a bigint.
  */
 export class Database {
-  /** For single statements outside a transaction. */
-  readonly pool: ScopedPool;
-  readonly prisma: PrismaClient;
+  readonly #pools: Readonly<Record<Lane, ScopedPool>>;
+  readonly #prisma = new Map<Lane, PrismaClient>();
   private closing: Promise<void> | undefined;
 
   /** Connects to nothing yet; see {@link ping}. */
@@ -56,32 +75,62 @@ export class Database {
       idleInTransactionTimeoutMs = 10_000,
       onConnectionError = () => {},
     } = options;
-    this.pool = new ScopedPool({
-      connectionString,
-      max: maxConnections,
-      // What is asked before an earlier answer came travels with it, instead of waiting for its turn.
-      pipeline: true,
-      connectionTimeoutMillis: connectionTimeoutMs,
-      keepAlive: true,
-      // The server enforces statement_timeout; this one is for a server that can no longer be heard.
-      query_timeout: statementTimeoutMs && statementTimeoutMs + 5_000,
-      types: exactNumbers(),
-      // UTC because PrismaPg writes and reads timestamps as if every session were in it. A statement
-      // and not start-up parameters, which the connection string would override.
-      onConnect: (client) =>
-        client.query(
-          `SET TIME ZONE 'UTC'; SET statement_timeout = ${statementTimeoutMs};
+    const open = (max: number): ScopedPool => {
+      const pool = new ScopedPool({
+        connectionString,
+        max,
+        // A query that is sent before an earlier answer came travels with it, instead of waiting for its turn.
+        pipeline: true,
+        connectionTimeoutMillis: connectionTimeoutMs,
+        keepAlive: true,
+        // The server enforces statement_timeout; this one is for a server that can no longer be heard.
+        query_timeout: statementTimeoutMs && statementTimeoutMs + 5_000,
+        types: exactNumbers(),
+        // UTC because PrismaPg writes and reads timestamps as if every session were in it. A statement
+        // and not start-up parameters, which the connection string would override.
+        onConnect: (client) =>
+          client.query(
+            `SET TIME ZONE 'UTC'; SET statement_timeout = ${statementTimeoutMs};
            SET idle_in_transaction_session_timeout = ${idleInTransactionTimeoutMs};
            SELECT set_config('role', rolname, false) FROM pg_roles
              WHERE rolname = '${SERVICE_ROLE}' AND pg_has_role(oid, 'MEMBER')`,
-        ),
-    });
-    // Without a listener, a broken connection's 'error' event would end the process. The pool listens
-    // to idle connections only, so every connection gets a listener of its own for its whole life; a
-    // query under way is rejected besides.
-    this.pool.on('error', onConnectionError);
-    this.pool.on('connect', (client) => client.on('error', () => {}));
-    this.prisma = new PrismaClient({ adapter: new PrismaPg(this.pool) });
+          ),
+      });
+      // Without a listener, a broken connection's 'error' event would end the process. The pool listens
+      // to idle connections only, so every connection gets a listener of its own for its whole life; a
+      // query under way is rejected besides.
+      pool.on('error', onConnectionError);
+      pool.on('connect', (client) => client.on('error', () => {}));
+      return pool;
+    };
+    const of = (lane: Lane): number =>
+      typeof maxConnections === 'number' ? maxConnections : maxConnections[lane];
+    this.#pools = {
+      payments: open(of('payments')),
+      reads: open(of('reads')),
+      work: open(of('work')),
+    };
+  }
+
+  /** For single statements outside a transaction; of the lane of whatever runs. */
+  get pool(): ScopedPool {
+    return this.poolOf(currentLane());
+  }
+
+  /** For single statements that have a lane of their own, whatever runs. */
+  poolOf(lane: Lane): ScopedPool {
+    return this.#pools[lane];
+  }
+
+  /** Prisma over {@link pool}. */
+  get prisma(): PrismaClient {
+    const lane = currentLane();
+    let client = this.#prisma.get(lane);
+    if (!client) {
+      client = new PrismaClient({ adapter: new PrismaPg(this.poolOf(lane)) });
+      this.#prisma.set(lane, client);
+    }
+    return client;
   }
 
   /**
@@ -110,13 +159,15 @@ export class Database {
    * COMMIT: two round trips for a work that asks much and writes once.
    *
    * @param work - sends reads and locks as it likes; before it writes anything it must await `begun`.
+   * @param lane - of its connection: that of whatever runs, unless said.
    */
   async pipelined<T>(
     work: (tx: pg.PoolClient, ends: TransactionEnds) => Promise<T>,
     treasuries: Treasuries = currentTreasuries(),
+    lane: Lane = currentLane(),
   ): Promise<T> {
     const setting = treasuriesSetting(treasuries);
-    const client = await this.pool.connectAnyScope();
+    const client = await this.poolOf(lane).connectAnyScope();
     let result: T;
     try {
       sendTogether(client);
@@ -164,6 +215,21 @@ export class Database {
     return rows[0]?.active === true;
   }
 
+  /** Notes that row-level security holds, see {@link wasApart}. */
+  async markApart(): Promise<void> {
+    await this.pool.query('INSERT INTO database_marks (mark) VALUES ($1) ON CONFLICT DO NOTHING', [
+      APART,
+    ]);
+  }
+
+  /** Whether row-level security held for this database before, maybe on another server: a dump carries the mark. */
+  async wasApart(): Promise<boolean> {
+    const { rowCount } = await this.pool.query('SELECT FROM database_marks WHERE mark = $1', [
+      APART,
+    ]);
+    return rowCount === 1;
+  }
+
   /** @throws what the connection or Postgres says when it cannot answer a query now. */
   async ping(): Promise<void> {
     await this.pool.query('SELECT 1');
@@ -171,12 +237,14 @@ export class Database {
 
   /** Waits for the connections in use to be given back and closes all. Calling it again is harmless. */
   close(): Promise<void> {
-    this.closing ??= this.prisma.$disconnect().then(() => this.pool.end());
+    this.closing ??= Promise.all([...this.#prisma.values()].map((each) => each.$disconnect()))
+      .then(() => Promise.all(Object.values(this.#pools).map((pool) => pool.end())))
+      .then(() => {});
     return this.closing;
   }
 }
 
-/** What a {@link Database.pipelined} work knows of its transaction's ends. */
+/** Handle of a {@link Database.pipelined} work on the ends of its transaction. */
 export interface TransactionEnds {
   /**
    * The answer to BEGIN. Should it fail while its connection lives on, whatever is sent behind it stands
@@ -192,7 +260,7 @@ export interface TransactionEnds {
 }
 
 /**
- * What is sent until this turn of the event loop has run its promises goes out in one piece. Each
+ * Cork the socket until the promises of this turn have run, so that pipelined statements leave in one write. Each
  * statement by itself is a system call here, and wakes Postgres for itself.
  */
 function sendTogether(client: pg.ClientBase): void {
@@ -270,7 +338,7 @@ export function isConflict(error: unknown): boolean {
 const UNAVAILABLE_CODES =
   /^(40P01|40001|E(CONNREFUSED|CONNRESET|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|NOTFOUND|AI_AGAIN)|08...|53...|25P03|55P03|57014|57P0.|P1001|P1002|P1008|P1017|P2024|P2037)$/;
 
-/** Of errors that pg and its pool make themselves, which have no code. */
+/** Messages of errors that pg and its pool make themselves, without a code. */
 const UNAVAILABLE_MESSAGES =
   /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end)/;
 

@@ -9,7 +9,7 @@ import {
 describe('the scope of a query', () => {
   it('is nothing in a request until its caller is known, then the caller’s treasuries', async () => {
     const seen = await new Promise<unknown[]>((resolve) =>
-      withinRequest(async () => {
+      withinRequest('reads', async () => {
         const before = currentTreasuries();
         await Promise.resolve();
         seeTreasuries(['trs_a']);
@@ -21,7 +21,7 @@ describe('the scope of a query', () => {
   });
 
   it('is all outside a request, whatever requests do', () => {
-    withinRequest(() => seeTreasuries(['trs_a']));
+    withinRequest('reads', () => seeTreasuries(['trs_a']));
     expect(currentTreasuries()).toBe('all');
     seeTreasuries(['trs_b']);
     expect(currentTreasuries()).toBe('all');

@@ -16,7 +16,7 @@ export function canonicalJson(value: unknown): string {
   return text;
 }
 
-/** What {@link inOrder} leaves to the library. */
+/** Values that {@link inOrder} leaves to the library. */
 const UNUSUAL = Symbol('unusual');
 
 /**

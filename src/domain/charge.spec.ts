@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
-  type Charged,
+  type ChargedGrant,
   type Counters,
+  cancelOn,
   releaseOn,
   reserveOn,
   returnable,
@@ -19,7 +20,7 @@ function ms(milliseconds: number): Date {
   return new Date(START.getTime() + milliseconds);
 }
 
-type Account = Charged & { readonly id: string; readonly budget: bigint };
+type Account = ChargedGrant & { readonly id: string; readonly budget: bigint };
 
 /**
  * A chain of grants of these kinds and budgets, as minting leaves it: `s` shares its parent's budget,
@@ -56,7 +57,7 @@ function minted(
   return chain;
 }
 
-/** What of a chain is held, spent and set aside: `reserved/spent/allocated` of each grant. */
+/** Counters of a chain: `reserved/spent/allocated` of each grant. */
 function balances(chain: readonly Pick<Counters, 'reserved' | 'spent' | 'allocated'>[]): string {
   return chain
     .map(({ reserved, spent, allocated }) => `${reserved}/${spent}/${allocated}`)
@@ -126,6 +127,9 @@ describe('a payment', () => {
     const released = releaseOn(reserved, 7n, START);
     expect(balances(released)).toBe(before);
     expect(counts(released)).toEqual(chain.map(() => [0, 0]));
+    const cancelled = cancelOn(reserved, 7n);
+    expect(balances(cancelled)).toBe(before);
+    expect(counts(cancelled)).toEqual(chain.map(() => [1, 0]));
   });
 
   it('of the parent of a carve-out takes nothing from what is set aside', () => {
@@ -147,12 +151,13 @@ describe('a payment', () => {
     expect(root.reserved).toBe(0n);
   });
 
-  it('counts to the windows of every grant until it is released; settling leaves them', () => {
+  it('counts to the windows of every grant until it is released; settling and cancelling leave them', () => {
     const windows = [{ seconds: 60, amount: 50n, payments: undefined }];
     const held = reserveOn(minted('sr', [100n, 80n], windows), 7n, ms(60_000));
     const counted = [{ period: 1, amount: 7n, payments: 1 }];
     expect(held.map(({ windowUsage }) => windowUsage)).toEqual([counted, counted]);
     expect(settleOn(held, 7n).map(({ windowUsage }) => windowUsage)).toEqual([counted, counted]);
+    expect(cancelOn(held, 7n).map(({ windowUsage }) => windowUsage)).toEqual([counted, counted]);
     const back = [{ period: 1, amount: 0n, payments: 0 }];
     const released = releaseOn(held, 7n, ms(119_999));
     expect(released.map(({ windowUsage }) => windowUsage)).toEqual([back, back]);
@@ -185,6 +190,8 @@ describe('returnable', () => {
         scope: {},
         expiresAt: END,
         delegationDepth: 0,
+        approveNewPayees: false,
+        breaker: undefined,
         status: 'active',
         ...changes[place],
       }),

@@ -1,7 +1,7 @@
 import { type GrantSnapshot, payingGrants } from './grant.js';
 import { returnToWindows, takeFromWindows, type WindowUsage } from './window.js';
 
-/** What of a grant changes when money moves. Amounts are atomic units. */
+/** Counters of a grant that change when money moves. Amounts are atomic units. */
 export interface Counters {
   readonly reserved: bigint;
   readonly spent: bigint;
@@ -11,8 +11,8 @@ export interface Counters {
   readonly windowUsage: readonly WindowUsage[];
 }
 
-/** What of a grant the movements read. */
-export type Charged = Counters & Pick<GrantSnapshot, 'funding' | 'startsAt' | 'windows'>;
+/** Terms of a grant that the movements read. */
+export type ChargedGrant = Counters & Pick<GrantSnapshot, 'funding' | 'startsAt' | 'windows'>;
 
 /**
  * A chain after a payment of its last grant was reserved: held on every grant, and taken from what the
@@ -21,7 +21,11 @@ export type Charged = Counters & Pick<GrantSnapshot, 'funding' | 'startsAt' | 'w
  * @param chain - from the root down, the paying grant last.
  * @param at - when the payment is decided; it counts to the windows of that instant.
  */
-export function reserveOn<T extends Charged>(chain: readonly T[], amount: bigint, at: Date): T[] {
+export function reserveOn<T extends ChargedGrant>(
+  chain: readonly T[],
+  amount: bigint,
+  at: Date,
+): T[] {
   const setAside = grantsSettingAside(chain);
   return chain.map((grant, place) => ({
     ...grant,
@@ -34,7 +38,7 @@ export function reserveOn<T extends Charged>(chain: readonly T[], amount: bigint
 }
 
 /** A chain after a payment of its last grant was settled: what was held is spent. */
-export function settleOn<T extends Charged>(chain: readonly T[], amount: bigint): T[] {
+export function settleOn<T extends ChargedGrant>(chain: readonly T[], amount: bigint): T[] {
   return chain.map((grant) => ({
     ...grant,
     reserved: grant.reserved - amount,
@@ -44,23 +48,34 @@ export function settleOn<T extends Charged>(chain: readonly T[], amount: bigint)
 }
 
 /**
- * A chain after a payment of its last grant was released or cancelled: what was held returns to every
- * grant, to what was set aside for a carve-out, and to the windows that still count its period.
- *
- * @param paidAt - when the payment was decided.
+ * A chain after a payment of its last grant was cancelled: what was held returns to every grant and to what was
+ * set aside for a carve-out. The payment stays counted, in `payments` and in the windows: its cancellation cost
+ * gas, so an endless row of them must meet the limits of the grants.
  */
-export function releaseOn<T extends Charged>(
-  chain: readonly T[],
-  amount: bigint,
-  paidAt: Date,
-): T[] {
+export function cancelOn<T extends ChargedGrant>(chain: readonly T[], amount: bigint): T[] {
   const setAside = grantsSettingAside(chain);
   return chain.map((grant, place) => ({
     ...grant,
     reserved: grant.reserved - amount,
     allocated: place < setAside ? grant.allocated + amount : grant.allocated,
-    payments: grant.payments - 1,
     openPayments: grant.openPayments - 1,
+  }));
+}
+
+/**
+ * A chain after a payment of its last grant was released: as after a cancellation, and the payment no longer
+ * counts, neither in `payments` nor in the windows that are still in its period.
+ *
+ * @param paidAt - when the payment was decided.
+ */
+export function releaseOn<T extends ChargedGrant>(
+  chain: readonly T[],
+  amount: bigint,
+  paidAt: Date,
+): T[] {
+  return cancelOn(chain, amount).map((grant) => ({
+    ...grant,
+    payments: grant.payments - 1,
     windowUsage: returnToWindows(grant, amount, paidAt),
   }));
 }
@@ -86,7 +101,7 @@ function grantsSettingAside(chain: readonly Pick<GrantSnapshot, 'funding'>[]): n
 }
 
 /**
- * What a carve-out gives back to the grants that set it aside, or undefined while it may still be
+ * Computes what a carve-out gives back to the grants that set it aside, or undefined while it may still be
  * spent: it returns once, when the grant was revoked (or one above it), expired or has made all of its
  * payments, and nothing of it is open.
  *

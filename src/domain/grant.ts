@@ -1,3 +1,4 @@
+import { type Breaker, isWiderBreaker } from './breaker.js';
 import { type Currency, formatAmount } from './money.js';
 import { Problem } from './problem.js';
 import { type Scope, scopeExceeds } from './scope.js';
@@ -9,25 +10,33 @@ export const MAX_DELEGATION_DEPTH = 8;
 /** The longest life any grant may have, in seconds: ten years. A service may be set to less. */
 export const MAX_TTL_SECONDS = 315_360_000;
 
-/** What a grant allows. Fixed at minting. Amounts are atomic units of `currency`. */
-export interface GrantTerms {
-  readonly currency: string;
+/** The terms that may be raised and lowered after minting. Amounts are atomic units. */
+export interface AmendableTerms {
   /** Lifetime ceiling over everything spent and held in the grant's subtree. */
   readonly budget: bigint;
   /** Ceiling of one payment; undefined means the budget alone bounds it. */
   readonly maxPerPayment: bigint | undefined;
   /** How many payments the subtree may make, released ones not counted. */
   readonly maxPayments: number | undefined;
-  /** Limits that hold anew in each period; at most {@link MAX_WINDOWS}. */
-  readonly windows: readonly Window[];
   /** A payment of more than this waits for an approval; undefined means none does. */
   readonly approvalAbove: bigint | undefined;
-  readonly scope: Scope;
-  readonly startsAt: Date;
   /** The grant ends at this instant: a payment at it or later is refused. */
   readonly expiresAt: Date;
+}
+
+/** Terms of a grant. All but {@link AmendableTerms} is fixed at minting. */
+export interface GrantTerms extends AmendableTerms {
+  readonly currency: string;
+  /** Limits that hold anew in each period; at most `MAX_WINDOWS`. */
+  readonly windows: readonly Window[];
+  readonly scope: Scope;
+  readonly startsAt: Date;
   /** How many levels of grants may be minted below this one; 0 forbids delegating. */
   readonly delegationDepth: number;
+  /** Whether the first payment to a payee that the grant does not know waits for an approval. */
+  readonly approveNewPayees: boolean;
+  /** Suspends the grant by itself when its subtree is refused too often; undefined means nothing does. */
+  readonly breaker: Breaker | undefined;
 }
 
 /**
@@ -54,14 +63,14 @@ export interface GrantSnapshot extends GrantTerms {
   readonly payments: number;
   /** Those of them that are signed and not settled. */
   readonly openPayments: number;
-  /** What each of `windows` has taken in its last period. */
+  /** Usage of each of `windows` in its last period. */
   readonly windowUsage: readonly WindowUsage[];
 }
 
-/** What a grant is for its holder now, ancestors included. */
+/** Effective status of a grant now, ancestors included. */
 export type EffectiveStatus = StoredStatus | 'expired' | 'not_started';
 
-/** What a caller asks for when minting; undefined is "as the parent has it". */
+/** Terms that a caller asks for when minting; undefined is "as the parent has it", but nobody delegates who was not told to. */
 export interface GrantRequest {
   readonly budget: bigint;
   readonly maxPerPayment?: bigint | undefined;
@@ -70,12 +79,14 @@ export interface GrantRequest {
   readonly approvalAbove?: bigint | undefined;
   readonly scope?: Scope | undefined;
   readonly startsAt?: Date | undefined;
-  /** Where the end was given: the request's own field name, for the error. */
-  readonly expiry: { field: 'ttlSeconds' | 'expiresAt'; at: Date };
+  /** The end that was asked for: `ttlSeconds` is at most that long, `expiresAt` exact. A root has one. */
+  readonly expiry?: { readonly field: 'ttlSeconds' | 'expiresAt'; readonly at: Date } | undefined;
   readonly delegationDepth?: number | undefined;
+  readonly approveNewPayees?: boolean | undefined;
+  readonly breaker?: Breaker | undefined;
 }
 
-/** What a grant could still give, its own budget only. Never negative. */
+/** Computes what a grant could still give by its own budget alone. Never negative. */
 export function headroom(grant: GrantSnapshot): bigint {
   const left = grant.budget - grant.reserved - grant.spent - grant.allocated;
   return left > 0n ? left : 0n;
@@ -95,7 +106,7 @@ export function payingGrants<T extends { readonly funding: Funding }>(
 }
 
 /**
- * What could really be spent now under a chain of grants: the least headroom along it, windows
+ * Computes what could really be spent now under a chain of grants: the least headroom along it, windows
  * included, and nothing when any of them is not active or has no payment left.
  *
  * @param chain - from the root down, the grant itself last.
@@ -141,7 +152,17 @@ export function effectiveStatus(chain: readonly GrantSnapshot[], now: Date): Eff
  */
 export function rootTerms(request: GrantRequest, currency: Currency, now: Date): GrantTerms {
   const startsAt = request.startsAt ?? now;
-  refuseEmptyLife(request, startsAt, now);
+  const { expiry } = request;
+  if (!expiry) {
+    throw new Problem(
+      'invalid_request',
+      'a root grant needs an end: give ttlSeconds or expiresAt',
+      {
+        field: 'ttlSeconds',
+      },
+    );
+  }
+  refuseEmptyLife(expiry, startsAt, now);
   return {
     currency: currency.code,
     budget: request.budget,
@@ -151,10 +172,21 @@ export function rootTerms(request: GrantRequest, currency: Currency, now: Date):
     approvalAbove: request.approvalAbove,
     scope: request.scope ?? {},
     startsAt,
-    expiresAt: request.expiry.at,
+    expiresAt: expiry.at,
     delegationDepth: request.delegationDepth ?? 0,
+    approveNewPayees: request.approveNewPayees ?? false,
+    breaker: request.breaker,
   };
 }
+
+/** Terms that are times or levels: what is left of a budget says nothing of them. */
+const WITHOUT_MONEY: ReadonlySet<string> = new Set([
+  'startsAt',
+  'expiresAt',
+  'delegationDepth',
+  'approveNewPayees',
+  'breaker',
+]);
 
 /**
  * The terms of a child grant: what is left out is the parent's, and nothing may be wider than it.
@@ -176,8 +208,8 @@ export function attenuate(
     );
   }
   const startsAt = request.startsAt ?? new Date(Math.max(now.getTime(), parent.startsAt.getTime()));
-  const expiresAt = withinLife(parent, request.expiry, now);
-  refuseEmptyLife({ ...request, expiry: { ...request.expiry, at: expiresAt } }, startsAt, now);
+  const expiresAt = endOf(parent, request.expiry);
+  refuseEmptyLife({ field: request.expiry?.field ?? 'expiresAt', at: expiresAt }, startsAt, now);
   const amount = (atomic: bigint) => formatAmount(atomic, currency);
   const terms: GrantTerms = {
     currency: parent.currency,
@@ -189,13 +221,18 @@ export function attenuate(
     scope: { ...parent.scope, ...request.scope },
     startsAt,
     expiresAt,
-    delegationDepth: request.delegationDepth ?? parent.delegationDepth - 1,
+    delegationDepth: request.delegationDepth ?? 0,
+    approveNewPayees: request.approveNewPayees ?? parent.approveNewPayees,
+    breaker: request.breaker ?? parent.breaker,
   };
   const wider = (field: string, limit: string): never => {
     throw new Problem(
       'attenuation_violation',
       `${field} is wider than its parent's (${limit}); a child grant never allows more than its parent`,
-      { field, grantId: parent.id, limit, remaining: amount(headroom(parent)) },
+      {
+        ...{ field, grantId: parent.id, limit },
+        ...(WITHOUT_MONEY.has(field) ? {} : { remaining: amount(headroom(parent)) }),
+      },
     );
   };
   if (terms.budget > parent.budget) wider('budget', amount(parent.budget));
@@ -211,17 +248,24 @@ export function attenuate(
     wider('approvalAbove', amount(parent.approvalAbove));
   }
   if (terms.startsAt < parent.startsAt) wider('startsAt', parent.startsAt.toISOString());
-  if (terms.expiresAt > parent.expiresAt) {
-    wider(request.expiry.field, parent.expiresAt.toISOString());
-  }
+  if (terms.expiresAt > parent.expiresAt) wider('expiresAt', parent.expiresAt.toISOString());
   if (terms.delegationDepth > parent.delegationDepth - 1) {
     wider('delegationDepth', String(parent.delegationDepth - 1));
+  }
+  if (parent.approveNewPayees && !terms.approveNewPayees) wider('approveNewPayees', 'true');
+  if (parent.breaker && isWiderBreaker(terms.breaker, parent.breaker)) {
+    wider('breaker', describeBreaker(parent.breaker));
   }
   const dimension = scopeExceeds(parent.scope, terms.scope);
   if (dimension) {
     wider(`scope.${dimension}`, (parent.scope[dimension] ?? []).join(', '));
   }
   return terms;
+}
+
+/** A breaker in words: "20 refusals in 60 s". */
+function describeBreaker({ refusals, seconds }: Breaker): string {
+  return `${refusals} ${refusals === 1 ? 'refusal' : 'refusals'} in ${seconds} s`;
 }
 
 /** A window in words: "5.00 and 200 payments every 3600 s". */
@@ -236,18 +280,20 @@ export function describeWindow(window: Window, amount: (atomic: bigint) => strin
 }
 
 /**
- * When a child ends. A life in seconds that is no longer than the parent's whole life ends with the
- * parent at the latest: "as long as yours" is minted a moment later, and is not wider for it.
+ * When a child ends. A life in seconds is "at most that long", so it ends with the parent at the latest. An exact end
+ * is taken as it is; without either, the child ends with its parent.
  */
-function withinLife(parent: GrantTerms, { field, at }: GrantRequest['expiry'], now: Date): Date {
-  const asked = at.getTime() - now.getTime();
-  const whole = parent.expiresAt.getTime() - parent.startsAt.getTime();
-  const fits = field === 'ttlSeconds' && at > parent.expiresAt && asked <= whole;
-  return fits ? parent.expiresAt : at;
+function endOf({ expiresAt }: GrantTerms, expiry: GrantRequest['expiry']): Date {
+  if (!expiry) return expiresAt;
+  const isCut = expiry.field === 'ttlSeconds' && expiry.at > expiresAt;
+  return isCut ? expiresAt : expiry.at;
 }
 
-function refuseEmptyLife(request: GrantRequest, startsAt: Date, now: Date): void {
-  const { field, at } = request.expiry;
+function refuseEmptyLife(
+  { field, at }: NonNullable<GrantRequest['expiry']>,
+  startsAt: Date,
+  now: Date,
+): void {
   if (at > startsAt && at > now) return;
   throw new Problem(
     'invalid_request',

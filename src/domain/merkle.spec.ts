@@ -62,7 +62,7 @@ function sha256(...parts: Buffer[]): Buffer {
   return createHash('sha256').update(Buffer.concat(parts)).digest();
 }
 
-/** What a store of complete subtrees answers for ranges. */
+/** Answers ranges as a store of complete subtrees does. */
 function hashesOf(ranges: readonly Range[]): Buffer[] {
   return ranges.map((range) =>
     foldNodes(

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { releaseOn, reserveOn, returnable, setAsideBy, settleOn } from './charge.js';
+import { cancelOn, releaseOn, reserveOn, returnable, setAsideBy, settleOn } from './charge.js';
+import { lifeDenial } from './denials.js';
 import {
   attenuate,
   type Funding,
@@ -14,7 +15,8 @@ import {
   uncommitted,
 } from './grant.js';
 import { currencyOf } from './money.js';
-import { decide, lifeDenial, type PaymentOption } from './policy.js';
+import type { PaymentOption } from './payment-option.js';
+import { decide } from './policy.js';
 import { Problem } from './problem.js';
 import { parseResource, type Scope } from './scope.js';
 import { usageAt, type Window } from './window.js';
@@ -37,7 +39,7 @@ const PAYEES = [
   '0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC',
 ];
 const URLS = ['https://a.example/x', 'https://a.example/y', 'https://b.a.example/x'];
-/** What the patterns admit of {@link URLS}, said by hand. */
+/** The {@link URLS} that the patterns admit, written by hand. */
 const PATTERNS: Readonly<Record<string, readonly string[]>> = {
   'https://a.example/x': ['https://a.example/x'],
   'https://a.example/*': ['https://a.example/x', 'https://a.example/y'],
@@ -58,10 +60,10 @@ const WALLETS = NETWORKS.map((network) => ({
 
 interface Mint {
   readonly do: 'mint';
-  /** Whose child; the newest grant's for 0, a new root for undefined. */
+  /** The parent; the newest grant's for 0, a new root for undefined. */
   readonly parent: number | undefined;
   readonly funding: Funding;
-  /** Of what the parent has, in percent, and a few units more or less. */
+  /** Share of what the parent has, in percent, and a few units more or less. */
   readonly budget: {
     readonly of: 'budget' | 'uncommitted';
     readonly percent: bigint;
@@ -76,8 +78,8 @@ interface Mint {
   readonly startsIn: number | undefined;
   /** Milliseconds from now; undefined for as long as the parent. */
   readonly endsIn: number | undefined;
-  readonly expiry: GrantRequest['expiry']['field'];
-  readonly delegationDepth: number | undefined;
+  readonly expiry: NonNullable<GrantRequest['expiry']>['field'];
+  readonly delegationDepth: number | 'one less' | undefined;
 }
 
 interface Pay {
@@ -100,7 +102,7 @@ interface Wait {
 type Edge = 'start' | 'end' | 'nearly the end' | 'period';
 
 interface End {
-  readonly do: 'settle' | 'release';
+  readonly do: 'settle' | 'release' | 'cancel';
   readonly payment: number;
 }
 
@@ -162,6 +164,10 @@ const root: fc.Arbitrary<Mint> = fc.record({
 const child = (often: number, parent: fc.Arbitrary<number>) =>
   fc.record({
     ...limits(often),
+    delegationDepth: fc.oneof(
+      { arbitrary: fc.constant('one less' as const), weight: 6 },
+      { arbitrary: fc.option(fc.nat({ max: 8 }), { nil: undefined }), weight: 1 },
+    ),
     parent,
     funding: fc.constantFrom('shared' as const, 'reserved' as const),
     budget: fc.record({
@@ -207,7 +213,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 8,
     arbitrary: fc.record({
-      do: fc.constantFrom('settle' as const, 'release' as const),
+      do: fc.constantFrom('settle' as const, 'release' as const, 'cancel' as const),
       payment: pick,
     }),
   },
@@ -254,23 +260,31 @@ interface Payment {
   readonly by: Account;
   readonly amount: bigint;
   readonly at: number;
-  state: 'open' | 'settled' | 'released';
+  state: 'open' | 'settled' | 'released' | 'cancelled';
 }
 
 class Model {
   readonly accounts: Account[] = [];
   readonly payments: Payment[] = [];
 
-  /** Payments of a grant's subtree that were not released. */
-  paid(account: Account, state?: Payment['state']): Payment[] {
+  /** Payments of a grant's subtree in a state. */
+  inState(account: Account, ...states: Payment['state'][]): Payment[] {
     return this.payments.filter(
-      (each) =>
-        each.by.path.includes(account) &&
-        (state ? each.state === state : each.state !== 'released'),
+      (each) => each.by.path.includes(account) && states.includes(each.state),
     );
   }
 
-  /** What the carve-outs below a grant still hold of it, those within another carve-out left out. */
+  /** Those that hold or have spent its money. */
+  paid(account: Account): Payment[] {
+    return this.inState(account, 'open', 'settled');
+  }
+
+  /** Those that its limits on payments and its windows count. */
+  counted(account: Account): Payment[] {
+    return this.inState(account, 'open', 'settled', 'cancelled');
+  }
+
+  /** Amount that the carve-outs below a grant still hold of it, those within another carve-out left out. */
   setAside(account: Account): bigint {
     let sum = 0n;
     for (const each of this.accounts) {
@@ -287,14 +301,16 @@ class Model {
   inWindow(account: Account, { seconds }: Window, now: number): Payment[] {
     const period = (at: number) =>
       Math.floor((at - account.terms.startsAt.getTime()) / 1000 / seconds);
-    return this.paid(account).filter((each) => period(each.at) === period(now));
+    return this.counted(account).filter((each) => period(each.at) === period(now));
   }
 
   /** The bounds of a grant that do not hold as things are. */
   broken(account: Account, now: number): string | undefined {
     const { budget, maxPayments, windows: each } = account.terms;
     const paid = this.paid(account);
-    if (maxPayments !== undefined && paid.length > maxPayments) return 'payments_exceeded';
+    if (maxPayments !== undefined && this.counted(account).length > maxPayments) {
+      return 'payments_exceeded';
+    }
     if (total(paid) + this.setAside(account) > budget) return 'budget_exceeded';
     for (const window of each) {
       const within = this.inWindow(account, window, now);
@@ -343,7 +359,7 @@ class Model {
     );
   }
 
-  /** What {@link decide} must say of a payment. */
+  /** Decision that {@link decide} must make of a payment. */
   decision(account: Account, amount: bigint, asked: Pay, now: number): string {
     const ended = this.ended(account, now, 6_000);
     if (ended) return ended;
@@ -360,7 +376,7 @@ class Model {
     return asking && !asked.approved ? `require_approval ${asking.id}` : 'allow';
   }
 
-  /** What remains, found by trying. */
+  /** Finds what remains, by trying. */
   remaining(account: Account, now: number): bigint {
     if (this.ended(account, now, 0)) return 0n;
     const fits = (amount: bigint) => !this.exceeded(account, amount, now, false);
@@ -374,7 +390,7 @@ class Model {
     return low;
   }
 
-  /** What a carve-out gives back now; undefined while it may still be spent. */
+  /** Amount that a carve-out gives back now; undefined while it may still be spent. */
   returnable(account: Account, now: number): bigint | undefined {
     const { budget, maxPayments } = account.terms;
     const paid = this.paid(account);
@@ -384,7 +400,7 @@ class Model {
     const ended = account.path.some(
       ({ status, terms }) => status === 'revoked' || terms.expiresAt.getTime() <= now,
     );
-    const usedUp = maxPayments !== undefined && paid.length === maxPayments;
+    const usedUp = maxPayments !== undefined && this.counted(account).length === maxPayments;
     return ended || usedUp ? budget - total(paid) : undefined;
   }
 
@@ -397,14 +413,11 @@ class Model {
       if (above.delegationDepth === 0) return 'delegation_not_allowed';
     }
     const startsAt = request.startsAt ?? new Date(Math.max(now, above?.startsAt.getTime() ?? now));
-    const { field } = request.expiry;
-    let expiresAt = request.expiry.at;
+    const { field, at } = request.expiry ?? { field: 'expiresAt', at: above?.expiresAt };
+    if (at === undefined) return 'invalid_request ttlSeconds';
+    const latest = field === 'ttlSeconds' ? Math.min(+at, +(above?.expiresAt ?? at)) : +at;
+    const expiresAt = new Date(latest);
     if (expiresAt <= startsAt || expiresAt.getTime() <= now) return `invalid_request ${field}`;
-    if (above && field === 'ttlSeconds' && expiresAt > above.expiresAt) {
-      const life = above.expiresAt.getTime() - above.startsAt.getTime();
-      if (expiresAt.getTime() - now <= life) expiresAt = above.expiresAt;
-    }
-    if (expiresAt <= startsAt) return `invalid_request ${field}`;
     const terms: GrantTerms = {
       currency: 'USDC',
       budget: request.budget,
@@ -415,7 +428,9 @@ class Model {
       scope: { ...above?.scope, ...request.scope },
       startsAt,
       expiresAt,
-      delegationDepth: request.delegationDepth ?? (above ? above.delegationDepth - 1 : 0),
+      delegationDepth: request.delegationDepth ?? 0,
+      approveNewPayees: request.approveNewPayees ?? above?.approveNewPayees ?? false,
+      breaker: request.breaker ?? above?.breaker,
     };
     if (!above) return terms;
     const wider = (
@@ -426,7 +441,7 @@ class Model {
         ['windows', above.windows.some((window) => !keepsTo(window, terms))],
         ['approvalAbove', exceeds(above.approvalAbove, terms.approvalAbove)],
         ['startsAt', terms.startsAt < above.startsAt],
-        [field, terms.expiresAt > above.expiresAt],
+        ['expiresAt', terms.expiresAt > above.expiresAt],
         ['delegationDepth', terms.delegationDepth >= above.delegationDepth],
         ['scope.networks', missing(above.scope.networks, terms.scope.networks)],
         ['scope.payTo', missing(above.scope.payTo, terms.scope.payTo)],
@@ -484,7 +499,7 @@ function saw(what: string): void {
   seen.set(what, (seen.get(what) ?? 0) + 1);
 }
 
-/** What `expect` says, at no cost while there is nothing to say: it is asked a million times. */
+/** An `expect` without cost while it holds: it is asked a million times. */
 function agree(what: string, found: unknown, expected: unknown): void {
   if (!isDeepStrictEqual(found, expected)) {
     expect({ what, found }).toStrictEqual({ what, found: expected });
@@ -510,6 +525,7 @@ class World {
         break;
       case 'settle':
       case 'release':
+      case 'cancel':
         this.end(step);
         break;
       default:
@@ -537,14 +553,14 @@ class World {
       approvalAbove: step.approvalAbove,
       scope: step.scope,
       startsAt: step.startsIn === undefined ? undefined : new Date(this.now + step.startsIn),
-      expiry: {
-        field: step.expiry,
-        at:
-          step.endsIn === undefined && parent
-            ? parent.terms.expiresAt
-            : new Date(this.now + (step.endsIn ?? 0)),
-      },
-      delegationDepth: step.delegationDepth,
+      expiry:
+        step.endsIn === undefined
+          ? undefined
+          : { field: step.expiry, at: new Date(this.now + step.endsIn) },
+      delegationDepth:
+        step.delegationDepth === 'one less'
+          ? Math.max(0, (parent?.terms.delegationDepth ?? 0) - 1)
+          : step.delegationDepth,
     };
     const minted = this.termsOf(chain, request);
     const expected = this.model.terms(parent, request, this.now);
@@ -660,12 +676,16 @@ class World {
     const payment = open[step.payment % Math.max(open.length, 1)];
     if (!payment) return;
     const chain = this.chain(payment.by);
-    this.store(
-      step.do === 'settle'
-        ? settleOn(chain, payment.amount)
-        : releaseOn(chain, payment.amount, new Date(payment.at)),
-    );
-    payment.state = step.do === 'settle' ? 'settled' : 'released';
+    const { amount } = payment;
+    const [state, after] = (
+      {
+        settle: ['settled', settleOn(chain, amount)],
+        release: ['released', releaseOn(chain, amount, new Date(payment.at))],
+        cancel: ['cancelled', cancelOn(chain, amount)],
+      } as const
+    )[step.do];
+    this.store(after);
+    payment.state = state;
     saw(step.do);
   }
 
@@ -731,13 +751,13 @@ class World {
         grant.openPayments,
         ...usageAt(grant, at).flatMap(({ amount, payments }) => [amount, payments]),
       ].join(' ');
-      const open = this.model.paid(account, 'open');
-      const settled = this.model.paid(account, 'settled');
+      const open = this.model.inState(account, 'open');
+      const settled = this.model.inState(account, 'settled');
       const expected = [
         total(open),
         total(settled),
         this.model.setAside(account),
-        open.length + settled.length,
+        this.model.counted(account).length,
         open.length,
         ...account.terms.windows.flatMap((window) => {
           const within = this.model.inWindow(account, window, this.now);
@@ -801,7 +821,7 @@ describe('grants, payments and time', () => {
   );
 });
 
-/** What sequences must have met for their agreement to mean something. */
+/** Situations that sequences must have met for their agreement to mean something. */
 const EXPECTED = [
   ...Array.from({ length: MAX_DELEGATION_DEPTH + 1 }, (_none, depth) => `minted at depth ${depth}`),
   ...[0, 1, 2].map((within) => `minted a carve-out within ${within}`),
@@ -821,7 +841,6 @@ const EXPECTED = [
       'windows',
       'approvalAbove',
       'startsAt',
-      'ttlSeconds',
       'expiresAt',
       'delegationDepth',
       'scope.networks',
@@ -846,6 +865,7 @@ const EXPECTED = [
   ].map((outcome) => `pay: ${outcome}`),
   'settle',
   'release',
+  'cancel',
   'revoke',
   'suspend',
   'resume',

@@ -25,6 +25,8 @@ export interface Network {
   /** How far the newest block's time may be from the database's, in seconds, for payments to be made. */
   readonly maxClockSkewSeconds: number;
   readonly assets: readonly Asset[];
+  /** Whether the assets are those known for the network, rather than named by the configuration. */
+  readonly hasDefaultAssets?: boolean;
 }
 
 /** A block a network was read up to. */

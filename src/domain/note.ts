@@ -21,7 +21,7 @@ export class NoteError extends Error {
 
 /** A parsed signed note. Nothing of it is believed until {@link isSignedBy} says so. */
 export interface SignedNote {
-  /** What is signed, its last newline included. */
+  /** Signed text, its last newline included. */
   readonly text: string;
   readonly signatures: readonly {
     readonly name: string;

@@ -9,7 +9,7 @@ import { type DecisionRecord, nonceOf } from './payment.js';
 
 interface Vector {
   readonly name: string;
-  /** As a seller spelled it. */
+  /** The spelling of a seller. */
   readonly requirement: string;
   readonly requirementHash: string;
   readonly record: DecisionRecord;

@@ -58,7 +58,7 @@ export interface DecisionRecord {
 /** An option that was not selected. */
 export interface LeftOption {
   readonly option: string;
-  /** What refuses it; `not_preferred` when it could be paid too, but costs more or leaves less free. */
+  /** Reason that refuses it; `not_preferred` when it could be paid too, but costs more or leaves less free. */
   readonly code: ProblemCode | 'not_preferred';
   /** The grant of the chain that refuses it, where one does. */
   readonly grantId?: string;

@@ -1,16 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { type Denial, lifeDenial, MIN_VALIDITY_SECONDS } from './denials.js';
 import type { GrantSnapshot } from './grant.js';
 import { currencyOf } from './money.js';
+import type { PaymentOption } from './payment-option.js';
 import {
   approvalNeeded,
   type Decision,
   type DecisionInput,
-  type Denial,
   decide,
-  lifeDenial,
-  MIN_VALIDITY_SECONDS,
-  type PaymentOption,
   preferredWallets,
   type WalletSnapshot,
 } from './policy.js';
@@ -25,6 +23,9 @@ const TOKEN = '0x036CbD53842c5426634e7929541eC2318f3dCF7e';
 const ALICE = '0x70997970C51812dc3A010C7d01b50e0d17dc79C8';
 const BOB = '0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC';
 const MAX_VALIDITY_SECONDS = 120;
+
+/** Members of an option that an approval depends on, beside the amount. */
+const PAYING = { network: NETWORK, payTo: ALICE };
 
 function after(seconds: number): Date {
   return new Date(NOW.getTime() + seconds * 1000);
@@ -45,6 +46,8 @@ function grant(id: string, changes: Partial<GrantSnapshot> = {}): GrantSnapshot 
     maxPayments: undefined,
     windows: [],
     approvalAbove: undefined,
+    approveNewPayees: false,
+    breaker: undefined,
     funding: 'shared',
     windowUsage: [],
     scope: {},
@@ -153,8 +156,8 @@ describe('decide', () => {
     it.each([
       ['grant_revoked', { status: 'revoked' }, '0.00', '0.00'],
       ['grant_suspended', { status: 'suspended' }, '0.00', '0.00'],
-      ['grant_expired', { expiresAt: NOW }, NOW.toISOString(), '0.00'],
-      ['grant_not_started', { startsAt: after(1) }, after(1).toISOString(), '0.00'],
+      ['grant_expired', { expiresAt: NOW }, NOW.toISOString(), undefined],
+      ['grant_not_started', { startsAt: after(1) }, after(1).toISOString(), undefined],
       [
         'network_not_allowed',
         { scope: { networks: ['eip155:1', 'eip155:10'] } },
@@ -210,7 +213,7 @@ describe('decide', () => {
         '2',
         '0',
       ],
-    ] as [string, Partial<GrantSnapshot>, string, string][])(
+    ] as [string, Partial<GrantSnapshot>, string, string | undefined][])(
       'with %s for %j',
       (code, changes, limit, left) => {
         const denial = denialOf({ chain: chainWith(place, changes) });
@@ -424,7 +427,7 @@ describe('decide', () => {
     it('of a full window: at the end of its period, rounded up', () => {
       const full = {
         startsAt: NOW,
-        windows: [window(60, 1n)],
+        windows: [window(60, 1_000_000n)],
         windowUsage: [used(0, 1n)],
       };
       expect(retryAfter({ chain: [grant('self', full)], now: after(0.5) })).toBe(60);
@@ -485,6 +488,7 @@ describe('decide', () => {
         grantId: 'root',
         limit: '5.00',
         remaining: '0.50',
+        reopensAt: after(3600).toISOString(),
         retryAfterSeconds: 3599,
         detail:
           '1.00 USDC is more than what remains of the 3600 s window of grant root (0.50 of 5.00); ' +
@@ -499,11 +503,21 @@ describe('decide', () => {
         grantId: 'root',
         limit: '4',
         remaining: '0',
+        reopensAt: after(7200).toISOString(),
         retryAfterSeconds: 3600,
         detail:
           'grant root has made the 4 payments of its 3600 s window; ' +
           `a new period begins at ${after(7200).toISOString()}`,
       });
+    });
+
+    it('does not tell to wait for what no period has room for', () => {
+      const chain = full({ windows: [window(3600, 999_999n)], windowUsage: [used(0, 0n)] });
+      const denial = denialOf({ chain, now: after(1) });
+      expect(denial).toMatchObject({ code: 'window_exceeded', nextAction: 'ask' });
+      expect(denial.detail).toContain('waiting does not help');
+      expect(denial).not.toHaveProperty('retryAfterSeconds');
+      expect(denial).not.toHaveProperty('reopensAt');
     });
 
     it('opens to the millisecond when it said it would', () => {
@@ -635,7 +649,7 @@ describe('decide', () => {
         wallet('w2', { balance: 3_000_000n }),
         wallet('elsewhere', { balance: 99_000_000n, network: 'eip155:1', asset: BOB }),
         wallet('w3', { balance: 9_000_000n, reserved, network: 'eip155:1' }),
-        // What is missing in one wallet is not less in another.
+        // A shortage in one wallet is no shortage in another.
         wallet('w4', { balance: 0n, reserved: 50_000_000n, network: 'eip155:1' }),
       ];
       const selected = (reserved: bigint, options: PaymentOption[]) =>
@@ -990,6 +1004,16 @@ describe('lifeDenial', () => {
     expect(lifeDenial(expired, NOW)).toMatchObject({ code: 'grant_expired', grantId: 'root' });
   });
 
+  it('names the suspended treasury before what may pass, and behind what is final', () => {
+    const denial = (changes: Parameters<typeof grant>[1]) =>
+      lifeDenial([grant('root', changes), grant('self')], NOW, true);
+    for (const changes of [{}, { status: 'suspended' }, { expiresAt: NOW }] as const) {
+      expect(denial(changes)).toMatchObject({ code: 'treasury_suspended' });
+      expect(denial(changes)).not.toHaveProperty('grantId');
+    }
+    expect(denial({ status: 'revoked' })).toMatchObject({ code: 'grant_revoked' });
+  });
+
   it('tells a grant that expired from one about to', () => {
     const detailAt = (seconds: number) =>
       lifeDenial([grant('self', { expiresAt: after(seconds) })], NOW)?.detail;
@@ -1005,15 +1029,39 @@ describe('approvalNeeded', () => {
   it.each([
     ['nobody asks', [undefined, undefined], undefined],
     ['the amount is just what needs none', [5n, undefined], undefined],
-    ['it is one more', [4n, undefined], { grantId: 'g0', above: 4n }],
-    ['only the paying grant asks', [undefined, 5n, 4n], { grantId: 'g2', above: 4n }],
-    ['several ask: the topmost', [5n, 4n, 0n], { grantId: 'g1', above: 4n }],
+    ['it is one more', [4n, undefined], { grantId: 'g0', above: 4n, isNewPayee: false }],
+    [
+      'only the paying grant asks',
+      [undefined, 5n, 4n],
+      { grantId: 'g2', above: 4n, isNewPayee: false },
+    ],
+    ['several ask: the topmost', [5n, 4n, 0n], { grantId: 'g1', above: 4n, isNewPayee: false }],
   ])('when %s', (_what, above, needed) => {
-    expect(approvalNeeded(asking(...above), 5n)).toEqual(needed);
+    expect(approvalNeeded(asking(...above), { ...PAYING, amount: 5n })).toEqual(needed);
   });
 
   it('is none for a payment of nothing', () => {
-    expect(approvalNeeded(asking(0n), 0n)).toBeUndefined();
+    expect(approvalNeeded(asking(0n), { ...PAYING, amount: 0n })).toBeUndefined();
+  });
+
+  it('is asked for by the topmost grant that does not know the payee', () => {
+    const chain = asking(undefined, 4n, undefined).map((each) => ({
+      ...each,
+      approveNewPayees: each.id !== 'g1',
+    }));
+    const known =
+      (...ids: string[]) =>
+      (id: string, network: string, payTo: string) =>
+        ids.includes(id) && network === NETWORK && payTo === ALICE;
+    const needed = (amount: bigint, ...ids: string[]) =>
+      approvalNeeded(chain, { ...PAYING, amount }, known(...ids));
+    expect(needed(5n)).toEqual({ grantId: 'g0', above: undefined, isNewPayee: true });
+    expect(needed(5n, 'g0')).toEqual({ grantId: 'g1', above: 4n, isNewPayee: false });
+    expect(needed(4n, 'g0')).toEqual({ grantId: 'g2', above: undefined, isNewPayee: true });
+    expect(needed(4n, 'g0', 'g2')).toBeUndefined();
+    expect(
+      approvalNeeded(chain, { ...PAYING, amount: 4n, payTo: BOB }, known('g0', 'g2'))?.grantId,
+    ).toBe('g0');
   });
 });
 

@@ -10,12 +10,14 @@ export type ProblemCode =
   | 'delegation_not_allowed'
   | 'attenuation_violation'
   | 'max_amount_exceeded'
+  | 'gas_exceeded'
   | 'forbidden'
   | 'not_found'
   | 'idempotency_mismatch'
   | 'payment_ended'
   | 'payment_expiring'
   | 'invalid_transition'
+  | 'conflict'
   | 'payload_too_large'
   | 'unsupported_media_type'
   | 'rate_limited'
@@ -27,7 +29,7 @@ export type ProblemCode =
   | 'unavailable'
   | 'internal_error';
 
-/** The codes with which a grant of the chain refuses a payment. */
+/** The codes with which a grant of the chain, or the treasury above them all, refuses a payment. */
 export type DenialCode =
   | 'budget_exceeded'
   | 'per_payment_exceeded'
@@ -38,11 +40,12 @@ export type DenialCode =
   | 'resource_not_allowed'
   | 'grant_revoked'
   | 'grant_suspended'
+  | 'treasury_suspended'
   | 'grant_expired'
   | 'grant_not_started';
 
 /**
- * What an agent should do about a problem. `new_key` alone says that a payment under a new
+ * Next action for an agent. `new_key` alone says that a payment under a new
  * `Idempotency-Key` cannot pay twice.
  */
 export type NextAction =
@@ -69,8 +72,10 @@ export interface ProblemFields {
   grantId?: string;
   /** The bound that was hit, in currency units or as a count. */
   limit?: string;
-  /** What was left under that bound. */
+  /** Amount that was left under that bound. */
   remaining?: string;
+  /** When a window that is full begins anew, RFC 3339. */
+  reopensAt?: string;
   /** The field of the request at fault, as a dotted path. */
   field?: string;
   /** Seconds after which trying again makes sense: `retryAfter`, also sent as `Retry-After`. */
@@ -111,6 +116,8 @@ export class Problem extends Error {
     readonly code: ProblemCode,
     readonly detail: string,
     readonly fields: ProblemFields = {},
+    /** Text of the log beside it, where the caller must not be told. */
+    readonly why?: string,
   ) {
     super(`${code}: ${detail}`);
   }

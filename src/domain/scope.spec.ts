@@ -105,7 +105,7 @@ describe('parseResource', () => {
 
   it.each([
     ...['%2f', '%2F', '%5c', '%5C', '%00', '%', '%4', '%zz', '%2'],
-    // What a server that decodes twice, or drops parameters, would serve elsewhere.
+    // Paths that a server which decodes twice, or drops parameters, would serve elsewhere.
     ...['%252e%252e/admin', '%252Fadmin', '..;/admin', '.;x/admin', '%2e%2e;/admin'],
   ])('marks a path holding "%s" as one that a server may read in two ways', (broken) => {
     expect(resource(`https://a.example/data/${broken}`).unambiguous).toBe(false);
@@ -421,7 +421,49 @@ describe('patternAdmits', () => {
     expect(admits(pattern, url)).toBe(false);
   });
 
-  const AMBIGUOUS = ['%2F', '%5c', '%00', '%', '%252e%252e/admin', '..;/admin', 'data/%zz'];
+  const AMBIGUOUS = [
+    '%2F',
+    '%5c',
+    '%00',
+    '%',
+    '%252e%252e/admin',
+    '..;/admin',
+    'data/%zz',
+    // Look-alikes of dots, slashes, backslashes and percent signs, raw and encoded, and overlong UTF-8.
+    '\u2024\u2024/admin',
+    '%E2%80%A4%e2%80%a4/admin',
+    '\u2025/admin',
+    '\uff0e\uff0e/admin',
+    '%EF%BC%8E./admin',
+    '\ufe52./a',
+    '\u3002\u3002/admin',
+    '\uff61/a',
+    'a\u2215b',
+    '%E2%88%95',
+    'a\uff0fb',
+    '%ef%bc%8f',
+    'a\u2044b',
+    'a\u29f8b',
+    'a\u2100b',
+    'a\uff3cb',
+    'a\u2216b',
+    '\ufe68',
+    '\uff052e',
+    '\uff1b',
+    '%C0%AE%C0%AE/admin',
+    '%c0%af',
+    '%E0%80%AF',
+    '%FF',
+  ];
+
+  it.each(['caf\u00e9', '%C3%A9', '\u5bb6/\u{1f600}', 'e\u0301', '%E2%82%AC'])(
+    'keeps the path /%s unambiguous',
+    (path) => {
+      expect(admits('https://api.example.com/data/*', `https://api.example.com/data/${path}`)).toBe(
+        true,
+      );
+    },
+  );
 
   it.each(AMBIGUOUS)('admits the ambiguous path /%s by a pattern of the whole host', (path) => {
     expect(admits('https://api.example.com/*', `https://api.example.com/${path}`)).toBe(true);

@@ -50,7 +50,8 @@ export interface ResourcePattern {
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'https:': '443', 'http:': '80' };
 const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(['127.0.0.1', '[::1]', 'localhost']);
-const MAX_URL_LENGTH = 2048;
+/** The longest URL or pattern that is read, in characters. */
+export const MAX_URL_LENGTH = 2048;
 
 /**
  * Parses and normalises an absolute http(s) URL (WHATWG URL, then RFC 3986 section 6.2.2).
@@ -122,7 +123,7 @@ function isPublicHost(host: string): boolean {
   const address = host.startsWith('[') ? host.slice(1, -1) : host;
   if (ipaddr.isValid(address)) {
     const ip = ipaddr.process(address);
-    // Of IPv6 only 2000::/3 is given out (RFC 4291, section 2.4).
+    // IANA gives out only 2000::/3 of IPv6 (RFC 4291, section 2.4).
     return ip.range() === 'unicast' && (ip instanceof ipaddr.IPv4 || ip.match(GLOBAL_IPV6, 3));
   }
   const name = withoutRootDot(host);
@@ -299,5 +300,29 @@ function normalisePath(pathname: string): { path: string; unambiguous: boolean }
   // Some servers resolve `..;` as `..`, and some decode twice: what they would serve is not what the
   // path shows.
   if (/(?:^|\/)\.{1,2};/.test(path) || /%25[0-9A-Fa-f]{2}/.test(path)) unambiguous = false;
+  if (/%[89A-F]/.test(path) && resemblesSyntax(path)) unambiguous = false;
   return { path, unambiguous };
+}
+
+/** Slashes and backslashes of other scripts that no normalisation form turns into ASCII ones. */
+const OTHER_SLASHES = /[\u2044\u2215\u2216\u2571\u2572\u29f5\u29f8\u29f9\u3002\uff61]/u;
+
+/**
+ * Whether a path has characters beyond ASCII that some servers turn into ones with a meaning in paths: dots, slashes,
+ * backslashes and percent signs of other scripts or widths (NFKC), or bytes that are no UTF-8, such as overlong
+ * forms of a dot.
+ */
+function resemblesSyntax(path: string): boolean {
+  let text: string;
+  try {
+    text = decodeURIComponent(path);
+  } catch {
+    return true;
+  }
+  for (const character of text) {
+    if (character <= '\u007f') continue;
+    if (/[./\\%?#;]/.test(character.normalize('NFKC')) || OTHER_SLASHES.test(character))
+      return true;
+  }
+  return false;
 }

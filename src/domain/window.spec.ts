@@ -10,7 +10,7 @@ import {
   UNUSED,
   usageAt,
   type Window,
-  type Windowed,
+  type WindowHolder,
   type WindowUsage,
   windowHeadroom,
 } from './window.js';
@@ -30,7 +30,7 @@ function used(period: number, amount: bigint, payments: number): WindowUsage {
   return { period, amount, payments };
 }
 
-function windowed(windows: Window[], windowUsage: WindowUsage[] = []): Windowed {
+function windowed(windows: Window[], windowUsage: WindowUsage[] = []): WindowHolder {
   return { startsAt: START, windows, windowUsage };
 }
 

@@ -9,11 +9,11 @@ export interface Window {
   readonly seconds: number;
   /** Ceiling of a period, held and spent together; atomic units. */
   readonly amount: bigint | undefined;
-  /** How many payments a period may see, released ones not counted. */
+  /** How many payments a period may see; cancelled ones count, released ones do not. */
   readonly payments: number | undefined;
 }
 
-/** What one window has taken in the last period that saw a payment. */
+/** Usage of one window in the last period that saw a payment. */
 export interface WindowUsage {
   /** Periods since the grant's start, the first being 0. */
   readonly period: number;
@@ -21,11 +21,11 @@ export interface WindowUsage {
   readonly payments: number;
 }
 
-/** What an unused window says. */
+/** Usage of an unused window. */
 export const UNUSED: WindowUsage = Object.freeze({ period: 0, amount: 0n, payments: 0 });
 
 /** A grant's windows and what they have taken: usage n belongs to window n. */
-export interface Windowed {
+export interface WindowHolder {
   readonly startsAt: Date;
   readonly windows: readonly Window[];
   readonly windowUsage: readonly WindowUsage[];
@@ -43,10 +43,10 @@ export function endOfPeriod(startsAt: Date, window: Window, period: number): Dat
 }
 
 /**
- * What each window has taken in the period of an instant. A usage of a later period stands: a clock
+ * Computes the usage of each window in the period of an instant. A usage of a later period stands: a clock
  * that was set back must not open a window anew.
  */
-export function usageAt({ startsAt, windows, windowUsage }: Windowed, at: Date): WindowUsage[] {
+export function usageAt({ startsAt, windows, windowUsage }: WindowHolder, at: Date): WindowUsage[] {
   return windows.map((window, index) => {
     const period = periodAt(startsAt, window, at);
     const usage = windowUsage[index] ?? UNUSED;
@@ -55,7 +55,7 @@ export function usageAt({ startsAt, windows, windowUsage }: Windowed, at: Date):
 }
 
 /** The windows' usage with one more payment at an instant. */
-export function takeFromWindows(grant: Windowed, amount: bigint, at: Date): WindowUsage[] {
+export function takeFromWindows(grant: WindowHolder, amount: bigint, at: Date): WindowUsage[] {
   return usageAt(grant, at).map((usage) => ({
     period: usage.period,
     amount: usage.amount + amount,
@@ -69,7 +69,7 @@ export function takeFromWindows(grant: Windowed, amount: bigint, at: Date): Wind
  *
  * @param paidAt - when the payment was decided.
  */
-export function returnToWindows(grant: Windowed, amount: bigint, paidAt: Date): WindowUsage[] {
+export function returnToWindows(grant: WindowHolder, amount: bigint, paidAt: Date): WindowUsage[] {
   return grant.windows.map((window, index) => {
     const usage = grant.windowUsage[index] ?? UNUSED;
     if (usage.period !== periodAt(grant.startsAt, window, paidAt)) return usage;
@@ -82,7 +82,7 @@ export function returnToWindows(grant: Windowed, amount: bigint, paidAt: Date): 
 }
 
 /** The least amount that a grant's windows leave at an instant; undefined where none bounds it. */
-export function windowHeadroom(grant: Windowed, at: Date): bigint | undefined {
+export function windowHeadroom(grant: WindowHolder, at: Date): bigint | undefined {
   let least: bigint | undefined;
   usageAt(grant, at).forEach((usage, index) => {
     const window = grant.windows[index];
@@ -93,7 +93,8 @@ export function windowHeadroom(grant: Windowed, at: Date): bigint | undefined {
   return least;
 }
 
-function leftIn(window: Window, usage: WindowUsage): bigint | undefined {
+/** Amount that a window leaves in a period; undefined where it bounds no amount and has a payment left. */
+export function leftIn(window: Window, usage: WindowUsage): bigint | undefined {
   if (window.payments !== undefined && usage.payments >= window.payments) return 0n;
   if (window.amount === undefined) return undefined;
   const left = window.amount - usage.amount;
@@ -111,7 +112,7 @@ export interface FullWindow {
 }
 
 /** The first window that has no room for a payment of `amount` at an instant. */
-export function fullWindow(grant: Windowed, amount: bigint, at: Date): FullWindow | undefined {
+export function fullWindow(grant: WindowHolder, amount: bigint, at: Date): FullWindow | undefined {
   const usages = usageAt(grant, at);
   for (const [index, window] of grant.windows.entries()) {
     const usage = usages[index] ?? UNUSED;

@@ -11,6 +11,7 @@ import {
   pad,
   parseAbi,
   parseEventLogs,
+  ResponseBodyTooLargeError,
   RpcRequestError,
   TransactionReceiptNotFoundError,
 } from 'viem';
@@ -22,7 +23,7 @@ export type FinalityRule = 'finalized' | 'safe' | { readonly blocks: number };
 export interface NetworkChoice {
   /** CAIP-2. */
   readonly network: string;
-  /** The first that answers, and for this chain, is taken. */
+  /** All are asked, and what they say must agree. */
   readonly rpcUrls: readonly string[];
   readonly finality: FinalityRule;
 }
@@ -41,6 +42,7 @@ const ABI = parseAbi([
   'function authorizationState(address authorizer, bytes32 nonce) view returns (bool)',
   'function balanceOf(address account) view returns (uint256)',
   'function DOMAIN_SEPARATOR() view returns (bytes32)',
+  'function decimals() view returns (uint8)',
 ]);
 
 const EVENTS = ['Transfer', 'AuthorizationUsed', 'AuthorizationCanceled'] as const;
@@ -50,52 +52,96 @@ const TOPICS = EVENTS.map((eventName) => encodeEventTopics({ abi: ABI, eventName
 const TIMEOUT_MS = 20_000;
 /** Bytes of calls in one `eth_call` that asks for many things: about a hundred nonces. */
 const CALL_BATCH_BYTES = 6_800;
+const AT_ONCE = { deployless: true, allowFailure: false, batchSize: CALL_BATCH_BYTES } as const;
 /** More wallets than this are not named in a query; their logs are picked out here. */
 const MAX_TOPICS = 200;
 
 /** A log of one of EIP-20's and EIP-3009's events. */
 export type TokenLog = ReturnType<typeof decode>[number];
 
-/** A network's RPC, and what it says. It is asked little at a time, and everything again if it fails. */
+/**
+ * A network's RPCs, and what they agree on. They are asked little at a time, and everything again if it
+ * fails. One that contradicts another ends the part of the check that asked.
+ */
 export class Chain {
   private constructor(
     readonly network: string,
-    /** The RPC's origin: what follows it is often a secret. */
+    /** The RPCs' origins: what follows them is often a secret. */
     readonly origin: string,
-    private readonly client: PublicClient,
+    /** Why an RPC that was given is not asked, a line each. */
+    readonly missing: readonly string[],
+    private readonly clients: readonly PublicClient[],
     private readonly finality: FinalityRule,
   ) {}
 
   /** @throws Error with one line when no RPC of a network answers, or none for its chain. */
   static async open({ network, rpcUrls, finality }: NetworkChoice): Promise<Chain> {
     const failures: string[] = [];
+    const origins: string[] = [];
+    const clients: PublicClient[] = [];
     for (const url of rpcUrls) {
       const { origin } = new URL(url);
       const transport = http(url, { batch: { batchSize: 50 }, retryCount: 3, timeout: TIMEOUT_MS });
       const client = createPublicClient({ transport });
       try {
         const chainId = await client.getChainId();
-        if (`eip155:${chainId}` === network) return new Chain(network, origin, client, finality);
-        failures.push(`${origin} serves eip155:${chainId}`);
+        if (`eip155:${chainId}` === network) {
+          origins.push(origin);
+          clients.push(client);
+        } else failures.push(`${origin} serves eip155:${chainId}`);
       } catch (error) {
         failures.push(`${origin} does not answer (${shortly(error)})`);
       }
     }
-    throw new Error(`${network}: ${failures.join('; ') || 'no RPC is given'}`);
-  }
-
-  /** The newest final block; undefined while there is none. */
-  async final(): Promise<BlockHead | undefined> {
-    if (typeof this.finality === 'string') {
-      return headOf(await this.client.getBlock({ blockTag: this.finality }));
+    if (clients.length === 0) {
+      throw new Error(`${network}: ${failures.join('; ') || 'no RPC is given'}`);
     }
-    const number =
-      (await this.client.getBlockNumber({ cacheTime: 0 })) - BigInt(this.finality.blocks);
-    return number < 0n ? undefined : this.block(number);
+    return new Chain(network, origins.join(', '), failures, clients, finality);
   }
 
-  async block(blockNumber: bigint): Promise<BlockHead> {
-    return headOf(await this.client.getBlock({ blockNumber }));
+  /** The newest block that is final for every RPC; undefined while there is none. */
+  async final(): Promise<BlockHead | undefined> {
+    const finals = await Promise.all(this.clients.map((client) => this.finalOf(client)));
+    const numbers = finals.flatMap((final) => final?.number ?? []);
+    if (numbers.length < finals.length) return undefined;
+    const [lowest] = numbers.sort((a, b) => Number(a - b));
+    return lowest === undefined ? undefined : this.block(lowest);
+  }
+
+  private async finalOf(client: PublicClient): Promise<{ number: bigint | null } | undefined> {
+    if (typeof this.finality === 'string') return client.getBlock({ blockTag: this.finality });
+    const head = await client.getBlockNumber({ cacheTime: 0 });
+    const number = head - BigInt(this.finality.blocks);
+    return number < 0n ? undefined : { number };
+  }
+
+  block(blockNumber: bigint): Promise<BlockHead> {
+    return this.agreed(
+      `block ${blockNumber}`,
+      async (client) => headOf(await client.getBlock({ blockNumber })),
+      ({ number, hash, time }) => `${number} ${hash} of ${time}`,
+    );
+  }
+
+  /** Asks every RPC the same. @throws Error with one line when they contradict each other. */
+  private async agreed<T>(
+    what: string,
+    ask: (client: PublicClient) => Promise<T>,
+    words: (answer: T) => string,
+  ): Promise<T> {
+    const [first, ...others] = await Promise.all(this.clients.map(ask));
+    const other = others.find((each) => words(each) !== words(first as T));
+    if (other === undefined) return first as T;
+    throw new Error(`${this.origin} contradict each other about ${what}`);
+  }
+
+  /** The decimals of a token's amounts. */
+  decimals(address: Address): Promise<number> {
+    return this.agreed(
+      `the decimals of ${address}`,
+      (client) => client.readContract({ address, abi: ABI, functionName: 'decimals' }),
+      String,
+    );
   }
 
   /** The first block that is as late as a time, or the given one. */
@@ -110,46 +156,35 @@ export class Chain {
     return low;
   }
 
-  /** The token events of wallets in a range of blocks. Where the RPC finds it too long, halves of it. */
-  async logs(
+  /** The token events of wallets in a range of blocks. Where an RPC finds it too long, halves of it. */
+  logs(
     assets: readonly Address[],
     wallets: readonly Address[],
     fromBlock: bigint,
     toBlock: bigint,
   ): Promise<TokenLog[]> {
-    const named = wallets.length <= MAX_TOPICS ? wallets.map((wallet) => pad(wallet)) : null;
-    try {
-      const logs = await this.client.request({
-        method: 'eth_getLogs',
-        params: [
-          {
-            address: [...assets],
-            topics: [TOPICS, named],
-            fromBlock: numberToHex(fromBlock),
-            toBlock: numberToHex(toBlock),
-          },
-        ],
-      });
-      return decode(logs.map((log) => formatLog(log) as Log<bigint, number, false>));
-    } catch (error) {
-      if (fromBlock === toBlock || !isRefusal(error)) throw error;
-      const middle = (fromBlock + toBlock) / 2n;
-      return [
-        ...(await this.logs(assets, wallets, fromBlock, middle)),
-        ...(await this.logs(assets, wallets, middle + 1n, toBlock)),
-      ];
-    }
+    return this.agreed(
+      `the logs of blocks ${fromBlock} to ${toBlock}`,
+      (client) => logsFrom(client, assets, wallets, fromBlock, toBlock),
+      wordsOf,
+    );
   }
 
   /** The token events of a transaction; none where the chain has no such transaction. */
-  async logsOf(hash: Hex): Promise<TokenLog[]> {
-    try {
-      const { logs } = await this.client.getTransactionReceipt({ hash });
-      return decode(logs);
-    } catch (error) {
-      if (error instanceof TransactionReceiptNotFoundError) return [];
-      throw error;
-    }
+  logsOf(hash: Hex): Promise<TokenLog[]> {
+    return this.agreed(
+      `transaction ${hash}`,
+      async (client) => {
+        try {
+          const { logs } = await client.getTransactionReceipt({ hash });
+          return decode(logs);
+        } catch (error) {
+          if (error instanceof TransactionReceiptNotFoundError) return [];
+          throw error;
+        }
+      },
+      wordsOf,
+    );
   }
 
   /** Whether nonces are spent at a block. */
@@ -158,44 +193,91 @@ export class Chain {
     blockNumber: bigint,
   ): Promise<boolean[]> {
     if (nonces.length === 0) return [];
-    return this.client.multicall({
-      deployless: true,
-      allowFailure: false,
-      batchSize: CALL_BATCH_BYTES,
-      blockNumber,
-      contracts: nonces.map(({ asset, payer, nonce }) => ({
-        address: asset,
-        abi: ABI,
-        functionName: 'authorizationState' as const,
-        args: [payer, nonce] as const,
-      })),
-    });
+    const contracts = nonces.map(({ asset, payer, nonce }) => ({
+      address: asset,
+      abi: ABI,
+      functionName: 'authorizationState' as const,
+      args: [payer, nonce] as const,
+    }));
+    return this.agreed(
+      `nonces at block ${blockNumber}`,
+      (client) => client.multicall({ ...AT_ONCE, blockNumber, contracts }),
+      String,
+    );
   }
 
-  /** What wallets hold at a block, in atomic units. */
+  /** Balances of wallets at a block, in atomic units. */
   async balances(
     wallets: readonly { asset: Address; address: Address }[],
     blockNumber: bigint,
   ): Promise<bigint[]> {
     if (wallets.length === 0) return [];
-    return this.client.multicall({
-      deployless: true,
-      allowFailure: false,
-      batchSize: CALL_BATCH_BYTES,
-      blockNumber,
-      contracts: wallets.map(({ asset, address }) => ({
-        address: asset,
-        abi: ABI,
-        functionName: 'balanceOf' as const,
-        args: [address] as const,
-      })),
-    });
+    const contracts = wallets.map(({ asset, address }) => ({
+      address: asset,
+      abi: ABI,
+      functionName: 'balanceOf' as const,
+      args: [address] as const,
+    }));
+    return this.agreed(
+      `balances at block ${blockNumber}`,
+      (client) => client.multicall({ ...AT_ONCE, blockNumber, contracts }),
+      String,
+    );
   }
 
   /** A token's EIP-712 domain separator, as it says itself. */
   domainSeparator(asset: Address): Promise<Hex> {
-    return this.client.readContract({ address: asset, abi: ABI, functionName: 'DOMAIN_SEPARATOR' });
+    return this.agreed(
+      `the domain of ${asset}`,
+      (client) =>
+        client.readContract({ address: asset, abi: ABI, functionName: 'DOMAIN_SEPARATOR' }),
+      String,
+    );
   }
+}
+
+async function logsFrom(
+  client: PublicClient,
+  assets: readonly Address[],
+  wallets: readonly Address[],
+  fromBlock: bigint,
+  toBlock: bigint,
+): Promise<TokenLog[]> {
+  const named = wallets.length <= MAX_TOPICS ? wallets.map((wallet) => pad(wallet)) : null;
+  try {
+    const logs = await client.request({
+      method: 'eth_getLogs',
+      params: [
+        {
+          address: [...assets],
+          topics: [TOPICS, named],
+          fromBlock: numberToHex(fromBlock),
+          toBlock: numberToHex(toBlock),
+        },
+      ],
+    });
+    return decode(logs.map((log) => formatLog(log) as Log<bigint, number, false>));
+  } catch (error) {
+    if (fromBlock === toBlock || !isRefusal(error)) throw error;
+    const middle = (fromBlock + toBlock) / 2n;
+    return [
+      ...(await logsFrom(client, assets, wallets, fromBlock, middle)),
+      ...(await logsFrom(client, assets, wallets, middle + 1n, toBlock)),
+    ];
+  }
+}
+
+/** Logs as text: what all nodes say of them alike, whatever else some add. */
+function wordsOf(logs: readonly TokenLog[]): string {
+  return logs
+    .map(({ eventName, address, args, blockNumber, transactionHash, logIndex }) =>
+      [eventName, address, ...Object.values(args), blockNumber, transactionHash, logIndex].join(
+        ' ',
+      ),
+    )
+    .sort()
+    .join('\n')
+    .toLowerCase();
 }
 
 /** An error's first line. */
@@ -223,5 +305,10 @@ function decode(logs: readonly Log<bigint, number, false>[]) {
 
 function isRefusal(error: unknown): boolean {
   const walk = (error as { walk?: (match: (each: unknown) => boolean) => unknown }).walk;
-  return Boolean(walk?.call(error, (each) => each instanceof RpcRequestError));
+  return Boolean(
+    walk?.call(
+      error,
+      (each) => each instanceof RpcRequestError || each instanceof ResponseBodyTooLargeError,
+    ),
+  );
 }

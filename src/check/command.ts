@@ -1,29 +1,15 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
-import { loadNetworks } from '../config.js';
+import { Command } from 'commander';
+import { readOptions } from '../command-line.js';
+import { loadNetworks } from '../config/networks.js';
+import { describeDatabase } from '../database/describe.js';
 import { findRunningEmbeddedPostgres } from '../database/embedded-postgres.js';
+import { printable } from '../domain/printable.js';
 import type { FinalityRule, NetworkChoice } from './chain.js';
 import { runCheck } from './check.js';
+import { withCheckOptions } from './options.js';
 import { formatReport } from './report.js';
-
-const HELP = `npx bursar check
-
-Tests the invariants I1 to I9 from outside: it reads the database and the chains, and changes nothing.
-It may run while the service does.
-
-  --database-url URL     default: DATABASE_URL, else the embedded Postgres that runs under BURSAR_DATA_DIR
-  --rpc NETWORK=URL      an RPC, such as eip155:8453=https://...; default: BURSAR_NETWORKS. Again for more
-  --finality NETWORK=N   when a block is final: N blocks under the head, safe, or finalized.
-                         Default: BURSAR_NETWORKS, else finalized. Again for more
-  --headers FILE         payment headers that clients received, a line each. Again for more
-  --overdue 60s          what I9 allows past validBefore and finality: s, m or h
-  --show 10              how many offenders are named of each invariant
-  --json                 one line of JSON instead of the table
-
-Exits 0 when all of it holds, 1 when something is broken, 2 when nothing is known to be broken but not all
-could be checked.
-`;
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600 };
 
@@ -44,11 +30,8 @@ export async function checkCommand(
   const progress = tellProgress(isJson);
   try {
     const options = parseOptions(args);
-    if (options.help) {
-      process.stdout.write(HELP);
-      return 0;
-    }
     const databaseUrl = options.databaseUrl ?? (await findDatabase(environment));
+    process.stderr.write(`bursar: ${describeDatabase({ databaseUrl, dataDir: '' })}\n`);
     const report = await runCheck({
       databaseUrl,
       networks: networksOf(options, environment),
@@ -66,33 +49,27 @@ export async function checkCommand(
     if (isJson) {
       process.stdout.write(`${JSON.stringify({ ok: false, exitCode: 2, error: message })}\n`);
     }
-    process.stderr.write(`bursar: ${message}\n`);
+    process.stderr.write(`bursar: ${printable(message)}\n`);
     return 2;
   }
 }
 
 function parseOptions(args: readonly string[]) {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      'database-url': { type: 'string' },
-      rpc: { type: 'string', multiple: true, default: [] },
-      finality: { type: 'string', multiple: true, default: [] },
-      headers: { type: 'string', multiple: true, default: [] },
-      overdue: { type: 'string', default: '60s' },
-      show: { type: 'string', default: '10' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  });
+  const values = readOptions<{
+    databaseUrl?: string;
+    rpc: string[];
+    finality: string[];
+    headers: string[];
+    overdue: string;
+    show: string;
+  }>(withCheckOptions(new Command('npx bursar').command('check')), args);
   const [, amount, unit = ''] = /^([0-9]{1,6})([smh])$/.exec(values.overdue) ?? [];
   if (amount === undefined) throw new Error('--overdue must be a time such as 60s, 5m or 1h');
   if (!/^[1-9][0-9]{0,5}$/.test(values.show)) throw new Error('--show must be a number from 1');
   const missing = values.headers.find((file) => !existsSync(file));
   if (missing !== undefined) throw new Error(`--headers: there is no file ${missing}`);
   return {
-    help: values.help,
-    databaseUrl: values['database-url'],
+    databaseUrl: values.databaseUrl,
     rpc: values.rpc
       .map((text) => [pair('--rpc', text), text] as const)
       .map(([each]) => ({

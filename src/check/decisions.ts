@@ -4,7 +4,7 @@ import type { Question } from './snapshot.js';
 const says = (name: string, value: string) =>
   `strpos(p.decision, '"${name}":"' || ${value} || '"') > 0`;
 
-/** What a decision says, each beside the column that must say the same. */
+/** Members of a decision, each beside the column that must say the same. */
 const TERMS: readonly (readonly [string, string])[] = [
   ['paymentId', says('paymentId', 'p.id')],
   ['treasuryId', says('treasuryId', 'p.treasury_id')],
@@ -38,7 +38,7 @@ export const DECISIONS: readonly Question[] = [
     what: 'the log has its decision and its nonce',
     sql: `SELECT p.id, coalesce('differs from ' || e.id, 'no payment.authorized of it') AS detail
       FROM payments p LEFT JOIN events e ON e.treasury_id = p.treasury_id AND e.payment_id = p.id
-        AND e.kind = 'payment.authorized'
+        AND e.kind IN ('payment.authorized', 'payment.adopted')
       WHERE p.nonce IS NOT NULL AND (strpos(e.record, '"decision":' || p.decision || ',') > 0
         AND strpos(e.record, '"nonce":"' || p.nonce || '"') > 0) IS NOT TRUE`,
   },
@@ -50,7 +50,7 @@ export const DECISIONS: readonly Question[] = [
   },
 ];
 
-/** What I4 looks at. */
+/** Rows that I4 looks at. */
 export const DECISIONS_COUNTS = {
   decisions: 'SELECT count(*) FROM payments WHERE nonce IS NOT NULL',
 } as const;

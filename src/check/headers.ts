@@ -1,17 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { EVM_NETWORK_CHAIN_ID_MAP } from '@x402/evm/v1';
-import {
-  type Address,
-  concat,
-  getAddress,
-  type Hex,
-  hashStruct,
-  isAddress,
-  isHex,
-  keccak256,
-  recoverAddress,
-} from 'viem';
+import { type Address, concat, type Hex, hashStruct, keccak256, recoverAddress } from 'viem';
+import { isHexOf, parseAddress } from '../evm.js';
 import { type Chain, shortly } from './chain.js';
 import type { Tally } from './report.js';
 import type { Snapshot } from './snapshot.js';
@@ -19,7 +10,7 @@ import type { Snapshot } from './snapshot.js';
 /** How many headers are looked up at once. */
 const HEADERS_AT_ONCE = 200;
 
-/** What an EIP-3009 authorization's signature covers, beside the token's domain. */
+/** Members that an EIP-3009 authorization's signature covers, beside the token's domain. */
 const TYPES = {
   TransferWithAuthorization: [
     { name: 'from', type: 'address' },
@@ -41,7 +32,7 @@ interface Header {
   readonly x402Version: unknown;
   /** The entry that v2 echoes; empty in v1. */
   readonly accepted: Readonly<Record<string, unknown>>;
-  /** What v1 names instead. */
+  /** Names that v1 has instead. */
   readonly scheme: unknown;
   readonly network: unknown;
   readonly signature: Hex;
@@ -53,7 +44,7 @@ interface Header {
   readonly nonce: Hex;
 }
 
-/** What was seen of a payment's headers before. */
+/** Headers of a payment that were seen before. */
 interface SeenHeaders {
   readonly signature: Hex;
   readonly values: Set<string>;
@@ -151,11 +142,12 @@ function parseHeader(place: string, line: string): Header | string {
     const { x402Version, accepted = {}, scheme, network, payload } = JSON.parse(text);
     const { from, to, value: amount, validAfter, validBefore, nonce } = payload.authorization;
     const { signature } = payload;
+    const payer = parseAddress(from);
     const isSound =
-      isAddress(from) &&
-      isAddress(to) &&
-      isHex(nonce) &&
-      isHex(signature) &&
+      payer !== undefined &&
+      parseAddress(to) !== undefined &&
+      isHexOf(nonce, 32) &&
+      isHexOf(signature, 65) &&
       [amount, validAfter, validBefore].every((each) => /^[0-9]{1,78}$/.test(each));
     if (!isSound) return 'its authorization is malformed';
     return {
@@ -167,7 +159,7 @@ function parseHeader(place: string, line: string): Header | string {
       scheme,
       network,
       signature,
-      from: getAddress(from),
+      from: payer,
       to,
       amount,
       validAfter,
@@ -218,7 +210,7 @@ async function wrongWith(
   return verify(header, row);
 }
 
-/** What an entry that wraps an authorization says, beside what its payment says. */
+/** Members of an entry that wraps an authorization, each beside its payment's. */
 function wrapperMembers(
   { x402Version, accepted, scheme, network }: Header,
   row: Row,

@@ -29,11 +29,14 @@ export const IDENTITIES: readonly Question[] = [
   {
     what: 'its nonce is SHA-256 of its decision',
     sql: `SELECT id, format('%s, due 0x%s', nonce, encode(sha256(convert_to(decision, 'UTF8')), 'hex')) AS detail
-      FROM payments WHERE nonce <> '0x' || encode(sha256(convert_to(decision, 'UTF8')), 'hex')`,
+      FROM payments p WHERE nonce <> '0x' || encode(sha256(convert_to(decision, 'UTF8')), 'hex')
+        -- The decision of an adopted payment is lost: an explained spend of the chain stands for it.
+        AND NOT EXISTS (SELECT FROM outside_spends s WHERE s.treasury_id = p.treasury_id AND s.payment_id = p.id
+          AND s.nonce = p.nonce AND s.transaction = p.transaction AND s.status = 'adopted')`,
   },
 ];
 
-/** What I3 looks at. */
+/** Rows that I3 looks at. */
 export const IDENTITIES_COUNTS = {
   payments: 'SELECT count(*) FROM payments',
   nonces: 'SELECT count(*) FROM payments WHERE nonce IS NOT NULL',

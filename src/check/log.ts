@@ -2,6 +2,7 @@ import { type MerkleTree, MerkleTree as Tree } from '../domain/merkle.js';
 import { isSignedBy, parseCheckpoint, parseNote, type VerifierKey } from '../domain/note.js';
 import type { Tally } from './report.js';
 import type { Snapshot } from './snapshot.js';
+import { DueTiles } from './tiles.js';
 
 interface Leaf {
   readonly leaf_index: string;
@@ -15,7 +16,8 @@ interface Head {
 
 /**
  * I8, the log: every treasury's records, hashed anew, have the root of every checkpoint that was ever
- * signed. So no record was changed, dropped or moved since, and the checkpoints agree with one another.
+ * signed. So no record was changed, dropped or moved since, and the checkpoints agree with one another. The tiles,
+ * which proofs are made of, hold the same hashes.
  */
 export async function checkLogs(
   snapshot: Snapshot,
@@ -48,6 +50,7 @@ async function checkLog(
     snapshot.pages<Head>(`SELECT size, note FROM log_checkpoints WHERE ${of} ORDER BY size`),
   );
   const tree = new Tree();
+  const tiles = new DueTiles();
   let checkpoints = 0;
   let head = await next(heads);
   for await (const page of leaves) {
@@ -61,6 +64,7 @@ async function checkLog(
         return;
       }
       tree.append(leaf);
+      tiles.append(leaf);
       for (; head && BigInt(head.size) === BigInt(tree.size); head = await next(heads)) {
         checkpoints += 1;
         const wrong = wrongWith(head, tree, key, treasuryId);
@@ -72,6 +76,7 @@ async function checkLog(
     }
     progress(`I8: ${tree.size} records of the log of ${treasuryId}`);
   }
+  await tiles.compare(snapshot, tally, treasuryId, of);
   tally.count('sealed records', tree.size);
   tally.count('checkpoints', checkpoints);
   for (; head; head = await next(heads)) {
@@ -83,7 +88,7 @@ async function checkLog(
   }
 }
 
-/** What is wrong with a checkpoint, given the tree over as many records; undefined when nothing is. */
+/** Finds the fault of a checkpoint, given the tree over as many records; undefined when nothing is. */
 function wrongWith(
   { note, size }: Head,
   tree: MerkleTree,

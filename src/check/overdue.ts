@@ -1,6 +1,6 @@
 import type { Question } from './snapshot.js';
 
-/** A network's newest final block. */
+/** A network's newest block that is final for every RPC. */
 export interface FinalTime {
   readonly network: string;
   /** Unix seconds. */
@@ -8,8 +8,8 @@ export interface FinalTime {
 }
 
 /**
- * I9: nothing stays open that could have ended long ago. Of payments by the time of final blocks, which
- * holds the time to finality already, and by the database's clock.
+ * I9: nothing stays open that could have ended long ago. Payments by the time of final blocks, which holds
+ * the time to finality already, and by the database's clock: the later of the two counts.
  *
  * @param finals - of the networks that could be asked; payments of others are passed over.
  */
@@ -32,7 +32,7 @@ export function overdue(finals: readonly FinalTime[], allowedSeconds: number): Q
     },
     {
       what: `a carve-out that has expired gives back within ${allowedSeconds} s`,
-      // What was open below it may have ended just now: it gives back after that.
+      // Payments below it may have ended just now: it gives back after that.
       sql: `SELECT g.id, format('expired %s, nothing open', g.expires_at) AS detail FROM grants g
         WHERE g.funding = 'reserved' AND g.parent_id IS NOT NULL AND g.returned_at IS NULL
           AND g.open_payments = 0 AND g.expires_at + ${allowed} < now()
@@ -49,7 +49,7 @@ export function overdue(finals: readonly FinalTime[], allowedSeconds: number): Q
   ];
 }
 
-/** What I9 looks at. */
+/** Rows that I9 looks at. */
 export const OVERDUE_COUNTS = {
   'open payments': `SELECT count(*) FROM payments WHERE status = 'authorized'`,
   'waiting for an approval': `SELECT count(*) FROM payments WHERE status = 'pending_approval'`,

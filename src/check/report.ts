@@ -2,12 +2,12 @@
 export interface Offender {
   /** The id of the row, or of whatever else is wrong. */
   readonly id: string;
-  /** What should hold, and does not. */
+  /** Broken rule. */
   readonly what: string;
   readonly detail: string;
 }
 
-/** What became of one invariant. */
+/** Result of one invariant. */
 export interface Finding {
   readonly id: string;
   readonly title: string;
@@ -19,7 +19,7 @@ export interface Finding {
   readonly violations: number;
   /** The first of them. */
   readonly offenders: readonly Offender[];
-  /** What could not be looked at, and why. */
+  /** Parts that could not be looked at, and why. */
   readonly unchecked: readonly string[];
   readonly ms: number;
 }
@@ -33,7 +33,7 @@ export interface AskedNetwork {
   readonly final: { readonly number: string; readonly time: string } | null;
 }
 
-/** What the checker found. */
+/** Findings of the checker. */
 export interface Report {
   readonly ok: boolean;
   readonly exitCode: 0 | 1 | 2;
@@ -85,7 +85,7 @@ export class Tally {
     }
   }
 
-  /** What was found by now. */
+  /** Findings so far. */
   finding(): Finding {
     const isUnchecked = this.#unchecked.size > 0;
     return {

@@ -1,6 +1,8 @@
 import pg from 'pg';
-import { type Address, getAddress, type Hex } from 'viem';
+import { parseAddress } from '../evm.js';
 import { type BlockHead, type Chain, shortly, type TokenLog } from './chain.js';
+import { type EndedPayment, type HeldPayments, NONCES_AT_ONCE } from './held-payments.js';
+import { checkReleased } from './released.js';
 import type { Tally } from './report.js';
 import type { Snapshot } from './snapshot.js';
 
@@ -8,67 +10,12 @@ import type { Snapshot } from './snapshot.js';
 const BLOCKS_PER_QUERY = 2_000n;
 const QUERIES_AT_ONCE = 4;
 
-/** How many nonces are asked for at once. */
-const NONCES_AT_ONCE = 500;
-
 /** How far the database's clock and the chain's may be apart, in seconds. */
 const CLOCK_TOLERANCE_SECONDS = 600;
 
-interface Ended {
-  readonly id: string;
-  readonly status: 'settled' | 'cancelled' | 'released';
-  readonly asset: Address;
-  readonly payer: Address;
-  readonly pay_to: Address;
-  readonly amount: string;
-  readonly nonce: Hex;
-  readonly valid_before: string;
-  readonly transaction: Hex | null;
-  readonly block_number: string;
-}
-
-/** The ended payments of one network, kept by the server in the order of their blocks. */
-export interface HeldPayments {
-  readonly onChain: string;
-  readonly released: string;
-  readonly assets: readonly Address[];
-  readonly wallets: readonly Address[];
-  /** Unix seconds: no payment was made before. */
-  readonly since: bigint | undefined;
-}
-
-/** Has the server keep what {@link checkSettlement} reads, so that the snapshot need not wait for a chain. */
-export async function holdPayments(snapshot: Snapshot, network: string): Promise<HeldPayments> {
-  const columns =
-    'id, status, asset, payer, pay_to, amount, nonce, valid_before, transaction, block_number';
-  const of = `network = '${network}'`;
-  const [found] = await snapshot.rows<{
-    assets: Address[] | null;
-    wallets: Address[] | null;
-    since: string | null;
-  }>(
-    `SELECT
-       (SELECT array_agg(DISTINCT asset) FROM wallet_balances WHERE ${of}) AS assets,
-       (SELECT array_agg(DISTINCT w.address) FROM wallet_balances b
-        JOIN wallets w ON w.treasury_id = b.treasury_id AND w.id = b.wallet_id WHERE b.${of}) AS wallets,
-       (SELECT floor(extract(epoch FROM min(authorized_at)))::bigint FROM payments WHERE ${of}) AS since`,
-  );
-  return {
-    onChain: await snapshot.hold(
-      `SELECT ${columns} FROM payments WHERE ${of} AND status IN ('settled', 'cancelled') ORDER BY block_number, id`,
-    ),
-    released: await snapshot.hold(
-      `SELECT ${columns} FROM payments WHERE ${of} AND status = 'released' ORDER BY block_number, id`,
-    ),
-    assets: found?.assets ?? [],
-    wallets: found?.wallets ?? [],
-    since: found?.since ? BigInt(found.since) : undefined,
-  };
-}
-
 /**
  * I6: a payment is settled, or cancelled, exactly when a final block shows it; released only when a final
- * block is past its validBefore and its nonce is unused there. And the other way round: every
+ * block is past its validBefore at every RPC, the database's clock is past it too, and its nonce is unused there. And the other way round: every
  * authorization that a final block shows as used is of a payment.
  *
  * @param final - the newest final block; nothing later is looked at.
@@ -85,29 +32,29 @@ export async function checkSettlement(
     held.since === undefined
       ? final.number + 1n
       : await chain.firstBlockSince(held.since - BigInt(CLOCK_TOLERANCE_SECONDS), final.number);
-  const payments = new Rows(snapshot.fetch<Ended>(held.onChain));
+  const payments = new Rows(snapshot.fetch<EndedPayment>(held.onChain));
   const late = new Set<string>();
-  const miss = async (payment: Ended, why: string) => {
+  const miss = async (payment: EndedPayment, why: string) => {
     if (!(await isElsewhere(chain, payment, final))) missing(tally, payment, why);
   };
   for (const payment of await payments.upTo(first - 1n)) {
     await miss(payment, 'is before any payment');
   }
   for await (const { to, logs } of scan(chain, held, first, final.number)) {
-    const shown = new Shown(logs);
+    const closings = new ClosingLogs(logs);
     for (const payment of await payments.upTo(to)) {
       tally.count(payment.status, 1);
-      const wrong = shown.take(payment);
+      const wrong = closings.take(payment);
       if (wrong) await miss(payment, wrong);
     }
-    await explainRest(snapshot, tally, chain.network, shown.rest(), late);
+    await explainRest(snapshot, tally, chain.network, closings, late);
     progress(`I6: ${chain.network}, block ${to} of ${final.number}`);
   }
   for (const payment of await payments.upTo(undefined)) await miss(payment, 'is not final');
   await checkReleased(snapshot, tally, chain, held, final, late);
 }
 
-function missing(tally: Tally, { id, status, block_number }: Ended, why: string): void {
+function missing(tally: Tally, { id, status, block_number }: EndedPayment, why: string): void {
   tally.broken({
     id,
     what: `a payment is ${status} only as a final block shows it`,
@@ -119,11 +66,15 @@ function missing(tally: Tally, { id, status, block_number }: Ended, why: string)
  * Whether a payment's transaction stands in another final block than it did when it was read: after a
  * reorganisation deeper than the finality, which is told of by the service and ends nothing wrongly.
  */
-async function isElsewhere(chain: Chain, payment: Ended, final: BlockHead): Promise<boolean> {
+async function isElsewhere(
+  chain: Chain,
+  payment: EndedPayment,
+  final: BlockHead,
+): Promise<boolean> {
   if (payment.transaction === null) return false;
   const logs = await chain.logsOf(payment.transaction);
   const areFinal = logs.every(({ blockNumber }) => blockNumber <= final.number);
-  return areFinal && new Shown(logs).take(payment) === undefined;
+  return areFinal && new ClosingLogs(logs).take(payment) === undefined;
 }
 
 /** The logs of a range of blocks, in order, a few queries ahead. */
@@ -152,17 +103,29 @@ function ownerOf(log: TokenLog): string {
   return log.eventName === 'Transfer' ? log.args.from : log.args.authorizer;
 }
 
-/** What the logs of some blocks show; each log stands for one payment. */
-class Shown {
-  readonly #ends = new Map<string, Exclude<TokenLog, { eventName: 'Transfer' }>>();
-  readonly #transfers = new Map<string, number>();
+/** The form that a transfer must have to stand for something. */
+interface TransferTerms {
+  readonly transaction: string;
+  readonly asset: string;
+  readonly payer: string;
+  readonly pay_to: string;
+  readonly amount: string;
+}
+
+type EndLog = Exclude<TokenLog, { eventName: 'Transfer' }>;
+type TransferLog = Extract<TokenLog, { eventName: 'Transfer' }>;
+
+/** Closings that the logs of some blocks show; each log stands for one payment. */
+class ClosingLogs {
+  readonly #ends = new Map<string, EndLog>();
+  readonly #transfers = new Map<string, TransferLog[]>();
 
   constructor(logs: readonly TokenLog[]) {
     for (const log of logs) {
       if (log.eventName === 'Transfer') {
         const { from, to, value } = log.args;
         const key = transferKey(log.transactionHash, log.address, from, to, value);
-        this.#transfers.set(key, (this.#transfers.get(key) ?? 0) + 1);
+        this.#transfers.set(key, [...(this.#transfers.get(key) ?? []), log]);
       } else {
         this.#ends.set(endKey(log.address, log.args.authorizer, log.args.nonce), log);
       }
@@ -170,7 +133,7 @@ class Shown {
   }
 
   /** Takes what stands for a payment. @returns what is wrong, if anything is. */
-  take(payment: Ended): string | undefined {
+  take(payment: EndedPayment): string | undefined {
     const { status, asset, payer, pay_to, amount, nonce, transaction } = payment;
     const key = endKey(asset, payer, nonce);
     const log = this.#ends.get(key);
@@ -181,12 +144,23 @@ class Shown {
     if (log.transactionHash !== transaction)
       return `shows it in ${log.transactionHash}, not ${transaction}`;
     if (status !== 'settled') return undefined;
-    const transfer = transferKey(log.transactionHash, asset, payer, pay_to, BigInt(amount));
-    const left = this.#transfers.get(transfer) ?? 0;
-    if (left === 0)
+    if (!this.takeTransfer({ transaction: log.transactionHash, asset, payer, pay_to, amount }))
       return `has no transfer of ${amount} from ${payer} to ${pay_to} in ${transaction}`;
-    this.#transfers.set(transfer, left - 1);
     return undefined;
+  }
+
+  /** Takes a transfer of these terms. @returns whether there was one. */
+  takeTransfer(terms: TransferTerms): boolean {
+    const { transaction, asset, payer, pay_to, amount } = terms;
+    const found = this.#transfers.get(
+      transferKey(transaction, asset, payer, pay_to, BigInt(amount)),
+    );
+    return found?.pop() !== undefined;
+  }
+
+  /** The transfers out of wallets that nothing took. Of 0 anybody can have a token log one. */
+  transfers() {
+    return [...this.#transfers.values()].flat().filter(({ args }) => args.value > 0n);
   }
 
   /** The used and cancelled authorizations that no payment took. */
@@ -214,32 +188,21 @@ async function explainRest(
   snapshot: Snapshot,
   tally: Tally,
   network: string,
-  logs: ReturnType<Shown['rest']>,
+  closings: ClosingLogs,
   late: Set<string>,
 ): Promise<void> {
+  const logs = closings.rest();
+  const adopted = await takeAdopted(snapshot, tally, network, closings);
+  const told = new Set<string>();
   for (let start = 0; start < logs.length; start += NONCES_AT_ONCE) {
     const some = logs.slice(start, start + NONCES_AT_ONCE);
-    const rows = await snapshot.rows<{
-      id: string;
-      status: string;
-      block_number: string | null;
-      key: string;
-    }>(
-      `SELECT id, status, block_number, lower(concat_ws(' ', asset, payer, nonce)) AS key FROM payments
-       WHERE network = $1 AND (asset, payer, nonce) IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[]))`,
-      [
-        network,
-        // As the rows have it; a log's own is in lower case.
-        some.map(({ address }) => getAddress(address)),
-        some.map(({ args }) => args.authorizer),
-        some.map(({ args }) => args.nonce),
-      ],
-    );
-    const known = new Map(rows.map((row) => [row.key, row]));
+    const known = await paymentsOf(snapshot, network, some);
     for (const { eventName, address, args, transactionHash, blockNumber } of some) {
       const found = known.get(endKey(address, args.authorizer, args.nonce));
       const end = eventName === 'AuthorizationUsed' ? 'settled' : 'cancelled';
       if (!found) {
+        if (adopted.has(`${transactionHash} ${args.nonce}`)) continue;
+        told.add(transactionHash);
         tally.broken({
           id: transactionHash,
           what: 'every authorization of a wallet on chain is a payment',
@@ -247,6 +210,15 @@ async function explainRest(
         });
         continue;
       }
+      const { pay_to, amount } = found;
+      const payer = args.authorizer;
+      closings.takeTransfer({
+        transaction: transactionHash,
+        asset: address,
+        payer,
+        pay_to,
+        amount,
+      });
       if (
         found.status === 'released' &&
         end === 'cancelled' &&
@@ -266,59 +238,83 @@ async function explainRest(
       });
     }
   }
+  refuseTransfers(tally, closings, told);
 }
 
-/** Released payments: their nonces at the newest final block, and the time of the block that released them. */
-async function checkReleased(
+/** Finds the payments of authorizations, by {@link endKey}. */
+async function paymentsOf(snapshot: Snapshot, network: string, logs: readonly EndLog[]) {
+  const rows = await snapshot.rows<{
+    id: string;
+    status: string;
+    block_number: string | null;
+    pay_to: string;
+    amount: string;
+    key: string;
+  }>(
+    `SELECT id, status, block_number, pay_to, amount, lower(concat_ws(' ', asset, payer, nonce)) AS key FROM payments
+     WHERE network = $1 AND (asset, payer, nonce) IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[]))`,
+    [
+      network,
+      // Spelled as in the rows; a log's own is in lower case.
+      logs.map(({ address }) => parseAddress(address) ?? address),
+      logs.map(({ args }) => args.authorizer),
+      logs.map(({ args }) => args.nonce),
+    ],
+  );
+  return new Map(rows.map((row) => [row.key, row]));
+}
+
+/**
+ * Reports the transfers that nothing stands for.
+ *
+ * @param told - transactions that were reported already.
+ */
+function refuseTransfers(tally: Tally, closings: ClosingLogs, told: ReadonlySet<string>): void {
+  for (const { transactionHash, address, args } of closings.transfers()) {
+    if (told.has(transactionHash)) continue;
+    tally.broken({
+      id: transactionHash,
+      what: 'every transfer out of a wallet is a payment, or an admin has explained it',
+      detail: `${args.value} of ${address} from ${args.from} to ${args.to}`,
+    });
+  }
+}
+
+/** Takes the transfers of spends that an admin has explained. @returns their authorizations, as `transaction nonce`. */
+async function takeAdopted(
   snapshot: Snapshot,
   tally: Tally,
-  chain: Chain,
-  held: HeldPayments,
-  final: BlockHead,
-  late: ReadonlySet<string>,
-): Promise<void> {
-  const what = 'a payment is released only when a final block is past its end and its nonce unused';
-  for await (const page of snapshot.fetch<Ended>(held.released)) {
-    for (let start = 0; start < page.length; start += NONCES_AT_ONCE) {
-      const some = page.slice(start, start + NONCES_AT_ONCE);
-      const numbers = [...new Set(some.map(({ block_number }) => block_number))]
-        .map(BigInt)
-        .filter((number) => number <= final.number);
-      const blocks = new Map(
-        (await Promise.all(numbers.map((number) => chain.block(number)))).map((block) => [
-          block.number,
-          block,
-        ]),
-      );
-      const spent = await chain.spent(some, final.number);
-      some.forEach(({ id, valid_before, block_number }, place) => {
-        const block = blocks.get(BigInt(block_number));
-        const detail =
-          spent[place] && !late.has(id)
-            ? 'its nonce is spent'
-            : !block
-              ? `block ${block_number} is not final`
-              : block.time < BigInt(valid_before)
-                ? `block ${block_number} is of ${block.time}, and it is valid until ${valid_before}`
-                : undefined;
-        if (detail !== undefined) tally.broken({ id, what, detail });
-      });
-      tally.count('released', some.length);
-    }
-  }
+  network: string,
+  closings: ClosingLogs,
+): Promise<Set<string>> {
+  const transactions = [...closings.rest(), ...closings.transfers()].map(
+    (log) => log.transactionHash,
+  );
+  const rows =
+    transactions.length === 0
+      ? []
+      : await snapshot.rows<TransferTerms & { pay_to: string | null; nonce: string | null }>(
+          `SELECT s.transaction, s.asset, w.address AS payer, s.pay_to, s.amount, s.nonce
+           FROM outside_spends s JOIN wallets w ON w.treasury_id = s.treasury_id AND w.id = s.wallet_id
+           WHERE s.network = $1 AND s.status = 'adopted' AND s.payment_id IS NULL AND s.transaction = ANY ($2::text[])`,
+          [network, [...new Set(transactions)]],
+        );
+  for (const row of rows) if (row.pay_to !== null) closings.takeTransfer(row);
+  tally.count('outside spends', rows.length);
+  return new Set(rows.map(({ transaction, nonce }) => `${transaction} ${nonce}`));
 }
 
 /** Rows in the order of their blocks, a page at a time. */
 class Rows {
-  #page: Ended[] = [];
+  #page: EndedPayment[] = [];
   #at = 0;
   #isOver = false;
 
-  constructor(private readonly pages: AsyncGenerator<Ended[]>) {}
+  constructor(private readonly pages: AsyncGenerator<EndedPayment[]>) {}
 
   /** Those up to a block, or all that are left. */
-  async upTo(block: bigint | undefined): Promise<Ended[]> {
-    const found: Ended[] = [];
+  async upTo(block: bigint | undefined): Promise<EndedPayment[]> {
+    const found: EndedPayment[] = [];
     while (true) {
       const row = await this.peek();
       if (!row || (block !== undefined && BigInt(row.block_number) > block)) return found;
@@ -327,7 +323,7 @@ class Rows {
     }
   }
 
-  private async peek(): Promise<Ended | undefined> {
+  private async peek(): Promise<EndedPayment | undefined> {
     while (this.#at >= this.#page.length && !this.#isOver) {
       const { done, value } = await this.pages.next();
       this.#isOver = done === true;

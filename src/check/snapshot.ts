@@ -11,7 +11,7 @@ const PAGE_ROWS = 5_000;
  * A question to the books in SQL: it answers one row (`id`, `detail`) for everything that is wrong.
  */
 export interface Question {
-  /** What should hold, in a few words. */
+  /** Rule that should hold, in a few words. */
   readonly what: string;
   readonly sql: string;
 }
@@ -45,7 +45,7 @@ export class Snapshot {
     client.on('error', () => {});
     try {
       await client.connect();
-      // Whoever is no owner of the tables sees what this says; the owner sees all either way.
+      // Sets the scope of a user that does not own the tables. The owner sees all rows either way.
       await client.query(
         `SET bursar.treasuries = '*'; SET TIME ZONE 'UTC'; SET lock_timeout = '5s';
          SET statement_timeout = '${STATEMENT_TIMEOUT}'`,
@@ -87,6 +87,7 @@ export class Snapshot {
   /** Counts what a question is about. */
   async count(tally: Tally, counts: Readonly<Record<string, string>>): Promise<void> {
     const names = Object.keys(counts);
+    if (names.length === 0) return;
     const columns = Object.values(counts).map((sql, place) => `(${sql}) AS "${place}"`);
     const { rows } = await this.client.query<Record<string, string>>(
       `SELECT ${columns.join(', ')}`,

@@ -22,6 +22,21 @@ export const WALLETS: readonly Question[] = [
       FROM wallet_balances WHERE reserved < 0 OR reserved > balance`,
   },
   {
+    what: 'a payment stands for every spend of a wallet, or an admin has explained it',
+    sql: `SELECT s.transaction AS id, format('%s of %s from %s to %s on %s, %s since %s; explain it with: npx bursar adopt',
+        s.amount, s.asset, w.address, coalesce(s.pay_to, 'nobody'), s.network, s.status, s.seen_at) AS detail
+      FROM outside_spends s JOIN wallets w ON w.treasury_id = s.treasury_id AND w.id = s.wallet_id
+      WHERE s.status IN ('seen', 'final')`,
+  },
+  {
+    what: 'it is held exactly while a spend of it is unexplained',
+    sql: `SELECT b.wallet_id AS id, format('%s of %s: held since %s, %s unexplained', b.network, b.asset,
+        coalesce(b.held_since::text, 'never'), u.spends) AS detail
+      FROM wallet_balances b CROSS JOIN LATERAL (SELECT count(*) AS spends FROM outside_spends s
+        WHERE s.treasury_id = b.treasury_id AND s.wallet_id = b.wallet_id AND s.status IN ('seen', 'final')) u
+      WHERE (b.held_since IS NULL) <> (u.spends = 0)`,
+  },
+  {
     what: 'it pays from a wallet of its treasury, by that address',
     sql: `SELECT p.id, format('payer %s, wallet %s', p.payer, coalesce(w.address, 'unknown')) AS detail
       FROM payments p LEFT JOIN wallets w ON w.treasury_id = p.treasury_id AND w.id = p.wallet_id
@@ -29,10 +44,11 @@ export const WALLETS: readonly Question[] = [
   },
 ];
 
-/** What I7 looks at. */
+/** Rows that I7 looks at. */
 export const WALLETS_COUNTS = {
   wallets: 'SELECT count(*) FROM wallets',
   balances: 'SELECT count(*) FROM wallet_balances',
+  'outside spends': 'SELECT count(*) FROM outside_spends',
   'open payments': `SELECT count(*) FROM payments WHERE status = 'authorized'`,
 } as const;
 

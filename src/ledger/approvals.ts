@@ -1,11 +1,21 @@
 import type { ClientBase } from 'pg';
 import type { Database } from '../database/database.js';
-import type { Denial } from '../domain/policy.js';
-import { lifeDenial } from '../domain/policy.js';
+import type { Denial } from '../domain/denials.js';
+import { lifeDenial } from '../domain/denials.js';
 import { Problem } from '../domain/problem.js';
 import { approverProblem, isApproved, standingProblem } from './approver.js';
+import { addUsage } from './bounds.js';
 import { appendEvents } from './events.js';
-import { databaseNow, type GrantRecord, lockChain } from './grant-rows.js';
+import { readActors } from './grant-actors.js';
+import {
+  chainOf,
+  databaseNow,
+  type GrantRecord,
+  lockChain,
+  lockChains,
+  writeCounters,
+} from './grant-rows.js';
+import { readKnownPayees } from './known-payees.js';
 import {
   PAYMENT_COLUMNS,
   type PaymentRecord,
@@ -13,7 +23,7 @@ import {
   toPaymentRecord,
 } from './payment-rows.js';
 
-/** Who decides about a waiting payment, and why. */
+/** Approver of a waiting payment, and the reason. */
 export interface Verdict {
   readonly actor: string;
   /** Throws when the decider's own token was replaced; asked under the locks of the chain. */
@@ -29,11 +39,11 @@ export interface WaitingPayment {
   readonly grantId: string;
 }
 
-/** What an approval is given under. */
+/** Conditions of an approval. */
 export interface ApprovalTerms {
   /** How long the agent has to collect the payment. */
   readonly collectSeconds: number;
-  /** Whether nobody may approve what he made possible himself. */
+  /** Whether nobody may approve a payment that he had a part in. */
   readonly twoPerson: boolean;
 }
 
@@ -63,11 +73,19 @@ export class Approvals {
       const pending = await lockPending(tx, treasuryId, id);
       const now = await databaseNow(tx);
       if (pending.approval && now >= pending.approval.lapsesAt) throw lapsed(pending);
-      const problem = approverProblem(verdict.actor, pending, chain, twoPerson);
+      const actorsOf = twoPerson
+        ? await readActors(
+            tx,
+            treasuryId,
+            chain.map((grant) => grant.id),
+          )
+        : undefined;
+      const { isKnown } = await readKnownPayees(tx, treasuryId, chain, [pending]);
+      const problem = approverProblem(verdict.actor, pending, chain, actorsOf, isKnown);
       if (problem) throw problem;
       const denial = lifeDenial(chain, now);
       if (denial?.code === 'grant_revoked' || denial?.code === 'grant_expired') return denial;
-      if (isApproved(pending, chain, twoPerson)) return pending;
+      if (isApproved(pending, chain, actorsOf, isKnown)) return pending;
       const lapsesAt = new Date(now.getTime() + collectSeconds * 1000);
       await tx.query(
         `UPDATE payments SET approved_at = $3, approval_lapses_at = $4, decided_by = $5, decided_reason = $6
@@ -80,7 +98,9 @@ export class Approvals {
         decidedBy: verdict.actor,
         decidedReason: verdict.reason,
       };
-      await appendEvents(tx, now, [verdictEvent(payment, 'payment.approved', verdict)]);
+      await appendEvents(tx, now, [
+        verdictEvent(payment, 'payment.approved', verdict, { twoPerson }),
+      ]);
       return payment;
     });
   }
@@ -95,24 +115,57 @@ export class Approvals {
       const chain = await lockChain(tx, treasuryId, grantId);
       verdict.isCurrent(chain);
       const pending = await lockPending(tx, treasuryId, id);
-      const problem = standingProblem(verdict.actor, pending, chain);
+      const { isKnown } = await readKnownPayees(tx, treasuryId, chain, [pending]);
+      const problem = standingProblem(verdict.actor, pending, chain, isKnown);
       if (problem) throw problem;
       const [rejected] = await endAll(tx, [pending], verdict);
       if (!rejected) throw new Error(`payment ${id} was not rejected`);
+      await countOut(tx, treasuryId, [rejected], new Map(chain.map((each) => [each.id, each])));
       return rejected;
     });
   }
 
   /** Ends payments that waited too long. @returns the treasuries it wrote events of. */
-  lapse(): Promise<string[]> {
+  async lapse(): Promise<string[]> {
+    const { rows: due } = await this.database.pool.query<{
+      treasury_id: string;
+      id: string;
+      grant_id: string;
+    }>(
+      `SELECT p.treasury_id, p.id, p.grant_id FROM payments p
+       WHERE p.status = 'pending_approval' AND p.approval_lapses_at <= now()
+       ORDER BY p.treasury_id, p.id LIMIT ${LAPSE_BATCH}`,
+    );
+    const ended: string[] = [];
+    for (const treasuryId of new Set(due.map(({ treasury_id }) => treasury_id))) {
+      const own = due.filter(({ treasury_id }) => treasury_id === treasuryId);
+      if (await this.lapseOf(treasuryId, own)) ended.push(treasuryId);
+    }
+    return ended;
+  }
+
+  /** One transaction a treasury: its usage is the last lock. @returns whether any lapsed. */
+  private lapseOf(
+    treasuryId: string,
+    due: readonly { readonly id: string; readonly grant_id: string }[],
+  ): Promise<boolean> {
     return this.database.transaction(async (tx) => {
+      const grants = await lockChains(
+        tx,
+        treasuryId,
+        due.map(({ grant_id }) => grant_id),
+      );
+      // Read again under the locks: some may have been handed over, or decided, meanwhile.
       const { rows } = await tx.query<PaymentRow>(
         `SELECT ${PAYMENT_COLUMNS} FROM payments p
-         WHERE p.status = 'pending_approval' AND p.approval_lapses_at <= now()
-         ORDER BY p.treasury_id, p.id LIMIT ${LAPSE_BATCH} FOR NO KEY UPDATE OF p SKIP LOCKED`,
+         WHERE p.treasury_id = $1 AND p.id = ANY ($2::text[]) AND p.status = 'pending_approval'
+           AND p.approval_lapses_at <= now()
+         ORDER BY p.id FOR NO KEY UPDATE OF p`,
+        [treasuryId, due.map(({ id }) => id)],
       );
-      const ended = await endAll(tx, rows.map(toPaymentRecord), LAPSED);
-      return [...new Set(ended.map(({ treasuryId }) => treasuryId))];
+      const lapsedNow = await endAll(tx, rows.map(toPaymentRecord), LAPSED);
+      await countOut(tx, treasuryId, lapsedNow, grants);
+      return lapsedNow.length > 0;
     });
   }
 }
@@ -126,7 +179,29 @@ const LAPSED = {
   requestId: 'lapse',
 } as const;
 
-/** Ends waiting payments that are locked. They hold nothing: no grant changes. */
+/** Takes payments that wait no more out of the counts of their chains, which are locked, and of the treasury. */
+async function countOut(
+  tx: ClientBase,
+  treasuryId: string,
+  ended: readonly PaymentRecord[],
+  grants: Map<string, GrantRecord>,
+): Promise<void> {
+  const changed = new Set<string>();
+  for (const { grantId } of ended) {
+    for (const grant of chainOf(grants, grantId)) {
+      grants.set(grant.id, { ...grant, waiting: grant.waiting - 1 });
+      changed.add(grant.id);
+    }
+  }
+  await writeCounters(
+    tx,
+    treasuryId,
+    [...changed].map((id) => grants.get(id)).filter((each) => each !== undefined),
+  );
+  await addUsage(tx, treasuryId, { waiting: -ended.length });
+}
+
+/** Ends waiting payments that are locked. They hold no money. */
 async function endAll(
   tx: ClientBase,
   pending: readonly PaymentRecord[],
@@ -204,6 +279,7 @@ function verdictEvent(
   payment: PaymentRecord,
   kind: 'payment.approved' | 'payment.rejected',
   verdict: Omit<Verdict, 'isCurrent'>,
+  more: { readonly twoPerson?: boolean } = {},
 ) {
   return {
     treasuryId: payment.treasuryId,
@@ -213,6 +289,13 @@ function verdictEvent(
     paymentId: payment.id,
     requestId: verdict.requestId,
     reason: verdict.reason,
-    data: { value: payment.amount.toString(), currency: payment.currency },
+    data: {
+      value: payment.amount.toString(),
+      currency: payment.currency,
+      ...(kind === 'payment.approved'
+        ? { collectBefore: payment.approval?.lapsesAt.toISOString() ?? null }
+        : {}),
+      ...more,
+    },
   };
 }

@@ -1,16 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import { approverProblem, standingProblem } from './approver.js';
+import type { IsKnownPayee } from '../domain/policy.js';
+import * as approver from './approver.js';
 import type { GrantRecord } from './grant-rows.js';
 import type { PaymentRecord } from './payment-rows.js';
 
 /** A chain of grants from the root down; `above` is the grant's `approvalAbove`. */
-function chainOf(
-  ...grants: { id: string; above?: bigint; mintedBy?: string }[]
-): readonly GrantRecord[] {
-  return grants.map(
-    ({ id, above, mintedBy = 'admin:minter' }) =>
-      ({ id, approvalAbove: above, mintedBy }) as unknown as GrantRecord,
-  );
+function chainOf(...grants: { id: string; above?: bigint }[]): readonly GrantRecord[] {
+  return grants.map(({ id, above }) => ({ id, approvalAbove: above }) as unknown as GrantRecord);
 }
 
 /** A payment of 5 units by the grant `agent`, that waits because of `fromAbove`. */
@@ -23,6 +19,22 @@ function waiting(fromAbove: string, amount = 5n): PaymentRecord {
     approval: { fromAbove, approvedAt: undefined, lapsesAt: new Date(0) },
   } as unknown as PaymentRecord;
 }
+
+/** Every grant knows every payee, unless said otherwise. */
+const everybody = () => true;
+const standingProblem = (
+  actor: string,
+  payment: PaymentRecord,
+  chain: readonly GrantRecord[],
+  isKnown = everybody as IsKnownPayee,
+) => approver.standingProblem(actor, payment, chain, isKnown);
+const approverProblem = (
+  ...[actor, payment, chain, actorsOf]: Head<Parameters<typeof approver.approverProblem>>
+) => approver.approverProblem(actor, payment, chain, actorsOf, everybody);
+const isApproved = (...given: Head<Parameters<typeof approver.isApproved>>) =>
+  approver.isApproved(...given, everybody);
+
+type Head<T> = T extends [...infer Rest, unknown] ? Rest : never;
 
 const root = { id: 'root' };
 const team = { id: 'team' };
@@ -38,6 +50,14 @@ describe('standingProblem', () => {
 
   it('lets a holder decide that stands above the grant which asks', () => {
     expect(standingProblem('grant:root', waiting('team'), chain)).toBeUndefined();
+  });
+
+  it('refuses a holder below a grant that does not know the payee', () => {
+    const asks = chain.map((grant) => ({ ...grant, approveNewPayees: grant.id === 'root' }));
+    expect(standingProblem('grant:root', waiting('team'), asks)).toBeUndefined();
+    expect(standingProblem('grant:root', waiting('team'), asks, () => false)?.fields.grantId).toBe(
+      'root',
+    );
   });
 
   it.each([
@@ -96,37 +116,67 @@ describe('standingProblem', () => {
 });
 
 describe('approverProblem', () => {
-  const chain = chainOf(
-    { ...root, mintedBy: 'admin:ann' },
-    { ...team, above: 4n, mintedBy: 'grant:root' },
-    { ...agent, mintedBy: 'grant:team' },
-  );
+  const chain = chainOf(root, { ...team, above: 4n }, agent);
+  const acted: Record<string, string[]> = {
+    root: ['admin:ann'],
+    team: ['grant:root', 'admin:bob'],
+    agent: ['grant:team', 'admin:dan'],
+  };
+  const actorsOf = (id: string) => acted[id] ?? [];
 
   it('asks for nothing but the standing without two-person mode', () => {
-    expect(approverProblem('admin:ann', waiting('team'), chain, false)).toBeUndefined();
-    expect(approverProblem('grant:root', waiting('team'), chain, false)).toBeUndefined();
-    expect(approverProblem('grant:team', waiting('team'), chain, false)?.code).toBe('forbidden');
+    expect(approverProblem('admin:ann', waiting('team'), chain, undefined)).toBeUndefined();
+    expect(approverProblem('grant:root', waiting('team'), chain, undefined)).toBeUndefined();
+    expect(approverProblem('grant:team', waiting('team'), chain, undefined)?.code).toBe(
+      'forbidden',
+    );
   });
 
-  it('lets somebody approve in two-person mode who minted no grant of the chain', () => {
-    expect(approverProblem('admin:bob', waiting('team'), chain, true)).toBeUndefined();
-    expect(approverProblem('admin:oidc:ann', waiting('team'), chain, true)).toBeUndefined();
+  it('lets somebody approve in two-person mode who acted on no grant of the chain', () => {
+    expect(approverProblem('admin:cat', waiting('team'), chain, actorsOf)).toBeUndefined();
+    expect(approverProblem('admin:oidc:ann', waiting('team'), chain, actorsOf)).toBeUndefined();
   });
 
   it.each([
-    ['an admin that minted the root grant', 'admin:ann'],
-    ['a holder that delegated a grant of the chain', 'grant:root'],
+    ['an admin that acted on the root grant', 'admin:ann'],
+    ['an admin that acted on a grant in between', 'admin:bob'],
+    ['an admin that acted on the paying grant', 'admin:dan'],
+    ['a holder above', 'grant:root'],
   ])('refuses %s in two-person mode', (_who, actor) => {
-    expect(approverProblem(actor, waiting('team'), chain, true)).toMatchObject({
+    expect(approverProblem(actor, waiting('team'), chain, actorsOf)).toMatchObject({
       code: 'forbidden',
       detail: expect.stringContaining('two-person mode'),
     });
   });
 
   it('names the missing standing first in two-person mode', () => {
-    const problem = approverProblem('grant:team', waiting('team'), chain, true);
+    const problem = approverProblem('grant:team', waiting('team'), chain, actorsOf);
     expect(problem?.detail).toContain('grant team asks for the approval');
-    const requester = approverProblem('grant:agent', waiting('team'), chain, true);
-    expect(requester?.code).toBe('forbidden');
+  });
+});
+
+describe('isApproved', () => {
+  const chain = chainOf(root, { ...team, above: 4n }, agent);
+  const given = (decidedBy: string | undefined, approvedAt: Date | undefined): PaymentRecord => ({
+    ...waiting('team'),
+    decidedBy,
+    approval: { fromAbove: 'team', approvedAt, lapsesAt: new Date(0) },
+  });
+  const bobActed = (id: string) => (id === 'root' ? ['admin:bob'] : ['admin:ann']);
+
+  it('asks who acted only for an approval that was given', () => {
+    const unknown = () => {
+      throw new Error('was not read');
+    };
+    expect(isApproved(given(undefined, undefined), chain, unknown)).toBe(false);
+    expect(() => isApproved(given('admin:cat', new Date(0)), chain, unknown)).toThrow('not read');
+  });
+
+  it('counts an approval by somebody who may still give it, and no other', () => {
+    expect(isApproved(given('admin:cat', new Date(0)), chain, bobActed)).toBe(true);
+    expect(isApproved(given('admin:bob', new Date(0)), chain, bobActed)).toBe(false);
+    expect(isApproved(given('admin:bob', new Date(0)), chain, undefined)).toBe(true);
+    expect(isApproved(given('grant:team', new Date(0)), chain, undefined)).toBe(false);
+    expect(isApproved(given('grant:root', new Date(0)), chain, bobActed)).toBe(false);
   });
 });

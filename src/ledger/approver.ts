@@ -1,6 +1,8 @@
+import { approvalBy, type IsKnownPayee } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
-import { sameHands } from '../domain/two-person.js';
-import type { GrantRecord } from './grant-rows.js';
+import { hadNoPart } from '../domain/two-person.js';
+import type { ActorsOf } from './grant-actors.js';
+import type { LockedGrant } from './grant-rows.js';
 import type { PaymentRecord } from './payment-rows.js';
 
 /**
@@ -13,35 +15,40 @@ import type { PaymentRecord } from './payment-rows.js';
  *
  * @param actor - who approves, as events name actors.
  * @param chain - the payment's grants from the root down, as they are now.
- * @param twoPerson - whether nobody may approve what he made possible himself.
+ * @param actorsOf - who acted on each grant of the chain, in two-person mode; undefined without that mode.
+ * @param isKnownPayee - which grants know the payee now.
  * @returns why not, or undefined.
  */
 export function approverProblem(
   actor: string,
   payment: PaymentRecord,
-  chain: readonly GrantRecord[],
-  twoPerson: boolean,
+  chain: readonly LockedGrant[],
+  actorsOf: ActorsOf | undefined,
+  isKnownPayee: IsKnownPayee,
 ): Problem | undefined {
-  const standing = standingProblem(actor, payment, chain);
-  if (standing || !twoPerson) return standing;
-  const minters = chain.map(({ mintedBy }) => mintedBy);
-  if (sameHands(actor, minters, `grant:${payment.grantId}`) === undefined) return undefined;
+  const standing = standingProblem(actor, payment, chain, isKnownPayee);
+  if (standing || !actorsOf) return standing;
+  const actors = chain.flatMap(({ id }) => actorsOf(id));
+  if (hadNoPart(actor, actors)) return undefined;
   return new Problem(
     'forbidden',
-    'two-person mode: you minted a grant that this payment is made under; somebody else must approve it',
+    'two-person mode: you were handed a token of a grant that this payment is made under, or resumed it; ' +
+      'an admin or approver who had no part in it must approve',
   );
 }
 
 /** Why a holder does not stand above what asks for the approval, or undefined when it does. */
 export function standingProblem(
   actor: string,
-  { amount, approval }: PaymentRecord,
-  chain: readonly GrantRecord[],
+  payment: PaymentRecord,
+  chain: readonly LockedGrant[],
+  isKnownPayee: IsKnownPayee,
 ): Problem | undefined {
   if (!actor.startsWith('grant:')) return undefined;
+  const { approval } = payment;
   const asking = chain.findIndex(
-    ({ id, approvalAbove }) =>
-      id === approval?.fromAbove || (approvalAbove !== undefined && amount > approvalAbove),
+    (grant) =>
+      grant.id === approval?.fromAbove || approvalBy(grant, payment, isKnownPayee) !== undefined,
   );
   const approver = chain.findIndex(({ id }) => actor === `grant:${id}`);
   if (approver >= 0 && approver < asking) return undefined;
@@ -56,10 +63,11 @@ export function standingProblem(
 /** Whether a waiting payment was approved by somebody who may still approve it. */
 export function isApproved(
   payment: PaymentRecord,
-  chain: readonly GrantRecord[],
-  twoPerson: boolean,
+  chain: readonly LockedGrant[],
+  actorsOf: ActorsOf | undefined,
+  isKnownPayee: IsKnownPayee,
 ): boolean {
   const { approval, decidedBy } = payment;
   if (approval?.approvedAt === undefined || decidedBy === undefined) return false;
-  return approverProblem(decidedBy, payment, chain, twoPerson) === undefined;
+  return approverProblem(decidedBy, payment, chain, actorsOf, isKnownPayee) === undefined;
 }

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { Problem } from '../domain/problem.js';
+import { Admission, type Place } from './admission.js';
 
 /** How a {@link Batcher} is bounded. */
 export interface BatcherBounds {
@@ -7,9 +7,20 @@ export interface BatcherBounds {
   readonly maxBatch: number;
   /** Batches under way at once. */
   readonly maxInFlight: number;
-  /** Orders that may wait for a batch; one more is refused at once. */
+  /** Orders that may wait for a batch, however soon they could be answered; one more is refused at once. */
   readonly maxWaiting: number;
+  /** How long an order may have to wait for its answer, in milliseconds: one that would wait longer is refused. */
+  readonly maxWaitMs: number;
 }
+
+/** A batch of this part of the largest one, or more, says how long an order takes when there are many. */
+const TELLING = 1 / 4;
+
+/** How much the newest batch counts beside those before it. */
+const NEWEST = 0.3;
+
+/** After this long without a telling batch, in milliseconds, nothing is known of how long orders take. */
+const FORGET_MS = 2_000;
 
 /**
  * Outcomes given in one turn of the event loop. Each is signed and sent at once, which takes a while: in
@@ -17,8 +28,9 @@ export interface BatcherBounds {
  */
 const ANSWERED_AT_ONCE = 8;
 
-interface Waiting<Order, Outcome> {
+interface WaitingOrder<Order, Outcome> {
   readonly order: Order;
+  readonly place: Place;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -28,8 +40,16 @@ interface Waiting<Order, Outcome> {
  * lone order starts at once, and batches grow only as far as the load makes them.
  */
 export class Batcher<Order, Outcome> {
-  #waiting: Waiting<Order, Outcome>[] = [];
+  readonly #admission = new Admission(() => this.room());
+  /** Those with a place for what exists already; they go before the others. */
+  #known: WaitingOrder<Order, Outcome>[] = [];
+  #waiting: WaitingOrder<Order, Outcome>[] = [];
   #inFlight = 0;
+  /** When the newest batch under way began. */
+  #began = 0;
+  /** How long one order takes when there are many, in milliseconds; 0 while that is not known. */
+  #orderMs = 0;
+  #toldAt = 0;
 
   /**
    * @param run - carries a batch out, all of it or nothing, and settles every order on its own: an
@@ -43,36 +63,64 @@ export class Batcher<Order, Outcome> {
   ) {}
 
   /**
-   * Joins the next batch.
+   * Asks for a place: as many have one as can be answered in time, by the time that the batches before took.
    *
-   * @throws Problem `unavailable` at once when too many orders wait already.
+   * @param path - whose it is, see {@link Admission}.
+   * @param isKnown - for an order that has been carried out before: it goes before those that have not.
+   * @returns undefined where the answer would come too late. Whoever has a place joins, or leaves it.
    */
-  join(order: Order): Promise<Outcome> {
-    if (this.#waiting.length >= this.bounds.maxWaiting) {
-      return Promise.reject(
-        new Problem(
-          'unavailable',
-          `${this.#waiting.length} payments are waiting already; try again, with the same Idempotency-Key`,
-          { retryAfterSeconds: 1 },
-        ),
-      );
-    }
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ order, resolve, reject });
+  enter(path: readonly string[], isKnown = false): Place | undefined {
+    if (this.#admission.held >= this.bounds.maxWaiting) return undefined;
+    return this.#admission.enter(path, isKnown);
+  }
+
+  /** Joins the next batch. The place is left when the order is answered. */
+  join(order: Order, place: Place): Promise<Outcome> {
+    place.isTaken = true;
+    return new Promise<Outcome>((resolve, reject) => {
+      const queue = place.isKnown ? this.#known : this.#waiting;
+      queue.push({ order, place, resolve, reject });
       // After the present turn of the event loop, so that requests read from one socket go together.
       if (this.#inFlight < this.bounds.maxInFlight) void setImmediate().then(() => this.start());
     });
   }
 
+  /** How many orders can be answered in time. */
+  private room(): number {
+    const { maxBatch, maxWaiting, maxWaitMs } = this.bounds;
+    const now = performance.now();
+    const least = Math.min(maxWaiting, Math.ceil(maxBatch * TELLING));
+    // A batch that takes longer than all may wait: the database is stuck, and nobody knows for how long.
+    if (this.#inFlight > 0 && now - this.#began > maxWaitMs) return least;
+    if (this.#orderMs === 0 || now - this.#toldAt > FORGET_MS) return maxWaiting;
+    return Math.min(maxWaiting, Math.max(least, Math.floor(maxWaitMs / this.#orderMs)));
+  }
+
+  /** Learns from a batch how long an order takes. */
+  private learn(orders: number, took: number, inFlight: number): void {
+    const now = performance.now();
+    // A small batch takes most of its time for itself, and says little of what a large one would take.
+    if (orders < this.bounds.maxBatch * TELLING) return;
+    const orderMs = took / orders / inFlight;
+    const isOld = this.#orderMs === 0 || now - this.#toldAt > FORGET_MS;
+    this.#orderMs = isOld ? orderMs : this.#orderMs + NEWEST * (orderMs - this.#orderMs);
+    this.#toldAt = now;
+  }
+
   private start(): void {
-    if (this.#waiting.length === 0 || this.#inFlight >= this.bounds.maxInFlight) return;
-    const batch = this.#waiting.splice(0, this.bounds.maxBatch);
+    if (this.#inFlight >= this.bounds.maxInFlight) return;
+    const batch = this.#known.splice(0, this.bounds.maxBatch);
+    batch.push(...this.#waiting.splice(0, this.bounds.maxBatch - batch.length));
+    if (batch.length === 0) return;
     this.#inFlight += 1;
     void this.carryOut(batch);
   }
 
-  private async carryOut(batch: readonly Waiting<Order, Outcome>[]): Promise<void> {
+  private async carryOut(batch: readonly WaitingOrder<Order, Outcome>[]): Promise<void> {
     let answer: (index: number) => void;
+    const began = performance.now();
+    const inFlight = this.#inFlight;
+    this.#began = began;
     try {
       const outcomes = await this.run(batch.map(({ order }) => order));
       // An outcome too few would give everybody behind it somebody else's.
@@ -85,11 +133,13 @@ export class Batcher<Order, Outcome> {
     } catch (error) {
       answer = (index) => batch[index]?.reject(error);
     }
+    this.learn(batch.length, performance.now() - began, inFlight);
     this.#inFlight -= 1;
     this.start();
     for (let index = 0; index < batch.length; index += 1) {
       if (index > 0 && index % ANSWERED_AT_ONCE === 0) await setImmediate();
       answer(index);
+      batch[index]?.place.leave();
     }
   }
 }

@@ -49,13 +49,26 @@ export async function setAside(
   return [...ancestors.slice(0, ancestors.length - changed.length), ...changed];
 }
 
-/** What {@link returnIn} did. */
+/** Result of {@link returnIn}. */
 export interface Returns {
   /** The carve-outs that gave their rest back. */
   readonly returned: readonly string[];
   /** The grants whose counters changed. */
   readonly changed: ReadonlySet<string>;
   readonly events: readonly NewEvent[];
+}
+
+/**
+ * Calls {@link returnIn} with all carve-outs among the grants: the payment that ended may have been the last of one, or
+ * one may have ended before.
+ */
+export function returnAfterEnd(grants: Map<string, GrantRecord>, now: Date): Returns {
+  const carveOuts = [...grants.values()].filter(({ funding }) => funding === 'reserved');
+  return returnIn(
+    grants,
+    carveOuts.map(({ id }) => id),
+    now,
+  );
 }
 
 /**
@@ -155,8 +168,8 @@ export async function expiredCarveOuts(pool: Pool, limit: number): Promise<Candi
   );
 }
 
-/** Revoked grants below which carve-outs may wait to be given back. */
-export async function revokedWithReturns(pool: Pool, limit: number): Promise<Candidate[]> {
+/** Ended grants below which carve-outs may wait to be given back. */
+export async function endedWithReturns(pool: Pool, limit: number): Promise<Candidate[]> {
   return candidates(
     pool,
     `SELECT g.treasury_id, g.id FROM grants g WHERE g.returns_below
@@ -196,7 +209,7 @@ export async function hasCarveOutsBelow(
   return rows[0]?.found ?? false;
 }
 
-/** Notes that the carve-outs below a revoked grant were looked at; what is open returns as it ends. */
+/** Notes that the carve-outs below an ended grant were looked at; what is open returns as it ends. */
 export async function returnsDone(pool: Pool, { treasuryId, id }: Candidate): Promise<void> {
   await pool.query('UPDATE grants SET returns_below = false WHERE treasury_id = $1 AND id = $2', [
     treasuryId,

@@ -1,27 +1,47 @@
+import type { SpanContext } from '@opentelemetry/api';
 import type { ClientBase } from 'pg';
 import { canonicalJson } from '../domain/canonical.js';
+import type { ConcealedOpening } from '../domain/disclosure.js';
 import { newId } from '../ids.js';
+import { currentTrace, traceMembers } from '../tracing/trace-scope.js';
 import { joined, plainTexts } from './plain-texts.js';
 
 /** Every kind of state change the log knows. */
 export type EventKind =
   | 'treasury.created'
+  | 'treasury.changed'
+  | 'treasury.fenced'
+  | 'treasury.unfenced'
+  | 'treasury.suspended'
+  | 'treasury.resumed'
+  | 'treasury.low'
   | 'wallet.added'
   | 'wallet.draining'
   | 'wallet.active'
   | 'wallet.retired'
   | 'wallet.code_seen'
   | 'wallet.code_gone'
+  | 'wallet.spend_seen'
+  | 'wallet.spend_withdrawn'
+  | 'wallet.spend_adopted'
   | 'grant.minted'
   | 'grant.delegated'
   | 'grant.suspended'
   | 'grant.resumed'
   | 'grant.revoked'
+  | 'grant.tripped'
   | 'grant.returned'
+  | 'grant.threshold'
+  | 'grant.amended'
+  | 'grant_request.created'
+  | 'grant_request.approved'
+  | 'grant_request.rejected'
   | 'grant.token_reissued'
+  | 'grant.token_replayed'
   | 'grant.token_revoked'
   | 'admin.token_revoked'
   | 'payment.authorized'
+  | 'payment.adopted'
   | 'payment.refused'
   | 'payment.seen'
   | 'payment.sighting_withdrawn'
@@ -34,6 +54,19 @@ export type EventKind =
   | 'payment.released'
   | 'payment.cancelled'
   | 'payment.refused_more'
+  | 'webhook.created'
+  | 'webhook.changed'
+  | 'webhook.deleted'
+  | 'webhook.secret_rotated'
+  | 'webhook.paused'
+  | 'webhook.resumed'
+  | 'webhook.ended'
+  | 'catalog.subscribed'
+  | 'catalog.removed'
+  | 'sale.settled'
+  | 'sale.refund_owed'
+  | 'sale.refunded'
+  | 'audit.opened'
   | 'key.created'
   | 'key.retired'
   | 'admin.token_minted'
@@ -43,14 +76,18 @@ export type EventKind =
 export interface NewEvent {
   readonly treasuryId: string;
   readonly kind: EventKind;
-  /** Who did it: `admin:<name>`, `grant:<id>` or `system:<room>`. */
+  /** Actor: `admin:<name>`, `grant:<id>` or `system:<room>`. */
   readonly actor: string;
   readonly grantId?: string | undefined;
   readonly paymentId?: string | undefined;
   readonly requestId?: string | undefined;
   readonly reason?: string | undefined;
-  /** What changed: JSON values only; amounts in atomic units as decimal strings. Never a secret. */
+  /** Its trace; left out, that of what runs now; null for none. */
+  readonly trace?: SpanContext | null | undefined;
+  /** Change: JSON values only; amounts in atomic units as decimal strings. Never a secret. */
   readonly data: Readonly<Record<string, unknown>>;
+  /** The figures that `data.ancestors` commits to; its opening is a record of its own. */
+  readonly concealed?: ConcealedOpening | undefined;
 }
 
 /** Writes events, each as its canonical audit record (RFC 8785). */
@@ -89,6 +126,11 @@ export async function appendEvents(
   await tx.query(NEW_EVENTS.sql, NEW_EVENTS.values(at, events));
 }
 
+/** Events of a batch say which request they are of: what runs then is the batch, for all of them. */
+function traceOf({ trace }: NewEvent): SpanContext | undefined {
+  return (trace === undefined ? currentTrace()?.span.spanContext() : trace) ?? undefined;
+}
+
 function recordOf(event: NewEvent & { id: string }, at: Date): string {
   return canonicalJson({
     actor: event.actor,
@@ -100,6 +142,7 @@ function recordOf(event: NewEvent & { id: string }, at: Date): string {
     paymentId: event.paymentId ?? null,
     reason: event.reason ?? null,
     requestId: event.requestId ?? null,
+    ...traceMembers(traceOf(event)),
     treasuryId: event.treasuryId,
     version: 'bursar.event.v1',
   });

@@ -1,17 +1,17 @@
 import type { ClientBase } from 'pg';
-import { type GrantRecord, readGrants } from './grant-rows.js';
+import { type FixedGrant, readFixedGrants } from './grant-rows.js';
 
 /** How much is kept in memory: grants, counted as one and one more for each so many characters of scope. */
 const CAPACITY = 20_000;
 const CHARACTERS_A_UNIT = 4_000;
 
 /**
- * Grants as last read, for their terms: these never change after minting (the database refuses it, by
- * the trigger `grants_no_rewrite`). Nothing else of a cached grant may be believed.
+ * Grants, for what of them never changes after minting: the database refuses it, by the trigger
+ * `grants_no_rewrite`. Terms that can be amended are not among it. They are read under the lock of every decision.
  */
 export class GrantCache {
   /** In the order of their last reading: the first is the one to forget. */
-  readonly #grants = new Map<string, { grant: GrantRecord; weight: number }>();
+  readonly #grants = new Map<string, { grant: FixedGrant; weight: number }>();
   #weight = 0;
 
   /**
@@ -22,11 +22,11 @@ export class GrantCache {
     tx: ClientBase,
     treasuryId: string,
     grantIds: readonly string[],
-  ): Promise<Map<string, GrantRecord[]>> {
+  ): Promise<Map<string, FixedGrant[]>> {
     const asked = await this.read(tx, treasuryId, grantIds);
     const paths = [...asked.values()].map(({ path }) => path);
     const all = await this.read(tx, treasuryId, paths.flat());
-    const chains = new Map<string, GrantRecord[]>();
+    const chains = new Map<string, FixedGrant[]>();
     for (const grant of asked.values()) {
       const chain = grant.path.map((id) => all.get(id));
       if (chain.every((each) => each !== undefined)) chains.set(grant.id, chain);
@@ -34,12 +34,18 @@ export class GrantCache {
     return chains;
   }
 
+  /** The path of a grant, if it was read. */
+  pathOf(treasuryId: string, grantId: string): readonly string[] | undefined {
+    const grant = this.#grants.get(grantId)?.grant;
+    return grant?.treasuryId === treasuryId ? grant.path : undefined;
+  }
+
   private async read(
     tx: ClientBase,
     treasuryId: string,
     ids: readonly string[],
-  ): Promise<Map<string, GrantRecord>> {
-    const found = new Map<string, GrantRecord>();
+  ): Promise<Map<string, FixedGrant>> {
+    const found = new Map<string, FixedGrant>();
     const missing = new Set<string>();
     for (const id of ids) {
       const known = this.#grants.get(id)?.grant;
@@ -47,14 +53,14 @@ export class GrantCache {
       else missing.add(id);
     }
     if (missing.size === 0) return found;
-    for (const [id, grant] of await readGrants(tx, treasuryId, [...missing])) {
+    for (const [id, grant] of await readFixedGrants(tx, treasuryId, [...missing])) {
       found.set(id, grant);
       this.keep(id, grant);
     }
     return found;
   }
 
-  private keep(id: string, grant: GrantRecord): void {
+  private keep(id: string, grant: FixedGrant): void {
     this.forget(id);
     const weight = 1 + Math.floor(JSON.stringify(grant.scope).length / CHARACTERS_A_UNIT);
     this.#grants.set(id, { grant, weight });

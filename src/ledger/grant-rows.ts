@@ -1,28 +1,30 @@
 import type { ClientBase, Pool } from 'pg';
 import type { Conditions } from '../database/conditions.js';
-import type { Charged, Counters } from '../domain/charge.js';
-import type { Funding, GrantSnapshot } from '../domain/grant.js';
-import { Problem } from '../domain/problem.js';
+import type { Breaker } from '../domain/breaker.js';
+import type { ChargedGrant, Counters } from '../domain/charge.js';
+import type { AmendableTerms, Funding, GrantSnapshot } from '../domain/grant.js';
 import type { Scope } from '../domain/scope.js';
 import type { Window, WindowUsage } from '../domain/window.js';
 
-/** What of a grant changes after minting: read under its lock for every decision. */
-export interface GrantState extends Counters {
+/** State of a grant that changes after minting: read under its lock for every decision. */
+export interface GrantState extends Counters, AmendableTerms {
   readonly status: GrantSnapshot['status'];
-  /** Who suspended it; undefined unless it is suspended itself. */
+  /** Actor who suspended it; undefined unless it is suspended itself. */
   readonly suspendedBy: string | undefined;
   /** Tokens of an earlier generation no longer identify the grant. */
   readonly tokenGeneration: number;
-  /** Grants of the subtree, itself included, that no revocation has ended. */
+  /** Grants of the subtree, itself included, that were neither revoked nor counted out after their end. */
   readonly alive: number;
+  /** Payments of the subtree that wait for an approval or to be collected. */
+  readonly waiting: number;
   /** When a carve-out's unused money went back to the grants above. */
   readonly returnedAt: Date | undefined;
   /** No open payment of the subtree is valid longer; unix seconds. */
   readonly lastValidBefore: bigint;
 }
 
-/** A grant as stored: its snapshot and everything that does not enter a decision. */
-export interface GrantRecord extends GrantSnapshot, GrantState {
+/** A grant as locked for a decision. */
+export interface LockedGrant extends GrantSnapshot, GrantState {
   readonly treasuryId: string;
   readonly parentId: string | undefined;
   readonly rootId: string;
@@ -30,25 +32,35 @@ export interface GrantRecord extends GrantSnapshot, GrantState {
   readonly path: readonly string[];
   readonly depth: number;
   readonly holder: string;
-  readonly purpose: string | undefined;
-  readonly labels: Readonly<Record<string, string>>;
   /** The holder's public JWK and its RFC 7638 thumbprint, where the grant is bound to a key. */
   readonly holderKey: Readonly<Record<string, string>> | undefined;
   readonly holderKeyThumbprint: string | undefined;
-  /** Who minted it, as events name actors. */
+  /** Actor who minted it, as events name actors. */
   readonly mintedBy: string;
   readonly mintHash: string | undefined;
   readonly createdAt: Date;
 }
 
-const STATE_COLUMNS = `g.status, g.suspended_by, g.token_generation, g.alive, g.returned_at, g.reserved,
-  g.spent, g.allocated, g.payments, g.open_payments, g.last_valid_before, g.window_usage`;
+/** Part of a grant that never changes after minting: the trigger `grants_no_rewrite` refuses it. */
+export type FixedGrant = Omit<LockedGrant, keyof GrantState>;
+
+/** A grant as stored: everything that a decision is made over, and what its minter says of it. */
+export interface GrantRecord extends LockedGrant {
+  readonly purpose: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+const STATE_COLUMNS = `g.status, g.suspended_by, g.token_generation, g.alive, g.returned_at, g.budget,
+  g.max_per_payment, g.max_payments, g.approval_above, g.expires_at, g.reserved,
+  g.spent, g.allocated, g.payments, g.open_payments, g.waiting, g.last_valid_before, g.window_usage`;
+
+const FIXED_COLUMNS = `g.treasury_id, g.id, g.parent_id, g.root_id, g.path, g.depth, g.holder,
+  g.currency, g.windows, g.scope, g.starts_at, g.delegation_depth, g.funding, g.holder_key,
+  g.holder_key_thumbprint, g.minted_by, g.mint_hash, g.created_at, g.approve_new_payees,
+  g.breaker_refusals, g.breaker_seconds`;
 
 /** The columns {@link toGrantRecord} reads, of a table aliased `g`. NUMERIC comes as text. */
-export const GRANT_COLUMNS = `g.treasury_id, g.id, g.parent_id, g.root_id, g.path, g.depth, g.holder,
-  g.currency, g.budget, g.max_per_payment, g.max_payments, g.windows, g.approval_above, g.scope,
-  g.starts_at, g.expires_at, g.delegation_depth, g.funding, g.purpose, g.labels, g.holder_key,
-  g.holder_key_thumbprint, g.minted_by, g.mint_hash, g.created_at, ${STATE_COLUMNS}`;
+export const GRANT_COLUMNS = `${FIXED_COLUMNS}, ${STATE_COLUMNS}, g.purpose, g.labels`;
 
 interface StateRow {
   id: string;
@@ -57,40 +69,49 @@ interface StateRow {
   token_generation: number;
   alive: number;
   returned_at: Date | null;
+  budget: string;
+  max_per_payment: string | null;
+  max_payments: number | null;
+  approval_above: string | null;
+  expires_at: Date;
   reserved: string;
   spent: string;
   allocated: string;
   payments: string;
   open_payments: string;
+  waiting: number;
   last_valid_before: string;
   window_usage: UsageJson[];
 }
 
-interface GrantRow extends StateRow {
+interface FixedRow {
   treasury_id: string;
+  id: string;
   parent_id: string | null;
   root_id: string;
   path: string[];
   depth: number;
   holder: string;
   currency: string;
-  budget: string;
-  max_per_payment: string | null;
-  max_payments: number | null;
   windows: WindowJson[];
-  approval_above: string | null;
   scope: Scope;
   starts_at: Date;
-  expires_at: Date;
   delegation_depth: number;
   funding: Funding;
-  purpose: string | null;
-  labels: Record<string, string>;
   holder_key: Record<string, string> | null;
   holder_key_thumbprint: string | null;
   minted_by: string;
   mint_hash: string | null;
   created_at: Date;
+  approve_new_payees: boolean;
+  breaker_refusals: number | null;
+  breaker_seconds: number | null;
+}
+
+interface GrantRow extends FixedRow, StateRow {
+  id: string;
+  purpose: string | null;
+  labels: Record<string, string>;
 }
 
 /** A window as its column holds it: amounts as atomic decimal strings. */
@@ -110,6 +131,15 @@ interface UsageJson {
 /** Reads one row of {@link GRANT_COLUMNS}. */
 export function toGrantRecord(row: GrantRow): GrantRecord {
   return {
+    ...toFixedGrant(row),
+    ...toGrantState(row),
+    purpose: row.purpose ?? undefined,
+    labels: row.labels,
+  };
+}
+
+function toFixedGrant(row: FixedRow): FixedGrant {
+  return {
     treasuryId: row.treasury_id,
     id: row.id,
     parentId: row.parent_id ?? undefined,
@@ -118,29 +148,29 @@ export function toGrantRecord(row: GrantRow): GrantRecord {
     depth: row.depth,
     holder: row.holder,
     currency: row.currency,
-    budget: BigInt(row.budget),
-    maxPerPayment: row.max_per_payment === null ? undefined : BigInt(row.max_per_payment),
-    maxPayments: row.max_payments ?? undefined,
     windows: row.windows.map(({ seconds, amount, payments }) => ({
       seconds,
       amount: amount === null ? undefined : BigInt(amount),
       payments: payments ?? undefined,
     })),
-    approvalAbove: row.approval_above === null ? undefined : BigInt(row.approval_above),
     scope: row.scope,
     startsAt: row.starts_at,
-    expiresAt: row.expires_at,
     delegationDepth: row.delegation_depth,
     funding: row.funding,
-    purpose: row.purpose ?? undefined,
-    labels: row.labels,
     holderKey: row.holder_key ?? undefined,
     holderKeyThumbprint: row.holder_key_thumbprint ?? undefined,
     mintedBy: row.minted_by,
     mintHash: row.mint_hash ?? undefined,
     createdAt: row.created_at,
-    ...toGrantState(row),
+    approveNewPayees: row.approve_new_payees,
+    breaker: toBreaker(row),
   };
+}
+
+/** Both members are there, or none: the CHECK `grants_breaker`. */
+function toBreaker({ breaker_refusals, breaker_seconds }: FixedRow): Breaker | undefined {
+  if (breaker_refusals === null || breaker_seconds === null) return undefined;
+  return { refusals: breaker_refusals, seconds: breaker_seconds };
 }
 
 function toGrantState(row: StateRow): GrantState {
@@ -150,11 +180,17 @@ function toGrantState(row: StateRow): GrantState {
     tokenGeneration: row.token_generation,
     alive: row.alive,
     returnedAt: row.returned_at ?? undefined,
+    budget: BigInt(row.budget),
+    maxPerPayment: row.max_per_payment === null ? undefined : BigInt(row.max_per_payment),
+    maxPayments: row.max_payments ?? undefined,
+    approvalAbove: row.approval_above === null ? undefined : BigInt(row.approval_above),
+    expiresAt: row.expires_at,
     reserved: BigInt(row.reserved),
     spent: BigInt(row.spent),
     allocated: BigInt(row.allocated),
     payments: Number(row.payments),
     openPayments: Number(row.open_payments),
+    waiting: row.waiting,
     lastValidBefore: BigInt(row.last_valid_before),
     windowUsage: row.window_usage.map(({ period, amount, payments }) => ({
       period,
@@ -181,18 +217,19 @@ function usageJson(usage: readonly WindowUsage[]): UsageJson[] {
   }));
 }
 
-type Counted = Charged & Pick<GrantRecord, 'id' | 'lastValidBefore'>;
+type CountedGrant = ChargedGrant & Pick<GrantRecord, 'id' | 'lastValidBefore' | 'waiting'>;
 
 /** Writes the counters of grants that are locked, each as it was computed under the lock. */
 export const COUNTERS = {
   sql: `UPDATE grants g SET reserved = c.reserved, spent = c.spent, allocated = c.allocated,
-      payments = c.payments, open_payments = c.open, last_valid_before = c.last, window_usage = c.usage
+      payments = c.payments, open_payments = c.open, last_valid_before = c.last, window_usage = c.usage,
+      waiting = c.waiting
     FROM unnest($2::text[], $3::numeric[], $4::numeric[], $5::numeric[], $6::bigint[], $7::bigint[],
-      $8::bigint[], $9::jsonb[])
-      AS c (id, reserved, spent, allocated, payments, open, last, usage),
+      $8::bigint[], $9::jsonb[], $10::int[])
+      AS c (id, reserved, spent, allocated, payments, open, last, usage, waiting),
       LATERAL (${byId('f.ctid AS row, f.id', '$1', 'c.id')}) l
     WHERE l.id = c.id AND g.ctid = l.row`,
-  values: (treasuryId: string, grants: readonly Counted[]) => [
+  values: (treasuryId: string, grants: readonly CountedGrant[]) => [
     treasuryId,
     grants.map(({ id }) => id),
     grants.map(({ reserved }) => reserved.toString()),
@@ -202,6 +239,7 @@ export const COUNTERS = {
     grants.map(({ openPayments }) => openPayments),
     grants.map(({ lastValidBefore }) => lastValidBefore.toString()),
     grants.map(({ windowUsage }) => JSON.stringify(usageJson(windowUsage))),
+    grants.map(({ waiting }) => waiting),
   ],
 };
 
@@ -219,7 +257,7 @@ function byId(columns: string, treasuryId: string, id: string): string {
 export async function writeCounters(
   tx: ClientBase,
   treasuryId: string,
-  grants: readonly Counted[],
+  grants: readonly CountedGrant[],
 ): Promise<void> {
   if (grants.length === 0) return;
   await tx.query(COUNTERS.sql, COUNTERS.values(treasuryId, grants));
@@ -271,7 +309,7 @@ export async function lockChain(
 }
 
 /**
- * Locks grants whose terms are known already, and reads what of them may have changed. In the order of
+ * Locks grants whose fixed terms are known already, and reads what of them may have changed. In the order of
  * every other lock on grants, see {@link lockChains}.
  */
 export async function lockStates(
@@ -322,23 +360,17 @@ export function addSubtree(conditions: Conditions, { treasuryId, path }: GrantRe
     .add(`${lineage}z`, (n) => `g.lineage < ${n}`);
 }
 
-/**
- * Refuses a holder whose token was replaced since it came in: what waited for a lock behind the
- * replacement must not go on.
- *
- * @param chain - locked; the caller's grant is in it.
- * @throws Problem `invalid_token`.
- */
-export function refuseReplaced(
-  caller:
-    | { readonly kind: 'admin' }
-    | { readonly kind: 'holder'; readonly grantId: string; readonly tokenGeneration: number },
-  chain: readonly GrantRecord[],
-): void {
-  if (caller.kind === 'admin') return;
-  const own = chain.find(({ id }) => id === caller.grantId);
-  if (own?.tokenGeneration === caller.tokenGeneration) return;
-  throw new Problem('invalid_token', 'the token was replaced; use the one that replaced it');
+/** Reads what of grants never changes, without locking them. */
+export async function readFixedGrants(
+  tx: ClientBase,
+  treasuryId: string,
+  ids: readonly string[],
+): Promise<Map<string, FixedGrant>> {
+  const { rows } = await tx.query<FixedRow>(
+    `SELECT ${FIXED_COLUMNS} FROM grants g WHERE g.treasury_id = $1 AND g.id = ANY ($2::text[])`,
+    [treasuryId, ids],
+  );
+  return new Map(rows.map((row) => [row.id, toFixedGrant(row)]));
 }
 
 /** Reads grants without locking them: for showing, never for deciding. */

@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { CONFIG, type Config } from '../config.js';
+import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
 import { Approvals } from './approvals.js';
 import { Ledger } from './ledger.js';
@@ -10,7 +10,8 @@ import { Ledger } from './ledger.js';
     {
       provide: Ledger,
       inject: [Database, CONFIG],
-      useFactory: (database: Database, { batches }: Config) => new Ledger(database, batches),
+      useFactory: (database: Database, { batches, bounds }: Config) =>
+        new Ledger(database, batches, bounds),
     },
     {
       provide: Approvals,

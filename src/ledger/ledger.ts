@@ -5,48 +5,79 @@ import {
   isDatabaseUnavailable,
   type TransactionEnds,
 } from '../database/database.js';
-import type { Denial, WalletSnapshot } from '../domain/policy.js';
+import type { Bounds } from '../domain/bounds.js';
+import type { Denial } from '../domain/denials.js';
 import { Problem } from '../domain/problem.js';
+import { inSharedSpan } from '../tracing/trace-scope.js';
+import type { Place } from './admission.js';
 import { Batcher, type BatcherBounds } from './batcher.js';
 import { GrantCache } from './grant-cache.js';
-import { databaseNow, type GrantRecord, lockChain, lockStates } from './grant-rows.js';
+import { databaseNow, lockChain } from './grant-rows.js';
+import { chainIn, type PendingWrites } from './locked-state.js';
+import type { Reservation, ReservationOrder } from './order.js';
 import {
   PAYMENT_COLUMNS,
   type PaymentRecord,
   type PaymentRow,
   toPaymentRecord,
 } from './payment-rows.js';
+import { write } from './pending-writes.js';
+import { type PresentedToken, refuseReplacedToken } from './presented-tokens.js';
+import { KEPT_PLANS, readLockedState } from './read-locked-state.js';
 import { namingPayment, refuseHandOut } from './replays.js';
-import {
-  type Books,
-  chainIn,
-  decideOrder,
-  keyOf,
-  type Reservation,
-  type ReservationOrder,
-  type Writings,
-} from './reservations.js';
-import { write } from './writings.js';
+import { decideOrder } from './reservations.js';
+import { holdSuspension, isSuspended } from './suspensions.js';
 
-type Settled = PromiseSettledResult<Reservation>;
+type ReservationResult = PromiseSettledResult<Reservation>;
+
+interface PaymentKey {
+  readonly grantId: string;
+  readonly idempotencyKey: string;
+}
+
+/** The orders that wait in one treasury. */
+interface Queues {
+  readonly orders: Batcher<ReservationOrder, Reservation>;
+  readonly lookups: Batcher<PaymentKey, boolean>;
+}
+
+/** Lookups of keys are small, and of use only to those who are told at once. */
+const LOOKUPS: BatcherBounds = { maxBatch: 128, maxInFlight: 1, maxWaiting: 256, maxWaitMs: 50 };
+
+/** Seconds after which whoever is turned away may ask again: not all of them at the same time. */
+const TURNED_AWAY_SECONDS = 3;
+
+/** The answer to whoever would wait too long: nothing was read, decided or reserved. */
+export function turnedAway(): Problem {
+  return new Problem(
+    'unavailable',
+    'more payments are asked for than can be made in time; try again, with the same Idempotency-Key',
+    { retryAfterSeconds: 1 + Math.floor(Math.random() * TURNED_AWAY_SECONDS) },
+  );
+}
 
 /**
  * The one door to money. Orders that arrive together are decided together: one transaction locks every
  * grant and wallet they need, decides each in turn over what it read, writes everything with set-based
  * statements, and commits before anything is signed. Replicas meet only in Postgres.
  *
- * Locks are always taken in this order, so that no two transactions wait for each other: authorized
- * payments, then grants by id, then wallet balances by wallet, network and asset, then payments that wait for
- * an approval, by id.
+ * Locks are always taken in this order, so that no two transactions wait for each other: the treasury's
+ * suspension, authorized payments, then grants by id, then wallet balances by wallet, network and asset, then payments that wait for
+ * an approval, by id, then tallies of refusals, then meters by subject, and the treasury's usage last.
  */
 export class Ledger {
   readonly #cache = new GrantCache();
   /** One queue a treasury: its batches share locks, others' do not. */
-  readonly #queues = new Map<string, Batcher<ReservationOrder, Reservation>>();
+  readonly #queues = new Map<string, Queues>();
+  #turnedAwayAt = Number.NEGATIVE_INFINITY;
+  /** The outcomes of this process's requests for payments, by {@link note}. */
+  readonly outcomes: Map<string, number> = new Map();
 
   constructor(
     private readonly database: Database,
     private readonly bounds: BatcherBounds,
+    /** The bounds of what callers may make. */
+    private readonly creations: Bounds,
   ) {}
 
   /**
@@ -57,9 +88,49 @@ export class Ledger {
    * @throws Problem `not_found` for an unknown grant, `invalid_token` for a replaced token,
    *   `idempotency_mismatch` when the key belongs to another purchase, `payment_ended` or
    *   `payment_expiring` when that purchase can no longer be paid, `unavailable` when too many wait.
+   * @param place - from {@link enter}, which is asked here when left out.
    */
-  reserve(order: ReservationOrder): Promise<Reservation> {
-    return this.queue(order.treasuryId).join(order);
+  async reserve(order: ReservationOrder, place?: Place): Promise<Reservation> {
+    // The place of a caller that hung up was left.
+    const taken = place?.isIn ? place : this.enter(order.treasuryId, order.grantId);
+    if (!taken) throw turnedAway();
+    return this.queue(order.treasuryId).join(order, taken);
+  }
+
+  /**
+   * Asks for a place among the orders of a treasury, before anything else is done for one.
+   *
+   * @param isKnown - for the key of a payment that exists: it goes before those of new ones.
+   * @returns undefined where its answer would come too late. A place that is not handed to {@link reserve} must be
+   *   left.
+   */
+  enter(treasuryId: string, grantId: string, isKnown = false): Place | undefined {
+    // A grant that was not read yet shares with all others like it: they may be many, of one holder.
+    const path = this.#cache.pathOf(treasuryId, grantId) ?? ['unread'];
+    // It counts as one of its own children, beside the others: what these ask for is not its own.
+    const place = this.queue(treasuryId).enter([...path, grantId], isKnown);
+    if (!place) this.#turnedAwayAt = performance.now();
+    return place;
+  }
+
+  /** Whether somebody was turned away within the last second. */
+  get isBusy(): boolean {
+    return performance.now() - this.#turnedAwayAt < 1_000;
+  }
+
+  /**
+   * Whether a grant has a payment with a key. Those who ask at the same time are answered by one statement; where too
+   * many ask, some are told that it has none.
+   */
+  async knows(treasuryId: string, grantId: string, idempotencyKey: string): Promise<boolean> {
+    const lookups = this.queuesOf(treasuryId).lookups;
+    const place = lookups.enter([grantId]);
+    return place !== undefined && lookups.join({ grantId, idempotencyKey }, place);
+  }
+
+  /** Counts what became of a request for a payment: `paid`, `replayed`, `pending`, or the code of its problem. */
+  note(outcome: string): void {
+    this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1);
   }
 
   /**
@@ -72,23 +143,19 @@ export class Ledger {
   handOut(
     treasuryId: string,
     paymentId: string,
-    caller: { readonly tokenGeneration: number; readonly keyThumbprint: string | undefined },
+    token: PresentedToken,
   ): Promise<{ payment: PaymentRecord; denial: Denial | undefined }> {
     return this.database.transaction(async (tx) => {
+      await holdSuspension(tx, treasuryId);
       const found = await findPayment(tx, treasuryId, paymentId);
       const chain = await lockChain(tx, treasuryId, found.grantId);
-      const grant = chain.at(-1);
-      if (
-        grant?.tokenGeneration !== caller.tokenGeneration ||
-        grant.holderKeyThumbprint !== caller.keyThumbprint
-      ) {
-        throw new Problem('invalid_token', 'the token was replaced; use the one that replaced it');
-      }
+      refuseReplacedToken(token, chain.at(-1));
       // Read again: what held the locks before may have changed it.
       const payment = await findPayment(tx, treasuryId, paymentId);
+      const isStopped = await isSuspended(tx, treasuryId);
       const now = await databaseNow(tx);
       return namingPayment(payment, () => {
-        const denial = refuseHandOut(payment, chain, now);
+        const denial = refuseHandOut(payment, chain, now, isStopped);
         if (payment.status === 'pending_approval' && !denial) {
           throw new Problem(
             'invalid_transition',
@@ -101,13 +168,46 @@ export class Ledger {
   }
 
   private queue(treasuryId: string): Batcher<ReservationOrder, Reservation> {
+    return this.queuesOf(treasuryId).orders;
+  }
+
+  private queuesOf(treasuryId: string): Queues {
     // Treasuries are few; a queue that is empty costs nothing.
-    let queue = this.#queues.get(treasuryId);
-    if (!queue) {
-      queue = new Batcher((orders) => this.carryOut(treasuryId, orders), this.bounds);
-      this.#queues.set(treasuryId, queue);
+    let queues = this.#queues.get(treasuryId);
+    if (!queues) {
+      queues = {
+        orders: new Batcher((orders) => this.carryOut(treasuryId, orders), this.bounds),
+        lookups: new Batcher((keys) => this.lookUp(treasuryId, keys), LOOKUPS),
+      };
+      this.#queues.set(treasuryId, queues);
     }
-    return queue;
+    return queues;
+  }
+
+  private async lookUp(
+    treasuryId: string,
+    keys: readonly PaymentKey[],
+  ): Promise<PromiseSettledResult<boolean>[]> {
+    const { rows } = await this.database.pipelined(
+      (tx) => {
+        tx.query(KEPT_PLANS).catch(() => {});
+        return tx.query<{ is_known: boolean }>({
+          name: 'look-up-keys',
+          text: `SELECT EXISTS (SELECT 1 FROM payments p WHERE p.treasury_id = $1 AND p.grant_id = k.grant_id
+               AND p.idempotency_key = k.idempotency_key) AS is_known
+             FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS k (grant_id, idempotency_key, place)
+             ORDER BY k.place`,
+          values: [
+            treasuryId,
+            keys.map(({ grantId }) => grantId),
+            keys.map(({ idempotencyKey }) => idempotencyKey),
+          ],
+        });
+      },
+      [treasuryId],
+      'payments',
+    );
+    return rows.map(({ is_known: value }) => ({ status: 'fulfilled', value }));
   }
 
   /**
@@ -117,17 +217,21 @@ export class Ledger {
   private async carryOut(
     treasuryId: string,
     orders: readonly ReservationOrder[],
-  ): Promise<readonly Settled[]> {
+  ): Promise<readonly ReservationResult[]> {
     try {
-      return await this.database.pipelined(
-        (tx, ends) => this.decideAll(tx, ends, treasuryId, orders),
-        // Said, since a batch runs in the scope of whichever request came first.
-        [treasuryId],
+      const traces = orders.map(({ trace }) => trace);
+      // The scope is said, since a batch runs in the scope of whichever request came first.
+      return await inSharedSpan('ledger batch', traces, { 'bursar.orders': orders.length }, () =>
+        this.database.pipelined(
+          (tx, ends) => this.decideAll(tx, ends, treasuryId, orders),
+          [treasuryId],
+          'payments',
+        ),
       );
     } catch (error) {
       if (orders.length === 1 || (isDatabaseUnavailable(error) && !isConflict(error))) throw error;
       const half = Math.ceil(orders.length / 2);
-      const outcomes: Settled[] = [];
+      const outcomes: ReservationResult[] = [];
       for (const part of [orders.slice(0, half), orders.slice(half)]) {
         try {
           outcomes.push(...(await this.carryOut(treasuryId, part)));
@@ -144,87 +248,35 @@ export class Ledger {
     ends: TransactionEnds,
     treasuryId: string,
     orders: readonly ReservationOrder[],
-  ): Promise<Settled[]> {
+  ): Promise<ReservationResult[]> {
     const chains = await this.#cache.chains(
       tx,
       treasuryId,
       orders.map(({ grantId }) => grantId),
     );
-    const books = await openBooks(tx, treasuryId, chains, orders);
-    const writings: Writings = { payments: [], handedOver: [], events: [], charged: new Set() };
-    const outcomes = orders.map((order): Settled => {
+    const state = await readLockedState(tx, treasuryId, chains, orders, this.creations);
+    const writes: PendingWrites = {
+      payments: [],
+      handedOver: [],
+      events: [],
+      charged: new Set(),
+      knownPayees: [],
+      breakers: { counted: new Set(), trips: [] },
+      crossings: new Map(),
+      usage: { alive: 0, waiting: 0, openPayments: 0 },
+    };
+    const outcomes = orders.map((order): ReservationResult => {
       try {
-        const chain = chainIn(books, chains.get(order.grantId) ?? []);
-        const value = decideOrder(order, chain, books, writings);
+        const chain = chainIn(state, chains.get(order.grantId) ?? []);
+        const value = decideOrder(order, chain, state, writes);
         return { status: 'fulfilled', value };
       } catch (reason) {
         return { status: 'rejected', reason };
       }
     });
     await ends.begun;
-    await write(tx, treasuryId, books, writings, ends);
+    await write(tx, treasuryId, state, writes, ends);
     return outcomes;
-  }
-}
-
-/**
- * The statements of a batch are named: Postgres keeps their plans for as long as the connection lives.
- * Planned anew for each batch, they took a tenth of its time. A plan made while the tables were small
- * must still do when they are large, so it goes by the indexes whatever the tables look like.
- */
-const KEPT_PLANS = 'SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off';
-
-/**
- * Locks what a batch needs, and reads it as it is then.
- *
- * @param orders - whose earlier payments are looked up by their keys, and whose options' wallets are locked.
- */
-async function openBooks(
-  tx: ClientBase,
-  treasuryId: string,
-  chains: ReadonlyMap<string, readonly GrantRecord[]>,
-  orders: readonly ReservationOrder[],
-): Promise<Books> {
-  const known = new Map([...chains.values()].flat().map((grant) => [grant.id, grant]));
-  // These queries are pipelined. Postgres runs them in order, so everything after the grant locks sees what
-  // the previous lock holder committed: of two requests with one key, the second sees the first's payment.
-  const [, states, wallets, { payments, now }, waiting] = await Promise.all([
-    tx.query(KEPT_PLANS),
-    lockStates(tx, treasuryId, [...known.keys()]),
-    lockWallets(tx, treasuryId, wantedAssets(orders)),
-    findByKeys(tx, treasuryId, orders),
-    countWaiting(tx, treasuryId, chains),
-  ]);
-  const grants = new Map<string, GrantRecord>();
-  for (const [id, state] of states) {
-    const terms = known.get(id);
-    if (terms) grants.set(id, { ...terms, ...state });
-  }
-  await lockApproved(tx, treasuryId, payments);
-  return { grants, wallets, payments, waiting, now };
-}
-
-/**
- * Locks the waiting payments that may be handed over now, and reads them again: somebody may just have taken
- * the approval back.
- */
-async function lockApproved(
-  tx: ClientBase,
-  treasuryId: string,
-  payments: Map<string, PaymentRecord>,
-): Promise<void> {
-  const ids = [...payments.values()]
-    .filter(({ status, approval }) => status === 'pending_approval' && approval?.approvedAt)
-    .map(({ id }) => id);
-  if (ids.length === 0) return;
-  const { rows } = await tx.query<PaymentRow>(
-    `SELECT ${PAYMENT_COLUMNS} FROM payments p WHERE p.treasury_id = $1 AND p.id = ANY ($2::text[])
-     ORDER BY p.id FOR NO KEY UPDATE OF p`,
-    [treasuryId, ids],
-  );
-  for (const row of rows) {
-    const payment = toPaymentRecord(row);
-    payments.set(keyOf(payment), payment);
   }
 }
 
@@ -239,94 +291,4 @@ async function findPayment(
   );
   if (!rows[0]) throw new Problem('not_found', `no payment ${paymentId}`);
   return toPaymentRecord(rows[0]);
-}
-
-/** The tokens that a batch may pay with, as `network asset`. */
-function wantedAssets(orders: readonly ReservationOrder[]): Set<string> {
-  const wanted = new Set<string>();
-  for (const order of orders) {
-    for (const { network, asset } of order.options()) wanted.add(`${network} ${asset}`);
-  }
-  return wanted;
-}
-
-async function lockWallets(
-  tx: ClientBase,
-  treasuryId: string,
-  wanted: ReadonlySet<string>,
-): Promise<WalletSnapshot[]> {
-  if (wanted.size === 0) return [];
-  const pairs = [...wanted].map((each) => each.split(' '));
-  const { rows } = await tx.query<{
-    id: string;
-    address: string;
-    network: string;
-    asset: string;
-    balance: string;
-    reserved: string;
-  }>({
-    name: 'lock-wallets',
-    text: `SELECT b.wallet_id AS id, w.address, b.network, b.asset, b.balance, b.reserved
-     FROM wallet_balances b JOIN wallets w ON w.treasury_id = b.treasury_id AND w.id = b.wallet_id
-     WHERE b.treasury_id = $1 AND w.status = 'active' AND b.code IS NULL
-       AND (b.network, b.asset) IN (SELECT * FROM unnest($2::text[], $3::text[]))
-     ORDER BY b.wallet_id, b.network, b.asset FOR NO KEY UPDATE OF b`,
-    values: [treasuryId, pairs.map(([network]) => network), pairs.map(([, asset]) => asset)],
-  });
-  return rows.map((row) => ({
-    ...row,
-    balance: BigInt(row.balance),
-    reserved: BigInt(row.reserved),
-  }));
-}
-
-async function findByKeys(
-  tx: ClientBase,
-  treasuryId: string,
-  orders: readonly ReservationOrder[],
-): Promise<{ payments: Map<string, PaymentRecord>; now: Date }> {
-  const { rows } = await tx.query<Partial<PaymentRow> & { now: Date }>({
-    name: 'find-by-keys',
-    // An index seek (`key >= k ORDER BY key LIMIT 1`), so that a generic plan must use the unique index.
-    text: `SELECT t.now, ${PAYMENT_COLUMNS}
-     FROM (SELECT date_trunc('milliseconds', clock_timestamp()) AS now) t
-     LEFT JOIN (unnest($2::text[], $3::text[]) AS k (grant_id, idempotency_key)
-       JOIN LATERAL (
-         SELECT * FROM payments f WHERE f.treasury_id = $1 AND f.grant_id = k.grant_id
-           AND f.idempotency_key >= k.idempotency_key
-         ORDER BY f.idempotency_key LIMIT 1) p ON p.idempotency_key = k.idempotency_key) ON true`,
-    values: [
-      treasuryId,
-      orders.map(({ grantId }) => grantId),
-      orders.map(({ idempotencyKey }) => idempotencyKey),
-    ],
-  });
-  const [first] = rows;
-  if (!first) throw new Error('the database did not tell the time');
-  const payments = new Map<string, PaymentRecord>();
-  for (const row of rows) {
-    if (typeof row.id !== 'string') continue;
-    const payment = toPaymentRecord(row as PaymentRow);
-    payments.set(keyOf(payment), payment);
-  }
-  return { payments, now: first.now };
-}
-
-/** How many payments wait for an approval, of each grant whose chain asks for any. */
-async function countWaiting(
-  tx: ClientBase,
-  treasuryId: string,
-  chains: ReadonlyMap<string, readonly GrantRecord[]>,
-): Promise<Map<string, number>> {
-  const asking = [...chains]
-    .filter(([, chain]) => chain.some(({ approvalAbove }) => approvalAbove !== undefined))
-    .map(([id]) => id);
-  if (asking.length === 0) return new Map();
-  const { rows } = await tx.query<{ grant_id: string; waiting: number }>(
-    `SELECT grant_id, count(*)::int AS waiting FROM payments
-     WHERE treasury_id = $1 AND grant_id = ANY ($2::text[]) AND status = 'pending_approval'
-     GROUP BY grant_id`,
-    [treasuryId, asking],
-  );
-  return new Map(rows.map(({ grant_id, waiting }) => [grant_id, waiting]));
 }

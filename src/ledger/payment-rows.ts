@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg';
 import type { PaymentStatus } from '../domain/payment.js';
 import { joined, plainTexts } from './plain-texts.js';
 
-/** What a signature covers beside the terms: fixed when a payment is authorized. */
+/** Members that a signature covers beside the terms: fixed when a payment is authorized. */
 export interface PaymentAuthorization {
   readonly walletId: string;
   /** The wallet's address. */
@@ -17,7 +17,7 @@ export interface PaymentAuthorization {
   readonly authorizedAt: Date;
 }
 
-/** What a payment waits for, or waited for. */
+/** Approval that a payment waits for, or waited for. */
 export interface PaymentApproval {
   /** Only who stands above this grant may approve. */
   readonly fromAbove: string;
@@ -51,11 +51,13 @@ export interface PaymentRecord {
   readonly resourceMismatch: boolean;
   readonly requestMethod: string;
   readonly requestUrl: string;
+  /** The host of that URL, as `URL.hostname` has it; undefined for an adopted payment, whose request is lost. */
+  readonly host: string | undefined;
   readonly memo: string | undefined;
   /** Undefined while it waits for an approval, and when it was rejected. */
   readonly authorization: PaymentAuthorization | undefined;
   readonly approval: PaymentApproval | undefined;
-  /** Who approved or rejected it, and why. */
+  /** Approver, and the reason. */
   readonly decidedBy: string | undefined;
   readonly decidedReason: string | undefined;
   /** When somebody asked the chain to take the signature back; undefined where nobody did. */
@@ -63,13 +65,15 @@ export interface PaymentRecord {
   readonly transaction: string | undefined;
   readonly createdAt: Date;
   readonly endedAt: Date | undefined;
+  /** Trace that it was asked for in; written with a new payment, and read by the settlement alone. */
+  readonly traceparent?: string | undefined;
 }
 
 /** The columns {@link toPaymentRecord} reads, of a table aliased `p`. */
 export const PAYMENT_COLUMNS = `p.treasury_id, p.id, p.grant_id, p.idempotency_key, p.status, p.currency, p.amount, p.network, p.scheme, p.x402_version, p.asset, p.pay_to, p.wallet_id,
   p.payer, p.nonce, p.valid_after, p.valid_before, p.decision, p.authorized_at, p.requirement,
   p.resource_echo, p.extensions_echo, p.declared_resource, p.resource_mismatch, p.request_method,
-  p.request_url, p.memo, p.approval_from_above, p.approved_at, p.approval_lapses_at, p.decided_by,
+  p.request_url, p.host, p.memo, p.approval_from_above, p.approved_at, p.approval_lapses_at, p.decided_by,
   p.decided_reason, p.transaction, p.created_at, p.ended_at,
   (SELECT c.requested_at FROM cancellations c WHERE c.treasury_id = p.treasury_id AND c.payment_id = p.id)
     AS cancel_requested_at`;
@@ -102,6 +106,7 @@ export interface PaymentRow {
   resource_mismatch: boolean;
   request_method: string;
   request_url: string;
+  host: string | null;
   memo: string | null;
   approval_from_above: string | null;
   approved_at: Date | null;
@@ -136,6 +141,7 @@ export function toPaymentRecord(row: PaymentRow): PaymentRecord {
     resourceMismatch: row.resource_mismatch,
     requestMethod: row.request_method,
     requestUrl: row.request_url,
+    host: row.host ?? undefined,
     memo: row.memo ?? undefined,
     authorization: toAuthorization(row),
     approval: toApproval(row),
@@ -186,9 +192,13 @@ function toApproval(row: PaymentRow): PaymentApproval | undefined {
 }
 
 /** How one column of a new payment is filled: its SQL type, and its value as the driver sends it. */
-type Filled = readonly [column: string, type: string, value: (payment: PaymentRecord) => unknown];
+type FilledColumn = readonly [
+  column: string,
+  type: string,
+  value: (payment: PaymentRecord) => unknown,
+];
 
-const COLUMNS: readonly Filled[] = [
+const COLUMNS: readonly FilledColumn[] = [
   ['id', 'plain', (payment) => payment.id],
   ['grant_id', 'plain', (payment) => payment.grantId],
   ['idempotency_key', 'text', (payment) => payment.idempotencyKey],
@@ -207,6 +217,7 @@ const COLUMNS: readonly Filled[] = [
   ['resource_mismatch', 'boolean', (payment) => payment.resourceMismatch],
   ['request_method', 'text', (payment) => payment.requestMethod],
   ['request_url', 'text', (payment) => payment.requestUrl],
+  ['host', 'text', (payment) => payment.host ?? null],
   ['memo', 'text', (payment) => payment.memo ?? null],
   ['wallet_id', 'plain', ({ authorization }) => authorization?.walletId],
   ['payer', 'plain', ({ authorization }) => authorization?.payer],
@@ -217,6 +228,7 @@ const COLUMNS: readonly Filled[] = [
   ['authorized_at', 'timestamptz', ({ authorization }) => authorization?.authorizedAt ?? null],
   ['approval_from_above', 'plain', ({ approval }) => approval?.fromAbove],
   ['approval_lapses_at', 'timestamptz', ({ approval }) => approval?.lapsesAt ?? null],
+  ['traceparent', 'plain', (payment) => payment.traceparent],
 ];
 
 /** Writes new payments, all of one treasury and one instant. */

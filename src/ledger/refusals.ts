@@ -1,11 +1,16 @@
 import type { ClientBase } from 'pg';
+import type { Bounds } from '../domain/bounds.js';
 import type { NewEvent } from './events.js';
+import { Meters } from './meters.js';
 
 /** How long refusals of one kind are counted together, in milliseconds. */
 const PERIOD_MS = 60_000;
 
 /** How many refusals of one grant and code get an event of their own in a period. */
 const WRITTEN_PER_PERIOD = 20;
+
+/** About what the record of a refusal takes, in characters. */
+const RECORD_SIZE = 1_024;
 
 interface TallyRow {
   treasury_id: string;
@@ -26,14 +31,21 @@ interface TallyRow {
  * The count is a row of Postgres that the transaction locks last, so it holds over replicas, and a
  * transaction that rolls back has counted nothing.
  *
+ * Events of refusals are metered too, of each grant of the chain and of the treasury: past that bound they are
+ * counted as well, however many grants and codes they are spread over.
+ *
  * @param at - the database's time of the refusals.
  * @param events - what the transaction means to write; what is no `payment.refused` passes through.
+ * @param pathOf - the chain of a grant, the root first.
  * @returns the events to write instead, in the same order.
  */
 export async function boundRefusals(
   tx: ClientBase,
   at: Date,
+  treasuryId: string,
   events: readonly NewEvent[],
+  pathOf: (grantId: string) => readonly string[],
+  bounds: Bounds,
 ): Promise<NewEvent[]> {
   const kinds = new Map(events.filter(isRefusal).map((event) => [keyOf(event), event]));
   if (kinds.size === 0) return [...events];
@@ -44,12 +56,18 @@ export async function boundRefusals(
     told.push(...refusedMore(tally));
     Object.assign(tally, { since: at, written: 0, counted: '0' });
   }
+  const paths = [...kinds.values()].flatMap(({ grantId }) => pathOf(grantId ?? ''));
+  // Past the tallies' rate nothing is written: then the meters are let alone.
+  const hasRoom = [...tallies.values()].some(({ written }) => written < WRITTEN_PER_PERIOD);
+  const meters = hasRoom ? await Meters.lock(tx, at, treasuryId, paths) : undefined;
   const kept = events.filter((event) => {
     if (!isRefusal(event)) return true;
     const tally = tallies.get(keyOf(event));
     if (!tally) throw new Error('a refusal was not counted');
     tally.last_at = at;
-    if (tally.written < WRITTEN_PER_PERIOD) {
+    const path = pathOf(event.grantId ?? '');
+    const size = { events: 1, bytes: RECORD_SIZE };
+    if (meters && tally.written < WRITTEN_PER_PERIOD && !meters.add(path, size, bounds)) {
       tally.written += 1;
       return true;
     }
@@ -57,6 +75,7 @@ export async function boundRefusals(
     return false;
   });
   await keepTallies(tx, [...tallies.values()]);
+  await meters?.keep(tx);
   return [...told, ...kept];
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import { MIN_VALIDITY_SECONDS } from '../domain/denials.js';
 import { PAYMENT_STATUSES } from '../domain/payment.js';
-import { MIN_VALIDITY_SECONDS } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
 import type { GrantRecord } from './grant-rows.js';
 import type { PaymentRecord } from './payment-rows.js';
@@ -59,12 +59,12 @@ function thrownBy(act: () => unknown): Problem {
 }
 
 function refusalOf(given: PaymentRecord, chain = CHAIN, now = NOW): Problem {
-  return thrownBy(() => refuseHandOut(given, chain, now));
+  return thrownBy(() => refuseHandOut(given, chain, now, false));
 }
 
 describe('refuseHandOut', () => {
   it('hands out an open payment of a chain that is alive', () => {
-    expect(refuseHandOut(payment(), CHAIN, NOW)).toBeUndefined();
+    expect(refuseHandOut(payment(), CHAIN, NOW, false)).toBeUndefined();
   });
 
   it.each(['grant_revoked', 'grant_suspended', 'grant_expired', 'grant_not_started'])(
@@ -77,7 +77,7 @@ describe('refuseHandOut', () => {
         ...(code === 'grant_not_started' ? { startsAt: after(60) } : {}),
       };
       const settled = payment({ status: 'settled' }, -1_000n);
-      expect(refuseHandOut(settled, [grant('root', changes)], NOW)).toBeUndefined();
+      expect(refuseHandOut(settled, [grant('root', changes)], NOW, false)).toBeUndefined();
     },
   );
 
@@ -119,13 +119,20 @@ describe('refuseHandOut', () => {
         [grant('root', changes), grant('agent')],
         [grant('root'), grant('agent', changes)],
       ]) {
-        expect(refuseHandOut(payment(), chain, NOW)).toMatchObject({ code });
-        expect(refuseHandOut(pending(NOW, after(60)), chain, NOW)).toMatchObject({ code });
+        expect(refuseHandOut(payment(), chain, NOW, false)).toMatchObject({ code });
+        expect(refuseHandOut(pending(NOW, after(60)), chain, NOW, false)).toMatchObject({ code });
         // Also where its time is over: the grant is the reason that does not pass.
-        expect(refuseHandOut(payment({}, 0n), chain, NOW)).toMatchObject({ code });
+        expect(refuseHandOut(payment({}, 0n), chain, NOW, false)).toMatchObject({ code });
       }
     },
   );
+
+  it('withholds whatever is not settled while the treasury is suspended', () => {
+    for (const given of [payment(), pending(undefined, after(60)), pending(NOW, after(60))]) {
+      expect(refuseHandOut(given, CHAIN, NOW, true)).toMatchObject({ code: 'treasury_suspended' });
+    }
+    expect(refuseHandOut(payment({ status: 'settled' }), CHAIN, NOW, true)).toBeUndefined();
+  });
 
   it.each([-100n, 0n, 1n, 5n])(
     'makes an agent wait for a signature that stays valid for %d s, too short to settle',
@@ -139,8 +146,8 @@ describe('refuseHandOut', () => {
 
   it('hands out a signature with exactly the seconds a facilitator wants', () => {
     const just = payment({}, BigInt(MIN_VALIDITY_SECONDS));
-    expect(refuseHandOut(just, CHAIN, NOW)).toBeUndefined();
-    expect(refuseHandOut(just, CHAIN, after(0.999))).toBeUndefined();
+    expect(refuseHandOut(just, CHAIN, NOW, false)).toBeUndefined();
+    expect(refuseHandOut(just, CHAIN, after(0.999), false)).toBeUndefined();
     expect(refusalOf(just, CHAIN, after(1)).code).toBe('payment_expiring');
   });
 
@@ -157,20 +164,20 @@ describe('refuseHandOut', () => {
 
   it('names the revocation before the cancellation that came with it', () => {
     const cancelled = payment({ cancelRequestedAt: after(-1) });
-    expect(refuseHandOut(cancelled, REVOKED, NOW)).toMatchObject({ code: 'grant_revoked' });
+    expect(refuseHandOut(cancelled, REVOKED, NOW, false)).toMatchObject({ code: 'grant_revoked' });
   });
 
   describe('of a payment that waits for an approval', () => {
     it('lets it wait, and be collected once it is approved', () => {
-      expect(refuseHandOut(pending(undefined, after(60)), CHAIN, NOW)).toBeUndefined();
-      expect(refuseHandOut(pending(after(-1), after(60)), CHAIN, NOW)).toBeUndefined();
+      expect(refuseHandOut(pending(undefined, after(60)), CHAIN, NOW, false)).toBeUndefined();
+      expect(refuseHandOut(pending(after(-1), after(60)), CHAIN, NOW, false)).toBeUndefined();
     });
 
     it.each([
       ['not approved in time', undefined, `payment ${ID} was not approved in time`],
       ['not collected in time', after(-60), `payment ${ID} was approved and not collected in time`],
     ])('ends one that was %s, to the millisecond, though no sweep came by', (_what, at, detail) => {
-      expect(refuseHandOut(pending(at, after(0.001)), CHAIN, NOW)).toBeUndefined();
+      expect(refuseHandOut(pending(at, after(0.001)), CHAIN, NOW, false)).toBeUndefined();
       for (const lapsesAt of [NOW, after(-60)]) {
         expect(refusalOf(pending(at, lapsesAt))).toMatchObject({
           code: 'payment_ended',
@@ -182,7 +189,7 @@ describe('refuseHandOut', () => {
 
     it('refuses it when its grant has expired', () => {
       const expired = [grant('root'), grant('agent', { expiresAt: NOW })];
-      expect(refuseHandOut(pending(undefined, after(60)), expired, NOW)).toMatchObject({
+      expect(refuseHandOut(pending(undefined, after(60)), expired, NOW, false)).toMatchObject({
         code: 'grant_expired',
         grantId: 'agent',
       });
@@ -192,7 +199,7 @@ describe('refuseHandOut', () => {
       const collected = payment({
         approval: { fromAbove: 'root', approvedAt: after(-60), lapsesAt: after(-1) },
       });
-      expect(refuseHandOut(collected, CHAIN, NOW)).toBeUndefined();
+      expect(refuseHandOut(collected, CHAIN, NOW, false)).toBeUndefined();
     });
   });
 
@@ -201,7 +208,7 @@ describe('refuseHandOut', () => {
       const given =
         status === 'pending_approval' ? pending(undefined, after(60)) : payment({ status });
       try {
-        return [status, refuseHandOut(given, CHAIN, NOW) ?? 'handed out'];
+        return [status, refuseHandOut(given, CHAIN, NOW, false) ?? 'handed out'];
       } catch (error) {
         return [status, (error as Problem).code];
       }

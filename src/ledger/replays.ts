@@ -1,6 +1,6 @@
-import { type Denial, lifeDenial, MIN_VALIDITY_SECONDS } from '../domain/policy.js';
+import { type Denial, lifeDenial, MIN_VALIDITY_SECONDS } from '../domain/denials.js';
 import { Problem, type ProblemPayment } from '../domain/problem.js';
-import type { GrantRecord } from './grant-rows.js';
+import type { LockedGrant } from './grant-rows.js';
 import type { PaymentRecord } from './payment-rows.js';
 
 /**
@@ -10,28 +10,21 @@ import type { PaymentRecord } from './payment-rows.js';
  *
  * @param chain - the payment's grants, locked.
  * @param now - the database's time, read after the locks.
- * @returns the refusal of a grant of the chain, or undefined when it may be handed out.
+ * @param isStopped - whether the treasury is suspended, read under its lock.
+ * @returns the refusal of a grant of the chain or of the treasury, or undefined when it may be handed out.
  * @throws Problem `payment_ended`, `payment_expiring`.
  */
 export function refuseHandOut(
   payment: PaymentRecord,
-  chain: readonly GrantRecord[],
+  chain: readonly LockedGrant[],
   now: Date,
+  isStopped: boolean,
 ): Denial | undefined {
-  refuseEnded(payment);
-  const { id, status, authorization, approval } = payment;
+  refuseEnded(payment, now);
+  const { id, status, authorization } = payment;
   if (status === 'settled') return undefined;
-  const denial = lifeDenial(chain, now);
+  const denial = lifeDenial(chain, now, isStopped);
   if (denial && denial.code !== 'grant_expired') return denial;
-  if (approval && !authorization && now >= approval.lapsesAt) {
-    throw new Problem(
-      'payment_ended',
-      approval.approvedAt === undefined
-        ? `payment ${id} was not approved in time`
-        : `payment ${id} was approved and not collected in time`,
-      { nextAction: 'stop' },
-    );
-  }
   if (payment.cancelRequestedAt) {
     throw new Problem(
       'payment_expiring',
@@ -49,11 +42,12 @@ export function refuseHandOut(
 }
 
 /**
- * Refuses a payment that ended without settling, whatever is asked with its key.
+ * Refuses a payment that ended without settling, or whose approval has lapsed, whatever is asked with its key.
  *
  * @throws Problem `payment_ended`.
  */
-export function refuseEnded({ id, status, decidedReason }: PaymentRecord): void {
+export function refuseEnded(payment: PaymentRecord, now: Date): void {
+  const { id, status, decidedReason, approval } = payment;
   if (status === 'released' || status === 'cancelled') {
     throw new Problem(
       'payment_ended',
@@ -63,6 +57,16 @@ export function refuseEnded({ id, status, decidedReason }: PaymentRecord): void 
   if (status === 'rejected') {
     const why = decidedReason === undefined ? '' : `: ${decidedReason}`;
     throw new Problem('payment_ended', `payment ${id} was rejected${why}`, { nextAction: 'stop' });
+  }
+  // The sweep that rejects it may still be to come.
+  if (status === 'pending_approval' && approval && now >= approval.lapsesAt) {
+    throw new Problem(
+      'payment_ended',
+      approval.approvedAt === undefined
+        ? `payment ${id} was not approved in time`
+        : `payment ${id} was approved and not collected in time`,
+      { nextAction: 'stop' },
+    );
   }
 }
 

@@ -7,29 +7,38 @@ import { databaseNow } from './grant-rows.js';
 const MAIN_TREASURY = 'main';
 
 /** The main treasury's id, made with its event in the caller's transaction if it is not there yet. */
-export async function mainTreasury(tx: ClientBase): Promise<string> {
+export function mainTreasury(tx: ClientBase): Promise<string> {
+  return treasuryNamed(tx, { name: MAIN_TREASURY, actor: 'system:treasury', position: 0 });
+}
+
+/**
+ * The id of a treasury that a program needs, made with its event in the caller's transaction if it is not there yet.
+ *
+ * @param position - its place among the treasuries; the next one where it is left out.
+ */
+export async function treasuryNamed(
+  tx: ClientBase,
+  { name, actor, position }: { name: string; actor: string; position?: number },
+): Promise<string> {
   const id = newId('trs');
   const now = await databaseNow(tx);
+  const [column, value] = position === undefined ? ['', ''] : [', position', `, ${position}`];
+  // On any conflict: of two processes that make it at once, the second may meet the first one's name or its position.
   const made = await tx.query(
-    `INSERT INTO treasuries (id, name, created_at, position) VALUES ($1, $2, $3, 0)
-     ON CONFLICT (name) DO NOTHING`,
-    [id, MAIN_TREASURY, now],
+    `INSERT INTO treasuries (id, name, created_at${column}) VALUES ($1, $2, $3${value})
+     ON CONFLICT DO NOTHING`,
+    [id, name, now],
   );
   if (made.rowCount === 1) {
     await appendEvents(tx, now, [
-      {
-        treasuryId: id,
-        kind: 'treasury.created',
-        actor: 'system:treasury',
-        data: { name: MAIN_TREASURY },
-      },
+      { treasuryId: id, kind: 'treasury.created', actor, data: { name } },
     ]);
     return id;
   }
   const { rows } = await tx.query<{ id: string }>('SELECT id FROM treasuries WHERE name = $1', [
-    MAIN_TREASURY,
+    name,
   ]);
-  if (!rows[0]) throw new Error('the main treasury vanished');
+  if (!rows[0]) throw new Error(`the treasury ${name} vanished`);
   return rows[0].id;
 }
 

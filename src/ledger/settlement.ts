@@ -1,11 +1,14 @@
 import type { ClientBase } from 'pg';
 import type { Database } from '../database/database.js';
-import { releaseOn, settleOn } from '../domain/charge.js';
+import { cancelOn, releaseOn, settleOn } from '../domain/charge.js';
 import type { BlockMark } from '../domain/network.js';
 import type { PaymentEnd } from '../domain/payment.js';
-import { returnIn, writeReturns } from './carve-outs.js';
+import { parseTraceparent } from '../tracing/trace-scope.js';
+import { addUsage } from './bounds.js';
+import { returnAfterEnd, writeReturns } from './carve-outs.js';
 import { appendEvents, type NewEvent } from './events.js';
-import { chainOf, databaseNow, lockChains, writeCounters } from './grant-rows.js';
+import { chainOf, databaseNow, type GrantRecord, lockChains, writeCounters } from './grant-rows.js';
+import { reopenSpends } from './outside-spends.js';
 import { dropSightings } from './sightings.js';
 
 /** The end of one payment, as the finalized chain tells it. */
@@ -56,6 +59,7 @@ interface ClosedRow {
   transaction: string | null;
   block_number: string;
   authorized_at: Date;
+  traceparent: string | null;
 }
 
 /**
@@ -74,13 +78,47 @@ export function applyReading(
 ): Promise<string[] | undefined> {
   return database.transaction(async (tx) => {
     if (!(await advanceCursor(tx, reading))) return undefined;
-    const closed = await closePayments(tx, reading);
-    const now = await databaseNow(tx);
-    await creditGrants(tx, reading.network, closed, now);
-    await creditWallets(tx, reading, closed);
-    await dropSightings(tx, closed);
-    return closed.map(({ id }) => id);
+    return endPayments(tx, reading);
   });
+}
+
+/**
+ * Ends payments whose time is over at the block the network was read up to. Its balances stay as they were
+ * read at that block.
+ *
+ * @param at - the block at which their nonces were looked up.
+ * @returns the ids of the payments that ended now, or undefined when the cursor is no longer at that block.
+ */
+export function applyReleases(
+  database: Database,
+  network: string,
+  at: BlockMark,
+  closings: readonly Closing[],
+): Promise<string[] | undefined> {
+  return database.transaction(async (tx) => {
+    const { rowCount } = await tx.query(
+      `UPDATE chain_cursors SET updated_at = now()
+       WHERE network = $1 AND block_number = $2 AND block_hash = $3`,
+      [network, at.number.toString(), at.hash],
+    );
+    if (rowCount !== 1) return undefined;
+    return endPayments(tx, { network, upTo: at, closings, balances: undefined });
+  });
+}
+
+async function endPayments(
+  tx: ClientBase,
+  reading: Omit<ChainReading, 'after'>,
+): Promise<string[]> {
+  const closed = await closePayments(tx, reading);
+  await creditGrants(tx, reading.network, closed, await databaseNow(tx));
+  await creditWallets(tx, reading, closed);
+  await dropSightings(tx, closed);
+  for (const treasuryId of [...new Set(closed.map((each) => each.treasury_id))].sort()) {
+    const ended = closed.filter((each) => each.treasury_id === treasuryId).length;
+    await addUsage(tx, treasuryId, { openPayments: -ended });
+  }
+  return closed.map(({ id }) => id);
 }
 
 /** Moves the network's cursor on, unless another worker already has. Its row is the workers' mutex. */
@@ -139,27 +177,34 @@ export function rewindCursor(
       network,
       to.number.toString(),
     ]);
+    await reopenSpends(tx, network, to.number);
     return true;
   });
 }
 
-async function closePayments(tx: ClientBase, reading: ChainReading): Promise<ClosedRow[]> {
-  const { closings } = reading;
+async function closePayments(
+  tx: ClientBase,
+  { closings, upTo }: Omit<ChainReading, 'after'>,
+): Promise<ClosedRow[]> {
   if (closings.length === 0) return [];
+  // A release needs the final block's time and this clock past the payment's end, whatever was read.
   const { rows } = await tx.query<ClosedRow>(
     `UPDATE payments p SET status = c.status, transaction = c.transaction,
        block_number = c.block_number, ended_at = clock_timestamp()
      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
        AS c (treasury_id, id, status, transaction, block_number)
      WHERE p.treasury_id = c.treasury_id AND p.id = c.id AND p.status = 'authorized'
+       AND (c.status <> 'released'
+         OR p.valid_before < least($6, floor(extract(epoch FROM clock_timestamp()))::bigint))
      RETURNING p.treasury_id, p.id, p.grant_id, p.status, p.currency, p.amount, p.wallet_id, p.asset,
-       p.transaction, p.block_number, p.authorized_at`,
+       p.transaction, p.block_number, p.authorized_at, p.traceparent`,
     [
       closings.map(({ treasuryId }) => treasuryId),
       closings.map(({ paymentId }) => paymentId),
       closings.map(({ end }) => end),
       closings.map(({ transaction }) => transaction ?? null),
       closings.map(({ blockNumber }) => blockNumber.toString()),
+      upTo.time.toString(),
     ],
   );
   return rows;
@@ -185,23 +230,13 @@ async function creditGrants(
       treasuryId,
       payments.map(({ grant_id }) => grant_id),
     );
-    for (const { grant_id, status, amount, authorized_at } of payments) {
-      const chain = chainOf(grants, grant_id);
-      const credited =
-        status === 'settled'
-          ? settleOn(chain, BigInt(amount))
-          : releaseOn(chain, BigInt(amount), authorized_at);
+    for (const payment of payments) {
+      const credited = creditedBy(payment, chainOf(grants, payment.grant_id));
       for (const grant of credited) grants.set(grant.id, grant);
     }
-    // With its last payment ended, a carve-out may be used up, or have ended before.
-    const carveOuts = [...grants.values()].filter(({ funding }) => funding === 'reserved');
-    const returns = returnIn(
-      grants,
-      carveOuts.map(({ id }) => id),
-      now,
-    );
+    const returns = returnAfterEnd(grants, now);
     await writeCounters(tx, treasuryId, [...grants.values()]);
-    // Behind the locks, and a return behind the end that made it possible: the log is replayed in order.
+    // Read after the locks, and a return after the end that made it possible: the log is replayed in order.
     await appendEvents(
       tx,
       now,
@@ -211,6 +246,16 @@ async function creditGrants(
   }
 }
 
+/** The chain of a payment after its end. */
+function creditedBy(
+  { status, amount, authorized_at }: ClosedRow,
+  chain: readonly GrantRecord[],
+): GrantRecord[] {
+  if (status === 'settled') return settleOn(chain, BigInt(amount));
+  if (status === 'cancelled') return cancelOn(chain, BigInt(amount));
+  return releaseOn(chain, BigInt(amount), authorized_at);
+}
+
 function endedEvent(network: string, payment: ClosedRow): NewEvent {
   return {
     treasuryId: payment.treasury_id,
@@ -218,12 +263,15 @@ function endedEvent(network: string, payment: ClosedRow): NewEvent {
     actor: 'system:settlement',
     grantId: payment.grant_id,
     paymentId: payment.id,
+    trace: parseTraceparent(payment.traceparent) ?? null,
     data: {
       currency: payment.currency,
       value: payment.amount,
       network,
       transaction: payment.transaction,
       blockNumber: payment.block_number,
+      // Records without this member are of a time when a cancelled payment was no longer counted.
+      ...(payment.status === 'cancelled' ? { counted: true } : {}),
     },
   };
 }
@@ -231,7 +279,7 @@ function endedEvent(network: string, payment: ClosedRow): NewEvent {
 /** Frees what the ended payments held on their wallets, and sets the balances that were read. */
 async function creditWallets(
   tx: ClientBase,
-  { network, upTo, balances }: ChainReading,
+  { network, upTo, balances }: Omit<ChainReading, 'after'>,
   closed: readonly ClosedRow[],
 ): Promise<void> {
   if (closed.length === 0 && !balances?.length) return;
@@ -241,14 +289,17 @@ async function creditWallets(
      ORDER BY treasury_id, wallet_id, network, asset FOR NO KEY UPDATE`,
     [network],
   );
+  // A balance that was read at or above a transfer's block has it already.
   await tx.query(
     `UPDATE wallet_balances b SET reserved = b.reserved - d.freed,
        balance = greatest(b.balance - d.paid, 0)
      FROM (
        SELECT c.treasury_id, c.wallet_id, c.asset, sum(c.amount) AS freed,
-         coalesce(sum(c.amount) FILTER (WHERE c.settled), 0) AS paid
-       FROM unnest($2::text[], $3::text[], $4::text[], $5::numeric[], $6::boolean[])
-         AS c (treasury_id, wallet_id, asset, amount, settled)
+         coalesce(sum(c.amount) FILTER (WHERE c.settled AND c.block > w.block_number), 0) AS paid
+       FROM unnest($2::text[], $3::text[], $4::text[], $5::numeric[], $6::boolean[], $7::bigint[])
+         AS c (treasury_id, wallet_id, asset, amount, settled, block)
+       JOIN wallet_balances w ON w.treasury_id = c.treasury_id AND w.wallet_id = c.wallet_id
+         AND w.network = $1 AND w.asset = c.asset
        GROUP BY c.treasury_id, c.wallet_id, c.asset) d
      WHERE b.treasury_id = d.treasury_id AND b.wallet_id = d.wallet_id AND b.network = $1
        AND b.asset = d.asset`,
@@ -259,6 +310,7 @@ async function creditWallets(
       closed.map(({ asset }) => asset),
       closed.map(({ amount }) => amount),
       closed.map(({ status }) => status === 'settled'),
+      closed.map(({ block_number }) => block_number),
     ],
   );
   if (!balances) return;

@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg';
 import type { Database } from '../database/database.js';
 import type { BlockMark } from '../domain/network.js';
+import { parseTraceparent } from '../tracing/trace-scope.js';
 import { appendEvents, type NewEvent } from './events.js';
 import { databaseNow } from './grant-rows.js';
 
@@ -16,6 +17,7 @@ interface SightingRow {
   treasury_id: string;
   payment_id: string;
   grant_id: string;
+  traceparent: string | null;
   transaction: string;
   block_number: string;
   was_seen: boolean;
@@ -54,7 +56,7 @@ export function applySightings(
        WHERE s.network = $1 AND p.treasury_id = s.treasury_id AND p.id = s.payment_id
          AND NOT EXISTS (SELECT 1 FROM unnest($2::text[], $3::text[]) AS n (treasury_id, payment_id)
            WHERE n.treasury_id = s.treasury_id AND n.payment_id = s.payment_id)
-       RETURNING s.treasury_id, s.payment_id, p.grant_id, s.transaction, s.block_number`,
+       RETURNING s.treasury_id, s.payment_id, p.grant_id, p.traceparent, s.transaction, s.block_number`,
       [network, ...seen.slice(0, 2)],
     );
     const written = await tx.query<SightingRow>(
@@ -68,7 +70,8 @@ export function applySightings(
          SET transaction = excluded.transaction, block_number = excluded.block_number
          WHERE (s.transaction, s.block_number) <> (excluded.transaction, excluded.block_number)
        RETURNING treasury_id, payment_id, transaction, block_number,
-         (SELECT p.grant_id FROM payments p WHERE p.treasury_id = s.treasury_id AND p.id = s.payment_id) AS grant_id`,
+         (SELECT p.grant_id FROM payments p WHERE p.treasury_id = s.treasury_id AND p.id = s.payment_id) AS grant_id,
+         (SELECT p.traceparent FROM payments p WHERE p.treasury_id = s.treasury_id AND p.id = s.payment_id) AS traceparent`,
       [network, ...seen],
     );
     const event =
@@ -79,6 +82,7 @@ export function applySightings(
         actor: 'system:settlement',
         grantId: row.grant_id,
         paymentId: row.payment_id,
+        trace: parseTraceparent(row.traceparent) ?? null,
         data: { network, transaction: row.transaction, blockNumber: row.block_number },
       });
     const events = [
@@ -103,7 +107,7 @@ export async function dropSightings(
   );
 }
 
-/** What {@link toChainView} reads beside a payment aliased `p`: what is not part of the payment's row. */
+/** Columns of a {@link ChainViewRow}, beside those of a payment aliased `p`. */
 export const CHAIN_VIEW_COLUMNS = `(SELECT jsonb_build_object('transaction', s.transaction,
     'blockNumber', s.block_number::text,
     'confirmations', greatest(c.head_number - s.block_number + 1, 1)::int)

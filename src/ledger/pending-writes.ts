@@ -1,11 +1,16 @@
 import type { ClientBase } from 'pg';
 import type { TransactionEnds } from '../database/database.js';
 import type { WalletSnapshot } from '../domain/policy.js';
+import { USAGE } from './bounds.js';
+import { writeBreakers } from './breakers.js';
 import { NEW_EVENTS } from './events.js';
 import { COUNTERS } from './grant-rows.js';
+import { writeKnownPayees } from './known-payees.js';
+import type { LockedState, PendingWrites } from './locked-state.js';
+import { withOpenings } from './openings.js';
 import { NEW_PAYMENTS, writeHandedOver } from './payment-rows.js';
 import { boundRefusals, isRefusal } from './refusals.js';
-import type { Books, Writings } from './reservations.js';
+import { writeCrossings } from './thresholds.js';
 
 /** Writes what is reserved of wallets that are locked. */
 const FUNDS = {
@@ -32,29 +37,46 @@ const FUNDS = {
 export async function write(
   tx: ClientBase,
   treasuryId: string,
-  books: Books,
-  { payments, handedOver, events, charged }: Writings,
+  state: LockedState,
+  {
+    payments,
+    handedOver,
+    events: noted,
+    charged,
+    usage,
+    knownPayees,
+    breakers,
+    crossings,
+  }: PendingWrites,
   ends?: Pick<TransactionEnds, 'last'>,
 ): Promise<void> {
-  if (events.length === 0) return;
+  if (noted.length === 0) return;
+  const events = await writeCrossings(tx, treasuryId, crossings, noted);
   const changed = [...charged]
-    .map((id) => books.grants.get(id))
+    .map((id) => state.grants.get(id))
     .filter((each) => each !== undefined);
-  const bounded = await boundRefusals(tx, books.now, events);
+  const pathOf = (grantId: string) => state.grants.get(grantId)?.path ?? [grantId];
+  const kept = await boundRefusals(tx, state.now, treasuryId, events, pathOf, state.bounds);
+  const bounded = withOpenings(
+    await writeBreakers(tx, treasuryId, state.breakerCounts, breakers, kept),
+  );
   await writeHandedOver(tx, treasuryId, handedOver);
+  await writeKnownPayees(tx, treasuryId, state.now, knownPayees);
   const values = [
     ...COUNTERS.values(treasuryId, changed),
-    ...FUNDS.values(treasuryId, changed.length > 0 ? books.wallets : []),
-    ...NEW_PAYMENTS.values(treasuryId, books.now, payments),
-    ...NEW_EVENTS.values(books.now, bounded),
+    ...FUNDS.values(treasuryId, changed.length > 0 ? state.wallets : []),
+    ...NEW_PAYMENTS.values(treasuryId, state.now, payments),
+    ...USAGE.values(treasuryId, usage),
+    ...NEW_EVENTS.values(state.now, bounded),
   ];
   const send = () => tx.query({ name: 'write', text: STATEMENT, values });
-  // Counting refusals and handing over have written something already.
-  if (ends && handedOver.length === 0 && !events.some(isRefusal)) ends.last(send);
+  // Thresholds, counting refusals and handing over have written something already.
+  const isFirst = handedOver.length === 0 && crossings.size === 0 && !events.some(isRefusal);
+  if (ends && isFirst) ends.last(send);
   else await send();
 }
 
-const STATEMENT = allInOne([COUNTERS.sql, FUNDS.sql, NEW_PAYMENTS.sql, NEW_EVENTS.sql]);
+const STATEMENT = allInOne([COUNTERS.sql, FUNDS.sql, NEW_PAYMENTS.sql, USAGE.sql, NEW_EVENTS.sql]);
 
 /**
  * Statements that depend on nothing of each other, as one: `WITH` all but the last. Each one's parameters

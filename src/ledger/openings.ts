@@ -1,0 +1,37 @@
+import { randomBytes } from 'node:crypto';
+import { type ConcealedOpening, conceal } from '../domain/disclosure.js';
+import type { NewEvent } from './events.js';
+
+/** No record of openings is much longer, in characters: a verifier reads lines of up to 1 MiB. */
+const MAX_RECORD_SIZE = 262_144;
+
+/** Commits to what a record must not show, with a fresh salt. */
+export function concealNow(content: Readonly<Record<string, unknown>>): ConcealedOpening {
+  return conceal(content, randomBytes(16).toString('hex'));
+}
+
+/**
+ * Puts what opens the commitments of events before them: one record a batch, or several where it would be too
+ * long for one. It names no grant and no payment, so no holder sees it.
+ */
+export function withOpenings(events: readonly NewEvent[]): NewEvent[] {
+  const opened: NewEvent[] = [];
+  let openings: unknown[] = [];
+  let size = 0;
+  for (const { treasuryId, concealed } of events) {
+    if (!concealed) continue;
+    if (openings.length === 0 || size + concealed.size > MAX_RECORD_SIZE) {
+      openings = [];
+      size = 0;
+      opened.push({
+        treasuryId,
+        kind: 'audit.opened',
+        actor: 'system:ledger',
+        data: { openings },
+      });
+    }
+    openings.push({ commitment: concealed.commitment, ...concealed.opening });
+    size += concealed.size;
+  }
+  return opened.length === 0 ? [...events] : [...opened, ...events];
+}

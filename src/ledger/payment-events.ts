@@ -1,0 +1,131 @@
+import type { Denial } from '../domain/denials.js';
+import { tellDenial, untold } from '../domain/disclosure.js';
+import type { DecisionRecord } from '../domain/payment.js';
+import type { PaymentOption } from '../domain/payment-option.js';
+import type { ApprovalNeeded } from '../domain/policy.js';
+import type { NewEvent } from './events.js';
+import type { LockedGrant } from './grant-rows.js';
+import { concealNow } from './openings.js';
+import type { ReservationOrder } from './order.js';
+import type { PaymentRecord } from './payment-rows.js';
+import { rowHash } from './row-hash.js';
+
+export function authorizedEvent(
+  order: ReservationOrder,
+  payment: PaymentRecord,
+  chain: readonly LockedGrant[],
+  decision: DecisionRecord,
+  nonce: string,
+): NewEvent {
+  // The grants as they were before this payment, the root first. Its holder reads the counters of its own.
+  const counters = chain.map((grant) => ({
+    allocated: grant.allocated.toString(),
+    budget: grant.budget.toString(),
+    id: grant.id,
+    payments: grant.payments,
+    reserved: grant.reserved.toString(),
+    spent: grant.spent.toString(),
+  }));
+  const own = counters.pop();
+  const ancestors = counters.length > 0 ? concealNow({ chain: counters }) : undefined;
+  return {
+    ...ofOrder(order),
+    kind: 'payment.authorized',
+    paymentId: payment.id,
+    concealed: ancestors,
+    data: {
+      ancestors: ancestors?.commitment ?? null,
+      // Only a payment that waited has an approver.
+      ...(payment.approval && {
+        approval: { by: payment.decidedBy ?? null, twoPerson: order.twoPerson },
+      }),
+      currency: payment.currency,
+      decision,
+      grant: own,
+      nonce,
+      rowHash: rowHashOf(payment),
+    },
+  };
+}
+
+export function pendingEvent(
+  order: ReservationOrder,
+  payment: PaymentRecord,
+  approval: ApprovalNeeded,
+): NewEvent {
+  const approvalAbove = approval.above?.toString() ?? null;
+  const isOwn = approval.grantId === order.grantId || approvalAbove === null;
+  const ancestors = isOwn ? undefined : concealNow({ approvalAbove });
+  return {
+    ...ofOrder(order),
+    kind: 'payment.pending',
+    paymentId: payment.id,
+    concealed: ancestors,
+    data: {
+      ancestors: ancestors?.commitment ?? null,
+      askedBy: approval.grantId,
+      approvalAbove: ancestors ? null : approvalAbove,
+      newPayee: approval.isNewPayee,
+      request: order.request,
+      option: optionData(payment.network, payment.asset, payment.payTo, payment.amount),
+      lapsesAt: payment.approval?.lapsesAt.toISOString() ?? null,
+      rowHash: rowHashOf(payment),
+    },
+  };
+}
+
+export function refusedEvent(
+  order: ReservationOrder,
+  options: readonly PaymentOption[],
+  denial: Denial,
+  paymentId?: string,
+): NewEvent {
+  const own = [order.grantId];
+  const { code, detail, grantId, limit, remaining: left } = tellDenial(denial, own);
+  const figures = untold(denial, own);
+  const ancestors = figures && concealNow({ ...figures });
+  return {
+    ...ofOrder(order),
+    kind: 'payment.refused',
+    paymentId,
+    reason: code,
+    concealed: ancestors,
+    data: {
+      ancestors: ancestors?.commitment ?? null,
+      code,
+      detail,
+      refusedBy: grantId ?? null,
+      limit: limit ?? null,
+      remaining: left ?? null,
+      request: order.request,
+      options: options.map(({ network, asset, payTo, amount }) =>
+        optionData(network, asset, payTo, amount),
+      ),
+    },
+  };
+}
+
+/** Members of an event that come from the order alone. */
+function ofOrder({ treasuryId, grantId, requestId, trace }: ReservationOrder) {
+  const actor = `grant:${grantId}`;
+  return { treasuryId, actor, grantId, requestId, trace: trace?.span.spanContext() };
+}
+
+/** The hash of the members that neither the decision nor the option of a record has, or not byte for byte. */
+function rowHashOf(payment: PaymentRecord): string {
+  return rowHash([
+    payment.idempotencyKey,
+    payment.scheme,
+    String(payment.x402Version),
+    payment.requirement,
+    payment.resourceEcho,
+    payment.extensionsEcho,
+    payment.declaredResource,
+    String(payment.resourceMismatch),
+    payment.memo,
+  ]);
+}
+
+function optionData(network: string, asset: string, payTo: string, amount: bigint) {
+  return { network, asset, payTo, value: amount.toString() };
+}

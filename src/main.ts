@@ -1,7 +1,10 @@
-import { loadConfig } from './config.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { loadConfig } from './config/config.js';
 import { failWith } from './ops/exit.js';
 import { createLogger } from './ops/logger.js';
 import { type Service, startService } from './service.js';
+import { hearStopRequests } from './stop-request.js';
+import { VERSION } from './version.js';
 
 /**
  * How long a stop may take after the draining, with what is left of a start, in milliseconds. Then the
@@ -9,23 +12,30 @@ import { type Service, startService } from './service.js';
  */
 const STOP_TIMEOUT_MS = 13_000;
 
+/** How often a start looks whether what was missing is there, in milliseconds. */
+const READY_POLL_MS = 1_000;
+
 async function main(): Promise<void> {
+  const stopRequest = hearStopRequests();
   const config = loadConfig(process.env);
   const logger = createLogger(config.logLevel);
+  logger.info(
+    { version: VERSION, node: process.version, role: config.role, pid: process.pid },
+    `Bursar ${VERSION} starts`,
+  );
   const starting = startService(config, logger);
   let service: Service | undefined;
   let stopping = false;
   const stop = async (signal: string) => {
-    if (stopping) return;
     stopping = true;
     logger.info({ signal }, 'stopping');
-    // Who presses Ctrl-C has nobody to tell that this process is leaving, nor has one that nobody found yet.
+    // Drain only on SIGTERM and only once ready: else no load balancer is watching.
     const drainMs = signal === 'SIGTERM' && service ? config.drainMs : 0;
     setTimeout(() => {
       logger.error('stopping took too long');
       process.exit(1);
     }, drainMs + STOP_TIMEOUT_MS).unref();
-    // What is half started cannot be stopped. Why it does not start at all is told below.
+    // A service that is half started cannot be stopped. Why it does not start at all is told below.
     const started = await starting.catch(() => undefined);
     if (!started) return;
     try {
@@ -35,17 +45,33 @@ async function main(): Promise<void> {
     } catch (error) {
       failWith(error);
     }
-    // What did not close in time, such as a connection that nobody answers, holds nobody up.
+    // A connection that did not close in time holds nobody up.
     process.exit();
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => void stop(signal));
+  void stopRequest.wait.then(stop);
   service = await starting;
   if (stopping) return;
-  logger.info(
-    { role: config.role, url: service.url, wallets: service.walletAddresses },
-    `Bursar is ready on ${service.url}; its API is described on ${service.url}/docs`,
-  );
+  const { url } = service;
+  const facts = {
+    role: config.role,
+    url,
+    metrics: service.metricsUrl ?? 'off',
+    wallets: service.walletAddresses,
+  };
+  let told: string | undefined;
+  while (!stopping) {
+    const missing = (await service.missing()).join('; ');
+    if (stopping) return;
+    if (missing === '') {
+      logger.info(facts, `Bursar is ready on ${url}; its API is described on ${url}/docs`);
+      return;
+    }
+    if (missing !== told) {
+      logger.warn(facts, `Bursar listens on ${url}, but is not ready: ${missing}`);
+      told = missing;
+    }
+    await delay(READY_POLL_MS, undefined, { ref: false });
+  }
 }
 
 main().catch(failWith);

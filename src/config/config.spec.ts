@@ -2,7 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { ConfigError, currenciesOf, loadConfig, tickerOf } from './config.js';
+import { loadConfig } from './config.js';
+import { ConfigError } from './config-error.js';
+import { environmentSchema } from './environment.js';
+import { CONFIGURATION_GUIDE } from './guide.js';
+import { currenciesOf, tickerOf } from './networks.js';
 
 const PHRASE = 'test test test test test test test test test test test junk';
 const TOKEN = '0x036CbD53842c5426634e7929541eC2318f3dCF7e';
@@ -67,6 +71,7 @@ describe('loadConfig', () => {
     expect(loadConfig({})).toEqual({
       host: '127.0.0.1',
       port: 4020,
+      metrics: { host: '127.0.0.1', port: 4021 },
       role: 'all',
       databaseUrl: undefined,
       databaseConnections: 10,
@@ -80,37 +85,53 @@ describe('loadConfig', () => {
           finality: 'finalized',
           pollMs: 2_000,
           maxClockSkewSeconds: 300,
+          hasDefaultAssets: true,
           assets: [{ currency: 'USDC', address: TOKEN, decimals: 6, name: 'USDC', version: '2' }],
         },
       ],
-      walletMnemonic: undefined,
       walletCount: 4,
       keystore: undefined,
-      keystorePassword: undefined,
       signerSocket: undefined,
-      gasKey: undefined,
       gasMaxFee: 20_000_000_000n,
       gasStuckMs: 15_000,
+      cancellationsPerDay: { root: 100, treasury: 1_000 },
       drainMs: 2_000,
       workerSilenceMs: 45_000,
       maxValiditySeconds: 120,
       paymentFlows: ['authorization'],
       approvalSeconds: 3_600,
-      batches: { maxBatch: 128, maxInFlight: 1, maxWaiting: 2_000 },
+      batches: { maxBatch: 128, maxInFlight: 1, maxWaiting: 2_000, maxWaitMs: 400 },
       maxGrantSeconds: 315_360_000,
       issuer: 'urn:bursar',
-      masterSecret: undefined,
       witnessFile: undefined,
       witnessUrl: undefined,
+      streams: { perCaller: 50, perProcess: 2000 },
+      treasuryLow: undefined,
       tokenTtlSeconds: 86_400,
+      webhooks: { allow: [], perRoot: 20, perTreasury: 100 },
       publicUrl: undefined,
       dpopNonces: false,
       oidc: undefined,
       twoPerson: false,
       bodyLimitBytes: 65_536,
-      rateLimits: { address: 100_000, caller: 50_000 },
+      rateLimits: { address: 100_000, caller: 50_000, root: 100_000 },
+      bounds: {
+        alive: { grant: 5_000, root: 10_000, treasury: 1_000_000 },
+        waiting: { grant: 100, root: 400, treasury: 10_000 },
+        open: { grant: 250_000, root: 500_000, treasury: 1_000_000 },
+        events: { grant: 10_000, root: 50_000, treasury: 500_000 },
+        bytes: { grant: 33_554_432, root: 134_217_728, treasury: 1_073_741_824 },
+      },
       trustedProxies: [],
+      consoleIdleSeconds: 1800,
       corsOrigins: [],
+      secrets: {
+        walletMnemonic: undefined,
+        keystorePassword: undefined,
+        gasKey: undefined,
+        facilitatorKey: undefined,
+        masterSecret: undefined,
+      },
       logLevel: 'info',
     });
   });
@@ -122,7 +143,9 @@ describe('loadConfig', () => {
         BURSAR_HOST: '0.0.0.0',
         BURSAR_ROLE: 'worker',
         DATABASE_URL: 'postgresql://bursar@db/bursar',
-        BURSAR_DATABASE_CONNECTIONS: '2',
+        BURSAR_DATABASE_CONNECTIONS: '4',
+        BURSAR_METRICS_PORT: 'off',
+        BURSAR_METRICS_HOST: '0.0.0.0',
         REDIS_URL: 'rediss://cache:6380',
         BURSAR_DATA_DIR: '/var/lib/bursar',
         BURSAR_NETWORKS: JSON.stringify([{ network: 'eip155:8453', rpcUrls: RPC }]),
@@ -131,6 +154,8 @@ describe('loadConfig', () => {
         BURSAR_GAS_KEY: `0x${'5a'.repeat(32)}`,
         BURSAR_GAS_MAX_FEE_GWEI: '3',
         BURSAR_GAS_STUCK_SECONDS: '60',
+        BURSAR_CANCELLATIONS_PER_ROOT: '0',
+        BURSAR_CANCELLATIONS_PER_TREASURY: '7',
         BURSAR_MAX_VALIDITY_SECONDS: '300',
         BURSAR_PAYMENT_FLOWS: 'authorization, upfront',
         BURSAR_MAX_GRANT_SECONDS: '86400',
@@ -149,6 +174,12 @@ describe('loadConfig', () => {
         BURSAR_BODY_LIMIT_BYTES: '1024',
         BURSAR_RATE_LIMIT_PER_ADDRESS: '200',
         BURSAR_RATE_LIMIT_PER_CALLER: '100',
+        BURSAR_RATE_LIMIT_PER_ROOT: '300',
+        BURSAR_MAX_ALIVE_GRANTS: '1/2/3',
+        BURSAR_MAX_WAITING_APPROVALS: '4/5/6',
+        BURSAR_MAX_OPEN_PAYMENTS: '7/8/9',
+        BURSAR_MAX_EVENTS_PER_HOUR: '10/11/12',
+        BURSAR_MAX_BYTES_PER_HOUR: '13/14/15',
         BURSAR_TRUSTED_PROXIES: '10.0.0.0/8, ::1',
         BURSAR_CORS_ORIGINS: 'https://console.example.com',
         BURSAR_LOG_LEVEL: 'silent',
@@ -158,20 +189,18 @@ describe('loadConfig', () => {
       port: 0,
       role: 'worker',
       databaseUrl: 'postgresql://bursar@db/bursar',
-      databaseConnections: 2,
+      databaseConnections: 4,
       redisUrl: 'rediss://cache:6380',
       dataDir: '/var/lib/bursar',
       networks: [{ network: 'eip155:8453', chainId: 8_453, assets: [{ name: 'USD Coin' }] }],
-      walletMnemonic: PHRASE,
       walletCount: 256,
-      gasKey: `0x${'5a'.repeat(32)}`,
       gasMaxFee: 3_000_000_000n,
       gasStuckMs: 60_000,
+      cancellationsPerDay: { root: 0, treasury: 7 },
       maxValiditySeconds: 300,
       paymentFlows: ['authorization', 'upfront'],
       maxGrantSeconds: 86_400,
       issuer: 'https://bursar.example.com',
-      masterSecret: 's'.repeat(32),
       witnessFile: '/mnt/witness/log.txt',
       witnessUrl: 'https://witness.example.com/bursar',
       tokenTtlSeconds: 60,
@@ -185,9 +214,21 @@ describe('loadConfig', () => {
       },
       twoPerson: true,
       bodyLimitBytes: 1_024,
-      rateLimits: { address: 200, caller: 100 },
+      rateLimits: { address: 200, caller: 100, root: 300 },
+      bounds: {
+        alive: { grant: 1, root: 2, treasury: 3 },
+        waiting: { grant: 4, root: 5, treasury: 6 },
+        open: { grant: 7, root: 8, treasury: 9 },
+        events: { grant: 10, root: 11, treasury: 12 },
+        bytes: { grant: 13, root: 14, treasury: 15 },
+      },
       trustedProxies: ['10.0.0.0/8', '::1'],
       corsOrigins: ['https://console.example.com'],
+      secrets: {
+        walletMnemonic: PHRASE,
+        gasKey: `0x${'5a'.repeat(32)}`,
+        masterSecret: 's'.repeat(32),
+      },
       logLevel: 'silent',
     });
   });
@@ -231,7 +272,9 @@ describe('loadConfig', () => {
       ['postgres://bursar:p/w#1@db/bursar', 'postgres://db:port/bursar'],
       'is not a valid URL; percent-encode special characters of the password',
     ],
-    ['BURSAR_DATABASE_CONNECTIONS', ['1', '501', 'ten'], 'a whole number from 2 to 500'],
+    ['BURSAR_METRICS_PORT', ['-1', '65536', 'none'], 'from 0 to 65535, or off'],
+    ['BURSAR_MAX_PAYMENT_WAIT_MS', ['49', '60001', 'long'], 'a whole number from 50 to 60000'],
+    ['BURSAR_DATABASE_CONNECTIONS', ['3', '501', 'ten'], 'a whole number from 4 to 500'],
     ['REDIS_URL', ['localhost:6379', 'http://cache'], 'must be a redis:// URL; unset it to keep'],
     ['BURSAR_WALLET_COUNT', ['0', '257', '4.0'], 'a whole number from 1 to 256'],
     [
@@ -333,7 +376,10 @@ describe('loadConfig', () => {
   it('takes the wallets from keystores, or from a signer, instead of a phrase', () => {
     const DATABASE_URL = 'postgres://db/bursar';
     const keystores = { DATABASE_URL, BURSAR_KEYSTORE: folder, BURSAR_KEYSTORE_PASSWORD: 'secret' };
-    expect(loadConfig(keystores)).toMatchObject({ keystore: folder, keystorePassword: 'secret' });
+    expect(loadConfig(keystores)).toMatchObject({
+      keystore: folder,
+      secrets: { keystorePassword: 'secret' },
+    });
     const signer = { DATABASE_URL, BURSAR_SIGNER_SOCKET: '/run/bursar/signer.sock' };
     expect(loadConfig(signer)).toMatchObject({ signerSocket: '/run/bursar/signer.sock' });
     expect(problemsOf({ BURSAR_SIGNER_SOCKET: 'signer.sock' })).toEqual([
@@ -348,7 +394,7 @@ describe('loadConfig', () => {
       ['12 words', abandon(12, 'about')],
       ['24 words', abandon(24, 'art')],
     ])('takes %s of the BIP-39 test vectors', (_what, phrase) => {
-      expect(loadConfig({ BURSAR_WALLET_MNEMONIC: phrase }).walletMnemonic).toBe(phrase);
+      expect(loadConfig({ BURSAR_WALLET_MNEMONIC: phrase }).secrets.walletMnemonic).toBe(phrase);
     });
 
     it.each([
@@ -399,7 +445,14 @@ describe('loadConfig', () => {
     it('reads them from the variable', () => {
       const finality = { blocks: 2 };
       expect(networksOf([{ ...local, finality, pollMs: 250 }])).toEqual([
-        { ...local, chainId: 31_337, finality, pollMs: 250, maxClockSkewSeconds: 300 },
+        {
+          ...local,
+          chainId: 31_337,
+          finality,
+          pollMs: 250,
+          maxClockSkewSeconds: 300,
+          hasDefaultAssets: false,
+        },
       ]);
     });
 
@@ -570,5 +623,14 @@ describe('loadConfig', () => {
       expect(networksProblem(file('broken.json', '{'))).toContain('is not valid JSON');
       expect(networksProblem(folder)).toContain('EISDIR');
     });
+  });
+});
+
+describe('the guide', () => {
+  it('explains every variable, and each once', () => {
+    const explained = Object.values(CONFIGURATION_GUIDE)
+      .flat()
+      .flatMap(({ names }) => names);
+    expect([...explained].sort()).toEqual(Object.keys(environmentSchema.shape).sort());
   });
 });

@@ -1,44 +1,47 @@
 import { z } from 'zod';
-import { text } from '../http/contract.js';
-import { pageQuery } from '../http/paging.js';
-import { idPattern } from '../ids.js';
+import { idText, text, timeText } from '../http/contract.js';
+import { pageQueryOf } from '../http/paging.js';
+import { EVENT_GUIDE } from '../ledger/event-guide.js';
+import type { EventKind } from '../ledger/events.js';
+
+const eventKind = z
+  .enum(Object.keys(EVENT_GUIDE) as [EventKind, ...EventKind[]])
+  .describe('what happened; docs/events.md explains each kind and its data')
+  .meta({ id: 'EventKind' });
 
 /** An event as the contract shows it: its audit record, and its place in the log. */
-export const eventSchema = z.object({
-  id: z.string(),
-  treasuryId: z.string(),
-  kind: z.string(),
-  actor: z.string(),
-  at: z.iso.datetime(),
-  grantId: z.string().nullable(),
-  paymentId: z.string().nullable(),
-  requestId: z.string().nullable(),
-  reason: z.string().nullable(),
-  data: z.record(z.string(), z.unknown()),
-  leafIndex: z.string().nullable().describe('place in the log; null until sealed'),
-});
+export const eventSchema = z
+  .object({
+    id: z.string(),
+    treasuryId: z.string(),
+    kind: eventKind,
+    actor: z.string().describe('admin:<name>, grant:<id> or system:<room>'),
+    at: z.iso.datetime(),
+    grantId: z.string().nullable(),
+    paymentId: z.string().nullable(),
+    requestId: z.string().nullable(),
+    traceId: z.string().optional().describe('trace of the request (W3C Trace Context), if any'),
+    spanId: z.string().optional().describe('span in that trace, if it is recorded'),
+    reason: z.string().nullable(),
+    data: z.record(z.string(), z.unknown()),
+    leafIndex: z.string().nullable().describe('place in the log; null until sealed'),
+  })
+  .meta({ id: 'AuditEvent' });
 
-/** Postgres knows no year 0. */
-const time = z.iso.datetime().refine((at) => !at.startsWith('0000'), 'has no such year');
-
-const treasuryId = z
-  .string()
-  .regex(idPattern('trs'), 'must be a trs_ id')
+const treasuryId = idText('trs')
   .optional()
   .describe("whose log; for admins, the main treasury's by default. A holder's is its own");
 
 /** Query of `GET /v1/audit/events`. */
-export const eventsQuery = pageQuery.extend({
-  grantId: z
-    .string()
-    .regex(idPattern('grt'), 'must be a grt_ id')
-    .optional()
-    .describe('includes the tree below it'),
-  paymentId: z.string().regex(idPattern('pay'), 'must be a pay_ id').optional(),
-  kind: text(1, 64).optional(),
-  actor: text(1, 255).optional(),
-  from: time.optional(),
-  to: time.optional(),
+export const eventsQuery = pageQueryOf('evt').extend({
+  grantId: idText('grt').optional().describe('includes the tree below it'),
+  paymentId: idText('pay').optional(),
+  kind: eventKind.optional(),
+  actor: text(1, 255)
+    .regex(/^(?:admin|grant|system):/, 'must be admin:<name>, grant:<id> or system:<room>')
+    .optional(),
+  from: timeText().optional(),
+  to: timeText().optional(),
 });
 /** See {@link eventsQuery}. */
 export type EventsQuery = z.infer<typeof eventsQuery>;
@@ -48,7 +51,11 @@ export const logQuery = z.strictObject({ treasuryId });
 /** See {@link logQuery}. */
 export type LogQuery = z.infer<typeof logQuery>;
 
-const number = (what: string) => z.string().regex(/^(0|[1-9][0-9]{0,14})$/, `must be a ${what}`);
+const number = (what: string) =>
+  z
+    .string()
+    .max(15)
+    .regex(/^(0|[1-9][0-9]{0,14})$/, `must be a ${what}`);
 
 /** Query of `GET /v1/audit/export`. */
 export const exportQuery = logQuery.extend({
@@ -73,22 +80,26 @@ export type ConsistencyQuery = z.infer<typeof consistencyQuery>;
 const hashes = z.array(z.string().describe('SHA-256, base64'));
 
 /** Answer of `GET /v1/audit/events/:id/proof`. */
-export const proofSchema = z.object({
-  id: z.string(),
-  treasuryId: z.string(),
-  record: z.string().describe('the leaf, byte for byte: canonical JSON (RFC 8785)'),
-  leafIndex: z.string(),
-  leafHash: z.string().describe('SHA-256(0x00, record), base64'),
-  treeSize: z.string(),
-  inclusionProof: hashes.describe('from the leaf up (RFC 9162, 2.1.3.1)'),
-  checkpoint: z.string().describe('the signed note whose root the proof leads to'),
-});
+export const proofSchema = z
+  .object({
+    id: z.string(),
+    treasuryId: z.string(),
+    record: z.string().describe('the leaf, byte for byte: canonical JSON (RFC 8785)'),
+    leafIndex: z.string(),
+    leafHash: z.string().describe('SHA-256(0x00, record), base64'),
+    treeSize: z.string(),
+    inclusionProof: hashes.describe('from the leaf up (RFC 9162, 2.1.3.1)'),
+    checkpoint: z.string().describe('the signed note whose root the proof leads to'),
+  })
+  .meta({ id: 'InclusionProof' });
 
 /** Answer of `GET /v1/audit/consistency`. */
-export const consistencySchema = z.object({
-  from: z.string(),
-  to: z.string(),
-  fromRoot: z.string().describe('SHA-256, base64'),
-  toRoot: z.string().describe('SHA-256, base64'),
-  consistencyProof: hashes.describe('RFC 9162, 2.1.4.1'),
-});
+export const consistencySchema = z
+  .object({
+    from: z.string(),
+    to: z.string(),
+    fromRoot: z.string().describe('SHA-256, base64'),
+    toRoot: z.string().describe('SHA-256, base64'),
+    consistencyProof: hashes.describe('RFC 9162, 2.1.4.1'),
+  })
+  .meta({ id: 'ConsistencyProof' });

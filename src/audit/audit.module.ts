@@ -3,6 +3,7 @@ import { OutboxModule } from '../outbox/outbox.module.js';
 import { TreasuryModule } from '../treasury/treasury.module.js';
 import { AuditController } from './audit.controller.js';
 import { AuditService } from './audit.service.js';
+import { EventFeed } from './event-feed.js';
 import { LogKeys } from './log-keys.js';
 import { Sealer } from './sealer.js';
 import { Witnesses } from './witnesses.js';
@@ -11,6 +12,7 @@ import { Witnesses } from './witnesses.js';
 @Module({
   imports: [OutboxModule, TreasuryModule],
   controllers: [AuditController],
-  providers: [AuditService, LogKeys, Sealer, Witnesses],
+  providers: [AuditService, EventFeed, LogKeys, Sealer, Witnesses],
+  exports: [EventFeed],
 })
 export class AuditModule {}

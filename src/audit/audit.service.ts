@@ -1,29 +1,32 @@
 import { Injectable } from '@nestjs/common';
 import { type Caller, treasuriesOf } from '../access/caller.js';
+import { checkSpan, grantOfFilter, notSeen } from '../access/grant-filter.js';
 import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
 import { consistencyRanges, inclusionRanges, leafHash } from '../domain/merkle.js';
 import { formatVerifierKey } from '../domain/note.js';
 import { Problem } from '../domain/problem.js';
-import { page } from '../http/paging.js';
-import { idPattern } from '../ids.js';
-import { addSubtree, findGrant, type GrantRecord } from '../ledger/grant-rows.js';
+import { boundedByBytes, foundOf, type PagedRow, page } from '../http/paging.js';
+import { addSubtree, type GrantRecord } from '../ledger/grant-rows.js';
 import { Wallets } from '../treasury/wallets.js';
 import type { ConsistencyQuery, EventsQuery, ExportQuery } from './audit.dto.js';
 import { CSV_HEAD, csvLine } from './csv.js';
 import { LogKeys } from './log-keys.js';
 import { newestCheckpoint, rangeHashes, type StoredCheckpoint } from './log-rows.js';
+import { forHolder } from './old-records.js';
 
 /** How many lines of an export are read at once. */
 const EXPORT_BATCH = 1_000;
 
-interface EventRow {
+interface EventRow extends Partial<PagedRow> {
   id: string;
   treasury_id: string;
   record: string;
   leaf_index: string | null;
   /** Its place in the order of writing. */
   seq: string;
+  /** Its chain's grants, the root first; only of what a holder reads. */
+  path?: string[];
 }
 
 /** Reads the audit log. */
@@ -43,12 +46,12 @@ export class AuditService {
       .add(query.actor, (n) => `e.actor = ${n}`)
       .add(query.from, (n) => `e.created_at >= ${n}::timestamptz`)
       .add(query.to, (n) => `e.created_at <= ${n}::timestamptz`);
-    const nothing = { items: [], nextCursor: null };
+    checkSpan(query.from, query.to);
     const trees = await this.trees(caller, query.grantId);
-    if (!trees) return nothing;
+    if (query.paymentId !== undefined) await this.checkPayment(caller, query.paymentId);
     if (query.cursor !== undefined) {
-      const last = await this.event(caller, [], query.cursor);
-      if (!last) return nothing;
+      const last = await this.event(caller, trees, query.cursor);
+      if (!last) throw notSeen('cursor', `event ${query.cursor}`);
       conditions.add(last.seq, (n) => `e.seq < ${n}`);
     }
     const rows = await this.find(trees, conditions, query.limit + 1);
@@ -58,21 +61,28 @@ export class AuditService {
       ({ id }) => id,
       (row) => {
         const { version: _version, ...event } = JSON.parse(row.record);
-        return { ...event, leafIndex: row.leaf_index };
+        return { ...event, data: dataFor(caller, row, event.data), leafIndex: row.leaf_index };
       },
+      foundOf(rows),
     );
   }
 
   /**
-   * That an event is in the log, under the newest checkpoint.
+   * Proves that an event is in the log, under the newest checkpoint.
    *
-   * @throws Problem `not_found` for what the caller may not see, `unavailable` while it is not sealed.
+   * @throws Problem `not_found` for what the caller may not see, `unavailable` while it is not sealed,
+   *   `forbidden` for an old record that holds figures of grants above the caller's.
    */
   async proof(caller: Caller, id: string) {
-    const trees = await this.trees(caller);
-    const isId = idPattern('evt').test(id);
-    const event = trees && isId ? await this.event(caller, trees, id) : undefined;
+    const event = await this.event(caller, await this.trees(caller), id);
     if (!event) throw new Problem('not_found', `no event ${id}`);
+    const { data } = JSON.parse(event.record);
+    if (dataFor(caller, event, data) !== data) {
+      throw new Problem(
+        'forbidden',
+        `event ${id} was sealed with figures of grants above yours, so its proof would show them; ask an admin or auditor for it`,
+      );
+    }
     if (event.leaf_index === null) throw notSealedYet(`event ${id}`);
     const { size, note } = await this.newest(event.treasury_id);
     const ranges = inclusionRanges(Number(event.leaf_index), size);
@@ -94,7 +104,7 @@ export class AuditService {
   }
 
   /**
-   * That the tree of one size is the beginning of the tree of another.
+   * Proves that the tree of one size is the beginning of the tree of another.
    *
    * @throws Problem `invalid_request` for sizes the log does not have, or in the wrong order.
    */
@@ -113,7 +123,7 @@ export class AuditService {
       });
     }
     const roots = [from, to].map((end) => ({ start: 0, end }));
-    const [fromRoot, toRoot, ...consistencyProof] = await this.hashes(treasuryId, [
+    const [fromRoot = '', toRoot = '', ...consistencyProof] = await this.hashes(treasuryId, [
       ...roots,
       ...consistencyRanges(from, to),
     ]);
@@ -139,20 +149,30 @@ export class AuditService {
     return query.format === 'csv' ? csv(rows) : jsonLines(rows);
   }
 
-  /**
-   * The grants in whose trees events must stand: a holder's own, and the one that is asked for. Undefined
-   * where one of them is not there.
-   */
-  private async trees(caller: Caller, grantId?: string): Promise<GrantRecord[] | undefined> {
+  /** The grants in whose trees events must stand: a holder's own, and the one that is asked for. */
+  private async trees(caller: Caller, grantId?: string): Promise<GrantRecord[]> {
     const ids = [caller.kind === 'holder' ? caller.grantId : undefined, grantId];
     const grants: GrantRecord[] = [];
     for (const id of ids) {
       if (id === undefined) continue;
-      const grant = await findGrant(this.database.pool, id);
-      if (!grant) return undefined;
-      grants.push(grant);
+      grants.push(await grantOfFilter(this.database.pool, caller, id, 'grantId'));
     }
     return grants;
+  }
+
+  /** @throws Problem `invalid_request` for a payment that the caller may not see. */
+  private async checkPayment(caller: Caller, id: string): Promise<void> {
+    const { rows } = await this.database.pool.query<{ grant_id: string }>(
+      'SELECT grant_id FROM payments WHERE id = $1',
+      [id],
+    );
+    const [payment] = rows;
+    const seen =
+      payment &&
+      (await grantOfFilter(this.database.pool, caller, payment.grant_id, 'paymentId').catch(
+        () => undefined,
+      ));
+    if (!seen) throw notSeen('paymentId', `payment ${id}`);
   }
 
   /** One event of the caller's treasuries; see {@link find}. */
@@ -182,10 +202,10 @@ export class AuditService {
   ): Promise<EventRow[]> {
     for (const grant of trees) addSubtree(conditions, grant);
     const { rows } = await this.database.pool.query<EventRow>(
-      `SELECT e.* FROM treasuries t, LATERAL (
-         SELECT e.treasury_id, e.id, e.record, e.leaf_index, e.seq FROM events e ${trees.length > 0 ? OF_TREES : ''}
+      boundedByBytes(`SELECT e.*, octet_length(e.record) AS page_bytes FROM treasuries t, LATERAL (
+         SELECT e.treasury_id, e.id, e.record, e.leaf_index, e.seq${trees.length > 0 ? ', g.path' : ''} FROM events e ${trees.length > 0 ? OF_TREES : ''}
          ${conditions.where} ORDER BY e.seq DESC LIMIT ${limit}) e
-       ORDER BY e.seq DESC LIMIT ${limit}`,
+       ORDER BY e.seq DESC LIMIT ${limit}`),
       conditions.values,
     );
     return rows;
@@ -206,7 +226,7 @@ export class AuditService {
     }
   }
 
-  /** Whose log a caller asks for. @throws Problem `not_found` for one it may not see. */
+  /** The treasury whose log a caller asks for. @throws Problem `not_found` for one it may not see. */
   private async logOf(caller: Caller, treasuryId: string | undefined): Promise<string> {
     if (caller.kind === 'holder') {
       if (treasuryId !== undefined && treasuryId !== caller.treasuryId)
@@ -236,6 +256,17 @@ function visibleTo(caller: Caller): Conditions {
   return new Conditions()
     .always('e.treasury_id = t.id')
     .add(treasuriesOf(caller), (n) => `t.id = ANY (${n}::text[])`);
+}
+
+/** The part of a record's data that a caller may read. @returns the same object when that is all of it. */
+function dataFor(
+  caller: Caller,
+  { path }: EventRow,
+  data: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  if (caller.kind === 'admin') return data;
+  if (!path) throw new Error('a holder reads only events of its tree');
+  return forHolder(data, path, caller.grantId);
 }
 
 /** The grants of events `e`, for what {@link addSubtree} asks of them. */

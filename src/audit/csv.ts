@@ -1,3 +1,5 @@
+import { csvCell as cell } from '../http/csv.js';
+
 /** The columns of the CSV export: a record's members in their usual order, `data` as JSON. */
 const COLUMNS = ['at', 'kind', 'actor', 'grantId', 'paymentId', 'requestId', 'reason'] as const;
 
@@ -8,16 +10,5 @@ export const CSV_HEAD = `leafIndex,id,${COLUMNS.join(',')},data\r\n`;
 export function csvLine(leafIndex: string, record: string): string {
   const event = JSON.parse(record) as Record<string, unknown>;
   const cells = COLUMNS.map((column) => cell(event[column]));
-  return `${leafIndex},${cell(event.id)},${cells.join(',')},${cell(JSON.stringify(event.data))}\r\n`;
-}
-
-/**
- * A quoted cell. What a spreadsheet would take for a formula gets an apostrophe before it: reasons
- * and names come from callers.
- */
-function cell(value: unknown): string {
-  if (value === null || value === undefined) return '';
-  const text = String(value);
-  const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return `"${harmless.replaceAll('"', '""')}"`;
+  return `${cell(leafIndex)},${cell(event.id)},${cells.join(',')},${cell(JSON.stringify(event.data))}\r\n`;
 }

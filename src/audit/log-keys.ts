@@ -1,8 +1,8 @@
-import { createPrivateKey, generateKeyPairSync, hkdfSync, type KeyObject } from 'node:crypto';
-import { Inject, Injectable } from '@nestjs/common';
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
 import type { ClientBase, Pool } from 'pg';
 import { open, seal } from '../access/keys.js';
-import { CONFIG, type Config } from '../config.js';
+import { MasterSecret } from '../access/master-secret.js';
 import { formatVerifierKey, type VerifierKey } from '../domain/note.js';
 import { appendEvents } from '../ledger/events.js';
 import { databaseNow } from '../ledger/grant-rows.js';
@@ -19,7 +19,7 @@ export interface LogKey extends VerifierKey {
  */
 @Injectable()
 export class LogKeys {
-  constructor(@Inject(CONFIG) private readonly config: Config) {}
+  constructor(private readonly masterSecret: MasterSecret) {}
 
   /**
    * A treasury's key, made in the caller's transaction if there is none. The caller holds the
@@ -67,8 +67,6 @@ export class LogKeys {
   }
 
   private sealingKey(): Buffer {
-    const { masterSecret } = this.config;
-    if (masterSecret === undefined) throw new Error('no master secret was resolved');
-    return Buffer.from(hkdfSync('sha256', masterSecret, '', 'bursar/log-keys', 32));
+    return this.masterSecret.derive('log-keys');
   }
 }

@@ -2,7 +2,7 @@ import type { ClientBase, Pool } from 'pg';
 import { completeNodes, foldNodes, type Range } from '../domain/merkle.js';
 import { hashInTile, type Tile, type TilePlace, tileOf } from './tiles.js';
 
-/** What a log is called: the first line of its checkpoints and the name of its key. */
+/** Name of a log: the first line of its checkpoints and the name of its key. */
 export function originOf(treasuryId: string): string {
   return `bursar/${treasuryId}`;
 }

@@ -5,12 +5,12 @@ import {
   type Hash,
   type Hex,
   http,
-  isAddressEqual,
   type Log,
   type PublicClient,
   parseAbi,
   TransactionReceiptNotFoundError,
 } from 'viem';
+import { isSameAddress } from '../evm.js';
 import type { PaymentEnding, ReplayedPayment } from './replay.js';
 
 /** How many payments are asked for at once. */
@@ -28,7 +28,7 @@ const TOKEN_ABI = parseAbi([
 ]);
 const USED = TOKEN_ABI[1];
 
-/** What a chain says otherwise than the log. One line. */
+/** Contradiction between a chain and the log, in one line. */
 class ChainContradiction extends Error {
   override readonly name = 'ChainContradiction';
 }
@@ -102,12 +102,19 @@ export class ChainComparison {
    * Waits for all that was asked, then looks for payments that the log does not know.
    *
    * @param open - payments that have no end in the log; the chain may have seen theirs already.
+   * @param explained - nonces that no decision allowed, which an admin answers for in the log.
    */
-  async finish(wallets: ReadonlySet<string>, open: Iterable<ReplayedPayment>): Promise<void> {
+  async finish(
+    wallets: ReadonlySet<string>,
+    open: Iterable<ReplayedPayment>,
+    explained: ReadonlySet<string>,
+  ): Promise<void> {
     await Promise.all(this.#asking);
     if (this.#failure) throw this.#failure;
     for (const payment of open) this.remember(payment);
-    for (const seen of this.#seen.values()) await this.search(seen, [...wallets] as Address[]);
+    for (const seen of this.#seen.values()) {
+      await this.search(seen, [...wallets] as Address[], explained);
+    }
   }
 
   private remember(payment: ReplayedPayment): void {
@@ -140,9 +147,7 @@ export class ChainComparison {
           if (!(error instanceof TransactionReceiptNotFoundError)) throw error;
           throw new Error(`the chain has no transaction ${transaction}`);
         });
-      const logs = receipt.logs.filter(({ address }) =>
-        isAddressEqual(address, payment.asset as Address),
-      );
+      const logs = receipt.logs.filter(({ address }) => isSameAddress(address, payment.asset));
       const wanted = kind === 'payment.settled' ? 'AuthorizationUsed' : 'AuthorizationCanceled';
       if (!logs.some((log) => isOf(log, wanted, payment))) {
         throw new Error(`transaction ${transaction} has no ${wanted} of its nonce`);
@@ -167,7 +172,11 @@ export class ChainComparison {
     if (isFirst || block > seen.to) seen.to = block;
   }
 
-  private async search({ network, asset, nonces, from, to }: Seen, authorizer: Address[]) {
+  private async search(
+    { network, asset, nonces, from, to }: Seen,
+    authorizer: Address[],
+    explained: ReadonlySet<string>,
+  ) {
     const client = this.#clients.get(network);
     if (!client) return;
     for (let start = from; start <= to; start += BLOCKS_PER_QUERY) {
@@ -180,7 +189,9 @@ export class ChainComparison {
         toBlock: last < to ? last : to,
         strict: true,
       });
-      const stranger = logs.find(({ args }) => !nonces.has(args.nonce));
+      const stranger = logs.find(
+        ({ args }) => !nonces.has(args.nonce) && !explained.has(args.nonce),
+      );
       if (!stranger) continue;
       throw new ChainContradiction(
         `transaction ${stranger.transactionHash} on ${network} spends from wallet ${stranger.args.authorizer} under nonce ${stranger.args.nonce}, and no decision in the log has that hash`,
@@ -198,7 +209,7 @@ function isOf(
   return (
     event?.eventName === eventName &&
     event.args.nonce === payment.nonce &&
-    isAddressEqual(event.args.authorizer, payment.from as Address)
+    isSameAddress(event.args.authorizer, payment.from)
   );
 }
 
@@ -206,8 +217,8 @@ function isTransfer(log: Log, { from, to, value }: ReplayedPayment): boolean {
   const event = decode(log);
   return (
     event?.eventName === 'Transfer' &&
-    isAddressEqual(event.args.from, from as Address) &&
-    isAddressEqual(event.args.to, to as Address) &&
+    isSameAddress(event.args.from, from) &&
+    isSameAddress(event.args.to, to) &&
     event.args.value === value
   );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { id, ROOT, SyntheticLog } from '../../test/support/synthetic-log.js';
+import { id, ROOT, SyntheticLog, WALLET } from '../../test/support/synthetic-log.js';
 import { Contradiction, Replay } from './replay.js';
 
 const CHILD = id('grt', 2);
@@ -7,7 +7,7 @@ const CARVED = id('grt', 3);
 
 type Tell = (log: SyntheticLog) => string[];
 
-/** What a log comes to that begins as every log, with a root grant of these terms. */
+/** Replays a log that begins as every log, with a root grant of these terms. */
 function replay(terms: Record<string, unknown>, tell: Tell): Replay {
   const log = new SyntheticLog();
   const taken = new Replay();
@@ -42,6 +42,81 @@ describe('Replay', () => {
     ]);
     expect(taken.grant(CHILD)).toMatchObject({ reserved: 0n, spent: 10000n, payments: 1 });
     expect(taken.grant(ROOT)).toMatchObject({ reserved: 7n, spent: 10000n, payments: 2 });
+  });
+
+  it('counts a cancelled payment further, unless its record is older than that rule', () => {
+    const cancelled = (data?: Record<string, unknown>) =>
+      replay(
+        { maxPayments: 2, windows: [{ seconds: 60, amount: '20000', payments: null }] },
+        (log) => [
+          ...pays(log, 1),
+          log.line('payment.cancelled', {
+            grantId: ROOT,
+            paymentId: id('pay', 1),
+            data: { value: '10000', transaction: `0x${'1'.repeat(64)}`, ...data },
+          }),
+          ...pays(log, 2),
+          ...pays(log, 3),
+        ],
+      );
+    expect(() => cancelled({ counted: true })).toThrow('which may make 2');
+    expect(cancelled().grant(ROOT)).toMatchObject({ reserved: 20000n, payments: 2 });
+  });
+
+  it('lets a wallet pay only while each of its spends is explained', () => {
+    const spend = (log: SyntheticLog, kind: string, place = 0) =>
+      log.line(`wallet.spend_${kind}`, {
+        actor: kind === 'adopted' ? 'admin:cli' : 'system:settlement',
+        data: {
+          address: WALLET,
+          network: 'eip155:1',
+          transaction: '0x1',
+          asset: '0x2',
+          place,
+          nonce: `0x${place}`,
+        },
+      });
+    const taken = replay({}, (log) => [
+      spend(log, 'seen'),
+      spend(log, 'seen', 1),
+      spend(log, 'adopted'),
+      spend(log, 'withdrawn', 1),
+      ...pays(log, 1),
+    ]);
+    expect([...taken.explained]).toEqual(['0x0']);
+    for (const end of ['adopted', 'withdrawn']) {
+      expect(() =>
+        replay({}, (log) => [
+          spend(log, 'seen'),
+          spend(log, 'seen', 1),
+          spend(log, end),
+          ...pays(log, 1),
+        ]),
+      ).toThrow('which was held then');
+      expect(() => replay({}, (log) => [spend(log, end)])).toThrow('that was never seen');
+    }
+  });
+
+  it('takes an adopted payment for the spend that was seen, and no other', () => {
+    const transaction = `0x${'1'.repeat(64)}`;
+    const adopted = (seen: string) =>
+      replay({}, (log) => {
+        const record = JSON.parse(log.authorized(1, [ROOT]));
+        const { network, asset, from } = record.data.decision;
+        const data = { address: from, network, transaction: seen, asset, place: 0 };
+        record.kind = 'payment.adopted';
+        record.actor = 'admin:cli';
+        record.data.decision.transaction = transaction;
+        record.data.nonce = `0x${'2'.repeat(64)}`;
+        return [
+          log.line('wallet.spend_seen', { actor: 'system:settlement', data }),
+          JSON.stringify(record),
+          log.line('wallet.spend_adopted', { actor: 'admin:cli', data }),
+          log.ended(1, ROOT),
+        ];
+      });
+    expect(adopted(transaction).grant(ROOT)).toMatchObject({ spent: 10000n, payments: 1 });
+    expect(() => adopted(`0x${'3'.repeat(64)}`)).toThrow('that was never seen');
   });
 
   it('moves money set aside for a carve-out as it is held, spent and given back', () => {
@@ -125,7 +200,10 @@ describe('Replay', () => {
       'more set aside than there is',
       /is set aside overspends/,
       { budget: '50000' },
-      (log) => [log.grant(CARVED, ROOT, { funding: 'reserved', budget: '50001' })],
+      (log) => [
+        log.grant(CHILD, ROOT, { funding: 'reserved', budget: '30000' }),
+        log.grant(CARVED, ROOT, { funding: 'reserved', budget: '20001' }),
+      ],
     ],
     [
       'a sibling’s money that is set aside',
@@ -186,8 +264,8 @@ describe('Replay', () => {
       /without the approval/,
       {},
       (log) => [
-        log.line('payment.pending', { paymentId: id('pay', 1) }),
-        log.line('payment.rejected', { paymentId: id('pay', 1) }),
+        log.line('payment.pending', { grantId: ROOT, paymentId: id('pay', 1) }),
+        log.line('payment.rejected', { grantId: ROOT, paymentId: id('pay', 1) }),
         ...pays(log, 1),
       ],
     ],
@@ -240,7 +318,7 @@ describe('Replay', () => {
       'a delegation without a parent',
       /delegated without a parent/,
       {},
-      (log) => [log.grant(CHILD, ROOT, { parentId: null })],
+      (log) => [log.grant(CHILD, ROOT, { parentId: null }, 'admin:test')],
     ],
     [
       'a revoked grant',
@@ -263,6 +341,39 @@ describe('Replay', () => {
       /but is suspended/,
       {},
       (log) => [log.line('grant.suspended', { grantId: ROOT }), ...pays(log, 1)],
+    ],
+    [
+      'a suspended treasury',
+      /is authorized while the treasury is suspended by admin:test/,
+      {},
+      (log) => [log.line('treasury.suspended', { actor: 'admin:test' }), ...pays(log, 1)],
+    ],
+    [
+      'a delegation in a suspended treasury',
+      /is minted while the treasury is suspended/,
+      {},
+      (log) => [log.line('treasury.suspended', { actor: 'admin:test' }), log.grant(CHILD, ROOT)],
+    ],
+    [
+      'a treasury that is suspended twice',
+      /had suspended it already/,
+      {},
+      (log) => [
+        log.line('treasury.suspended', { actor: 'admin:test' }),
+        log.line('treasury.suspended', { actor: 'admin:test' }),
+      ],
+    ],
+    [
+      'a treasury that is resumed and runs',
+      /was not suspended/,
+      {},
+      (log) => [log.line('treasury.resumed', { actor: 'admin:test' })],
+    ],
+    [
+      'a treasury that a holder suspends',
+      /has no part in treasury.suspended/,
+      {},
+      (log) => [log.line('treasury.suspended', { actor: `grant:${ROOT}` })],
     ],
     [
       'a delegation by a revoked grant',
@@ -289,7 +400,12 @@ describe('Replay', () => {
       ],
     ],
     ['a grant before its start', /outside the life/, { startsAt: at(3600) }, (log) => pays(log, 1)],
-    ['a grant after its end', /outside the life/, { expiresAt: at(0) }, (log) => pays(log, 1)],
+    [
+      'a grant after its end',
+      /outside the life/,
+      { expiresAt: at(2) },
+      (log) => [log.authorized(1, [ROOT], '10000', decidedAt(2))],
+    ],
     [
       'a signature that outlives its grant',
       /stays valid longer/,
@@ -390,6 +506,7 @@ describe('Replay', () => {
       {},
       (log) => [
         log.grant(CARVED, ROOT, { funding: 'reserved', budget: '50000' }),
+        log.line('grant.revoked', { grantId: CARVED }),
         log.line('grant.returned', { grantId: CARVED, data: { amount: '50000', to: [ROOT] } }),
         log.authorized(1, [ROOT, CARVED]),
       ],

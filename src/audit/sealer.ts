@@ -1,4 +1,4 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import { Database } from '../database/database.js';
 import { leafHash } from '../domain/merkle.js';
@@ -6,7 +6,10 @@ import { formatCheckpoint, signNote } from '../domain/note.js';
 import { appendEvents } from '../ledger/events.js';
 import { databaseNow } from '../ledger/grant-rows.js';
 import { overdueRefusals } from '../ledger/refusals.js';
-import { Queues } from '../outbox/queues.js';
+import { EventCounts } from '../outbox/event-counts.js';
+import type { JobPayload } from '../outbox/jobs.js';
+import { OnJob } from '../outbox/on-job.js';
+import { EventFeed } from './event-feed.js';
 import { LogKeys } from './log-keys.js';
 import { newestCheckpoint, rangeHashes, readTiles, writeTiles } from './log-rows.js';
 import { edgeTiles, TreeEdge } from './tiles.js';
@@ -25,17 +28,17 @@ const SWEEP_MS = 500;
  * the earlier one's event is always the earlier leaf. Between others the order says nothing.
  */
 @Injectable()
-export class Sealer implements OnModuleInit {
+export class Sealer {
   constructor(
     private readonly database: Database,
     private readonly keys: LogKeys,
-    private readonly queues: Queues,
+    private readonly feed: EventFeed,
+    private readonly counts: EventCounts,
   ) {}
 
-  onModuleInit(): void {
-    this.queues.handle('audit.seal', ({ treasuryId }) => this.seal(treasuryId));
-    this.queues.handle('audit.sweep', () => this.sweep());
-    this.queues.schedule('audit-sweep', 'audit.sweep', {}, SWEEP_MS);
+  @OnJob('audit.seal')
+  onSeal({ treasuryId }: JobPayload<'audit.seal'>): Promise<void> {
+    return this.seal(treasuryId);
   }
 
   /** Seals all of a treasury's unsealed events. Idempotent; picks up after any crash. */
@@ -46,10 +49,17 @@ export class Sealer implements OnModuleInit {
         await tx.query('SELECT 1 FROM treasuries WHERE id = $1 FOR NO KEY UPDATE', [treasuryId]);
         return this.sealNext(tx, treasuryId);
       });
-    while ((await sealBatch()) === BATCH);
+    for (;;) {
+      const sealed = await sealBatch();
+      // Readers in this process need not wait for their next poll.
+      if (sealed.length > 0) this.feed.wake();
+      for (const kind of sealed) this.counts.sealed.inc({ kind });
+      if (sealed.length < BATCH) return;
+    }
   }
 
   /** Seals every treasury that has unsealed events, those of counted refusals among them. */
+  @OnJob('audit.sweep', { everyMs: SWEEP_MS })
   async sweep(): Promise<void> {
     await this.database.transaction(async (tx) => {
       const now = await databaseNow(tx);
@@ -62,14 +72,15 @@ export class Sealer implements OnModuleInit {
     for (const { id } of rows) await this.seal(id);
   }
 
-  private async sealNext(tx: ClientBase, treasuryId: string): Promise<number> {
+  /** @returns the kinds of the events that were sealed. */
+  private async sealNext(tx: ClientBase, treasuryId: string): Promise<string[]> {
     const key = await this.keys.signing(tx, treasuryId);
-    const { rows: unsealed } = await tx.query<{ id: string; record: string }>(
-      `SELECT id, record FROM events WHERE treasury_id = $1 AND leaf_index IS NULL
+    const { rows: unsealed } = await tx.query<{ id: string; kind: string; record: string }>(
+      `SELECT id, kind, record FROM events WHERE treasury_id = $1 AND leaf_index IS NULL
        ORDER BY seq LIMIT ${BATCH}`,
       [treasuryId],
     );
-    if (unsealed.length === 0) return 0;
+    if (unsealed.length === 0) return [];
     const tree = await openTree(tx, treasuryId);
     const first = tree.size;
     for (const { record } of unsealed) tree.append(leafHash(record));
@@ -84,12 +95,13 @@ export class Sealer implements OnModuleInit {
     const [root] = await rangeHashes(tx, treasuryId, [{ start: 0, end: size }]);
     const text = formatCheckpoint({ origin: key.name, size, root: root as Buffer });
     // Kept in the transaction that makes it true: nobody is shown a checkpoint that a crash takes back.
-    await tx.query('INSERT INTO log_checkpoints (treasury_id, size, note) VALUES ($1, $2, $3)', [
-      treasuryId,
-      size,
-      signNote(text, key, key.privateKey),
-    ]);
-    return unsealed.length;
+    // With the size before it, so that the checker misses one that is dropped.
+    await tx.query(
+      `INSERT INTO log_checkpoints (treasury_id, size, note, previous)
+       SELECT $1, $2, $3, coalesce(max(size), 0) FROM log_checkpoints WHERE treasury_id = $1`,
+      [treasuryId, size, signNote(text, key, key.privateKey)],
+    );
+    return unsealed.map(({ kind }) => kind);
   }
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
+import { readOptions } from '../command-line.js';
 import {
   formatVerifierKey,
   parseCheckpoint,
@@ -9,8 +10,10 @@ import {
   splitNotes,
   type VerifierKey,
 } from '../domain/note.js';
+import { UsageError } from '../options.js';
 import { ChainComparison } from './on-chain.js';
-import { type Verified, type VerifyOptions, verifyLog } from './verify.js';
+import { type Verification, type VerifyOptions, verifyLog } from './verify.js';
+import { withVerifyOptions } from './verify-options.js';
 
 const USAGE = 'npx bursar audit verify FILE [--checkpoint FILE]... [--key KEY] [--rpc URL]...';
 
@@ -22,18 +25,11 @@ const USAGE = 'npx bursar audit verify FILE [--checkpoint FILE]... [--key KEY] [
  * @throws Error with one line that says what does not hold, and where.
  */
 export async function auditCommand(args: readonly string[]): Promise<string> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      checkpoint: { type: 'string', multiple: true, default: [] },
-      key: { type: 'string' },
-      rpc: { type: 'string', multiple: true, default: [] },
-    },
-  });
-  const [action, file, ...more] = positionals;
+  const command = withVerifyOptions(new Command('npx bursar').command('audit [words...]'));
+  const values = readOptions<{ checkpoint: string[]; key?: string; rpc: string[] }>(command, args);
+  const [action, file, ...more] = command.args;
   if (action !== 'verify' || file === undefined || more.length > 0) {
-    throw new Error(`usage: ${USAGE}`);
+    throw new UsageError(`usage: ${USAGE}`);
   }
   if (!existsSync(file)) throw new Error(`there is no file ${file}`);
   const checkpoints = (await Promise.all(values.checkpoint.map(readCheckpoints))).flat();
@@ -68,7 +64,7 @@ async function naming<T>(what: string, work: () => Promise<T>): Promise<T> {
 }
 
 function report(
-  { origin, records, root, checkpoints, covered, replay }: Verified,
+  { origin, records, root, checkpoints, covered, replay }: Verification,
   key: VerifierKey | undefined,
   chains: ChainComparison | undefined,
 ): string[] {
@@ -82,7 +78,7 @@ function report(
     lines.push(`ok: ${checkpoints} checkpoints agree, the newest of size ${covered}${signed}`);
   }
   lines.push(
-    `ok: ${count('grant.minted', 'grant.delegated')} grants and ${count('payment.authorized')} payments ` +
+    `ok: ${count('grant.minted', 'grant.delegated')} grants and ${count('payment.authorized', 'payment.adopted')} payments ` +
       `(${count('payment.settled')} settled, ${count('payment.released')} released, ` +
       `${count('payment.cancelled')} cancelled, ${replay.open.size} open): each nonce is its decision's ` +
       'hash, and nothing is beyond a budget, a count, a window, a scope or a life',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { checkpointOf, id, KEY, ROOT, SyntheticLog } from '../../test/support/synthetic-log.js';
 import { parseCheckpoint, parseNote } from '../domain/note.js';
-import { type Verified, VerifyError, verifyLog } from './verify.js';
+import { type Verification, VerifyError, verifyLog } from './verify.js';
 
 /** How many random edits are tried; 10,000 by hand: `BURSAR_AUDIT_EDITS=10000 npm test -- verify`. */
 const EDITS = Number(process.env.BURSAR_AUDIT_EDITS ?? 400);
@@ -23,7 +23,7 @@ async function verify(
   content: string | Buffer,
   notes: readonly string[] = [],
   key: typeof KEY | undefined = KEY,
-): Promise<Verified> {
+): Promise<Verification> {
   await writeFile(file, content);
   const checkpoints = notes.map((text) => {
     const note = parseNote(text);
@@ -66,7 +66,7 @@ describe('verifyLog', () => {
     const seed = Number(process.env.BURSAR_AUDIT_SEED ?? 1);
     const random = randomFrom(seed);
     for (let edit = 0; edit < EDITS; edit += 1) {
-      // Of the whole log, or of its beginning: then what is edited is what it covers.
+      // Covers the whole log, or its beginning: then the edit is in what it covers.
       const covered = edit % 2 === 0 ? lines.length : 1 + random(lines.length);
       const note = checkpointOf(lines.slice(0, covered));
       const [what, content] = edited(random, covered);

@@ -17,7 +17,7 @@ const MAX_LINE_BYTES = 1_048_576;
 const READ_BYTES = 1_048_576;
 const NEWLINE = 0x0a;
 
-/** What a log is held against. */
+/** Evidence that a log is held against. */
 export interface VerifyOptions {
   /** The whole log as `GET /v1/audit/export` gave it. */
   readonly file: string;
@@ -29,8 +29,8 @@ export interface VerifyOptions {
   readonly chains: ChainComparison | undefined;
 }
 
-/** What was found to hold. */
-export interface Verified {
+/** Result when everything holds. */
+export interface Verification {
   readonly origin: string;
   readonly records: number;
   readonly root: Buffer;
@@ -40,7 +40,7 @@ export interface Verified {
   readonly replay: Replay;
 }
 
-/** What does not hold, in one line that says where. */
+/** Failure, in one line that says where. */
 export class VerifyError extends Error {
   override readonly name = 'VerifyError';
 }
@@ -52,7 +52,7 @@ export class VerifyError extends Error {
  *
  * @throws VerifyError for the first thing that does not hold.
  */
-export async function verifyLog(options: VerifyOptions): Promise<Verified> {
+export async function verifyLog(options: VerifyOptions): Promise<Verification> {
   const tree = new MerkleTree();
   const replay = new Replay();
   let treasuryId: string | undefined;
@@ -86,7 +86,7 @@ export async function verifyLog(options: VerifyOptions): Promise<Verified> {
       `the end is missing: the file has ${tree.size} records, and a checkpoint says ${missing.size}`,
     );
   }
-  await options.chains?.finish(replay.wallets, replay.open.values());
+  await options.chains?.finish(replay.wallets, replay.open.values(), replay.explained);
   return {
     origin: `bursar/${treasuryId}`,
     records: tree.size,

@@ -1,8 +1,10 @@
 import { open } from 'node:fs/promises';
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { CONFIG, type Config } from '../config.js';
+import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
 import { consistencyRanges } from '../domain/merkle.js';
+import { readBounded } from '../http/read-bounded.js';
+import { OnJob } from '../outbox/on-job.js';
 import { Queues } from '../outbox/queues.js';
 import { rangeHashes } from './log-rows.js';
 
@@ -13,7 +15,7 @@ const PUSH_MS = 1_000;
 const ANSWER_TIMEOUT_MS = 5_000;
 
 /** A checkpoint that a witness has not taken yet. */
-interface Unwitnessed {
+interface PendingCheckpoint {
   readonly treasuryId: string;
   readonly size: number;
   readonly note: string;
@@ -25,7 +27,7 @@ interface Unwitnessed {
 interface Witness {
   /** How the database names it. */
   readonly name: string;
-  take(checkpoint: Unwitnessed): Promise<void>;
+  take(checkpoint: PendingCheckpoint): Promise<void>;
 }
 
 /**
@@ -41,7 +43,7 @@ export class Witnesses implements OnModuleInit {
   readonly #failing = new Set<string>();
 
   constructor(
-    @Inject(CONFIG) { witnessFile, witnessUrl }: Config,
+    @Inject(CONFIG) { witnessFile, witnessUrl }: Pick<Config, 'witnessFile' | 'witnessUrl'>,
     private readonly database: Database,
     private readonly queues: Queues,
   ) {
@@ -52,12 +54,12 @@ export class Witnesses implements OnModuleInit {
   }
 
   onModuleInit(): void {
-    this.queues.handle('audit.witness', () => this.push());
     if (this.#witnesses.length === 0) return;
     this.queues.schedule('audit-witness', 'audit.witness', {}, PUSH_MS);
   }
 
   /** Pushes what is new to every witness. Idempotent: at worst a witness gets a checkpoint twice. */
+  @OnJob('audit.witness')
   async push(): Promise<void> {
     await Promise.all(this.#witnesses.map((witness) => this.pushTo(witness)));
   }
@@ -84,7 +86,7 @@ export class Witnesses implements OnModuleInit {
     }
   }
 
-  private async unwitnessed({ name }: Witness): Promise<Unwitnessed[]> {
+  private async unwitnessed({ name }: Witness): Promise<PendingCheckpoint[]> {
     const { rows } = await this.database.pool.query<{
       treasury_id: string;
       size: string;
@@ -126,9 +128,12 @@ function fileWitness(path: string): Witness {
   };
 }
 
+/** The longest answer of a witness that is read, in bytes: a size, or a line for each of its signatures. */
+const MAX_ANSWER_BYTES = 16_384;
+
 /** `POST <prefix>/add-checkpoint` (C2SP tlog-witness): old size, consistency proof, checkpoint. */
 function httpWitness(prefix: string, database: Database): Witness {
-  const post = async ({ treasuryId, size, note }: Unwitnessed, old: number) => {
+  const post = async ({ treasuryId, size, note }: PendingCheckpoint, old: number) => {
     const ranges = consistencyRanges(old, size);
     const proof = await rangeHashes(database.pool, treasuryId, ranges);
     const lines = proof.map((hash) => `${hash.toString('base64')}\n`).join('');
@@ -139,7 +144,10 @@ function httpWitness(prefix: string, database: Database): Witness {
       redirect: 'error',
       signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
     });
-    return { status: answer.status, text: (await answer.text()).slice(0, 200) };
+    return {
+      status: answer.status,
+      text: (await readBounded(answer, MAX_ANSWER_BYTES)).slice(0, 200),
+    };
   };
   return {
     name: prefix,

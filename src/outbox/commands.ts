@@ -1,10 +1,16 @@
-import type { Config } from '../config.js';
 import type { Database } from '../database/database.js';
+import { printJson } from '../terminal.js';
 import { deadLetters, ringAgain } from './dead-letters.js';
+import type { StoreSettings } from './stores.js';
 
 /** Prints every job that failed all its tries, the newest first. */
-export async function printDeadLetters(database: Database, config: Config): Promise<void> {
+export async function printDeadLetters(
+  database: Database,
+  config: StoreSettings,
+  asJson = false,
+): Promise<void> {
   const letters = await deadLetters(config, database, await namespaceOf(database));
+  if (asJson) return printJson(letters);
   for (const { id, job, payload, failedAt, tries, reason } of letters) {
     process.stdout.write(
       `${id}  ${job}  ${payload}  ${failedAt.toISOString()}, try ${tries}\n    ${reason}\n`,
@@ -25,7 +31,7 @@ export async function printDeadLetters(database: Database, config: Config): Prom
  */
 export async function retryDeadLetters(
   database: Database,
-  config: Config,
+  config: StoreSettings,
   wanted: string,
 ): Promise<void> {
   const namespace = await namespaceOf(database);
@@ -40,7 +46,7 @@ export async function retryDeadLetters(
   process.stdout.write('no job has failed for good\n');
 }
 
-/** What the service keeps its queues under. */
+/** Namespace of the service's queues. */
 async function namespaceOf(database: Database): Promise<string> {
   const { rows } = await database.pool.query<{ id: string }>(
     `SELECT id FROM treasuries WHERE name = 'main'`,

@@ -1,7 +1,6 @@
-import type { Config } from '../config.js';
 import type { Database } from '../database/database.js';
 import { QUEUES, type QueueName } from './jobs.js';
-import { openStore, type QueueStore, type StoredQueue } from './stores.js';
+import { openStore, type QueueStore, type StoredQueue, type StoreSettings } from './stores.js';
 
 /** A job that failed every time it was tried. */
 export interface DeadLetter {
@@ -23,7 +22,7 @@ const MOST = 1_000;
  * @param namespace - what the service's queues are kept under: the id of its main treasury.
  */
 export function deadLetters(
-  config: Config,
+  config: StoreSettings,
   database: Database,
   namespace: string,
 ): Promise<DeadLetter[]> {
@@ -53,7 +52,7 @@ export function deadLetters(
  * @returns those that rang; without those that are no dead letters, or no longer.
  */
 export function ringAgain(
-  config: Config,
+  config: StoreSettings,
   database: Database,
   namespace: string,
   ids: readonly string[],
@@ -72,12 +71,12 @@ export function ringAgain(
 }
 
 async function withQueues<T>(
-  config: Config,
+  config: StoreSettings,
   database: Database,
   namespace: string,
   work: (queues: ReadonlyMap<QueueName, StoredQueue>) => Promise<T>,
 ): Promise<T> {
-  // What it would complain of in the background fails the look itself, too.
+  // Errors in the background fail the look itself, too.
   const store: QueueStore = await openStore(config, database, namespace, () => {});
   const queues = new Map(QUEUES.map((name) => [name, store.queue(name)]));
   try {

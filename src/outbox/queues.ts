@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { Job } from 'bullmq';
-import { CONFIG, type Config } from '../config.js';
+import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
+import { currentTrace, formatTraceparent } from '../tracing/trace-scope.js';
+import { Tracing } from '../tracing/tracing.js';
 import { within } from '../within.js';
 import { JOBS, type JobName, type JobPayload, QUEUES, type QueueName } from './jobs.js';
 import { Liveness } from './liveness.js';
@@ -13,6 +15,7 @@ import {
   type QueueStore,
   type StoredQueue,
   type StoredWorker,
+  type StoreSettings,
 } from './stores.js';
 
 /** How often a worker looks whether its schedules are still there, in milliseconds. */
@@ -23,6 +26,9 @@ const OVERDUE_MS = 15_000;
 
 /** How long closing may wait for running jobs and connections, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 5_000;
+
+/** Jobs of a queue that may wait for somebody outside at once, beside the scheduled ones. */
+const RECEIVERS_AT_ONCE: Partial<Record<QueueName, number>> = { webhooks: 16 };
 
 /** How many canaries a worker may miss before it counts as hung. */
 const CANARIES_PER_SILENCE = 4;
@@ -59,7 +65,7 @@ export class Queues {
   readonly #schedules: Schedule[] = [];
   readonly #queues = new Map<QueueName, StoredQueue>();
   readonly #workers = new Map<QueueName, StoredWorker>();
-  /** Whose canaries are whose. */
+  /** The worker's name on its canaries. */
   readonly #id = randomUUID();
   readonly #liveness: Liveness;
   readonly #failures = new Map<string, number>();
@@ -71,8 +77,9 @@ export class Queues {
   #resting: Promise<void> | undefined;
 
   constructor(
-    @Inject(CONFIG) private readonly config: Config,
+    @Inject(CONFIG) private readonly config: StoreSettings & Pick<Config, 'workerSilenceMs'>,
     private readonly database: Database,
+    private readonly tracing: Tracing,
   ) {
     this.#liveness = new Liveness(config.workerSilenceMs);
     for (const queue of QUEUES) {
@@ -147,8 +154,8 @@ export class Queues {
   }
 
   /**
-   * Rings a job's bell. With an id, a bell that already rings is not rung twice; with a delay, all that
-   * ring within it are one.
+   * Rings a job's bell. With an id, a bell that already rings is not rung twice, and one that is rung while its job
+   * runs has it run once more afterwards; with a delay, all that ring within it are one.
    */
   async add<Name extends JobName>(
     job: Name,
@@ -156,10 +163,14 @@ export class Queues {
     deduplicationId?: string,
     delayMs = 0,
   ): Promise<void> {
+    const trace = currentTrace();
     await this.queue(queueOf(job)).add(job, payload, {
       ...ONCE,
       delay: delayMs,
-      ...(deduplicationId === undefined ? {} : { deduplication: { id: deduplicationId } }),
+      ...(trace && { telemetry: { metadata: formatTraceparent(trace.span.spanContext()) } }),
+      ...(deduplicationId === undefined
+        ? {}
+        : { deduplication: { id: deduplicationId, keepLastIfActive: true } }),
     });
   }
 
@@ -212,7 +223,8 @@ export class Queues {
   private startWorker(name: QueueName): void {
     if (!this.#store) throw new Error('the queues are not started');
     // One more than the schedules: a canary finds a free place though all of them take their time.
-    const concurrency = 1 + this.#schedules.filter((s) => queueOf(s.job) === name).length;
+    const scheduled = this.#schedules.filter((s) => queueOf(s.job) === name).length;
+    const concurrency = 1 + scheduled + (RECEIVERS_AT_ONCE[name] ?? 0);
     this.#workers.set(
       name,
       this.#store.worker(name, (job) => this.run(name, job), concurrency),
@@ -231,12 +243,12 @@ export class Queues {
     for (const queue of this.#workers.keys()) {
       const payload = { worker: this.#id, hops: CANARY_HOPS };
       this.add(`${queue}.canary`, payload, `canary-${this.#id}`).catch(() => {
-        // That the store does not answer is told elsewhere.
+        // Another place tells that the store does not answer.
       });
     }
   }
 
-  /** What the old one was doing is given up, and done again. The new one is silent until it shows life. */
+  /** The old one's work is given up, and done again. The new one is silent until it shows life. */
   private replace(queue: QueueName): void {
     this.#workers
       .get(queue)
@@ -296,7 +308,8 @@ export class Queues {
       const name = job.name as JobName;
       const handler = this.#handlers.get(name);
       if (!handler) throw new Error('no such job');
-      await handler(JOBS[name].payload.parse(job.data));
+      const payload = JOBS[name].payload.parse(job.data);
+      await this.tracing.inJob(name, job.opts.telemetry?.metadata, () => handler(payload));
     } catch (error) {
       this.#log.error(`job ${job.name}: ${messageOf(error)}`);
       this.#failures.set(job.name, (this.#failures.get(job.name) ?? 0) + 1);

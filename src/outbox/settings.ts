@@ -23,8 +23,11 @@ export const TRACE = {
   streams: { events: { maxLen: 100 } },
 } as const satisfies Partial<QueueOptions>;
 
-/** What is kept of jobs that are done: traces, since the truth is in Postgres. */
-const DONE = { removeOnComplete: { count: 100 } } as const;
+/**
+ * Nothing is kept of jobs that are done: the truth is in Postgres. To keep the last ones, BullMQ would delete older
+ * ones with every job that ends, and on Postgres two such deletes can deadlock.
+ */
+const DONE = { removeOnComplete: true } as const;
 
 /**
  * A job that is rung for once. It is tried again after 1, 2, 4 and 8 s, which outlasts a database that

@@ -9,11 +9,12 @@ import {
   withBackend,
 } from 'bullmq';
 import { Redis } from 'ioredis';
-import type { Config } from '../config.js';
+import pg from 'pg';
+import type { ServiceConfig } from '../config/config.js';
 import type { Database } from '../database/database.js';
 import { HOLDING, TRACE } from './settings.js';
 
-/** What the service needs of a BullMQ queue, whatever store it is on. */
+/** Part of a BullMQ queue that the service needs, whatever store it is on. */
 export type StoredQueue = Pick<
   Queue,
   | 'add'
@@ -25,7 +26,7 @@ export type StoredQueue = Pick<
   | 'getJob'
   | 'close'
 >;
-/** What the service needs of a BullMQ worker, whatever store it is on. */
+/** Part of a BullMQ worker that the service needs, whatever store it is on. */
 export interface StoredWorker {
   /**
    * Takes no more jobs, waits for those it runs, and closes.
@@ -52,11 +53,17 @@ const REDIS_TIMEOUT_MS = 5_000;
 /** How long a statement of the queues may take on Postgres, in milliseconds: each is short. */
 const POSTGRES_TIMEOUT_MS = 10_000;
 
+/** How often a statement of the queues is sent again when Postgres has ended it to resolve a deadlock. */
+const DEADLOCK_TRIES = 5;
+
 /** How long a worker hears nothing of its store, in milliseconds. It asks every 10 s at least. */
 const WORKER_TIMEOUT_MS = 30_000;
 
 /** Where BullMQ keeps its tables when the queues are on Postgres. */
 const SCHEMA = 'bullmq';
+
+/** Settings that say which store the queues have. */
+export type StoreSettings = Pick<ServiceConfig, 'redisUrl' | 'databaseUrl' | 'role'>;
 
 /**
  * Opens the queues' store: Redis where there is one, else Postgres.
@@ -64,13 +71,12 @@ const SCHEMA = 'bullmq';
  * @param namespace - what is unique to this service's database.
  */
 export function openStore(
-  { redisUrl, databaseUrl, role }: Config,
+  { redisUrl, databaseUrl, role }: StoreSettings,
   database: Database,
   namespace: string,
   complain: Complain,
 ): Promise<QueueStore> {
   if (redisUrl !== undefined) return redisStore(redisUrl, namespace, complain, role !== 'api');
-  if (databaseUrl === undefined) throw new Error('no database was resolved');
   return postgresStore(databaseUrl, database, complain);
 }
 
@@ -166,16 +172,46 @@ export async function postgresStore(
     max: 3,
     connectionTimeoutMillis: POSTGRES_TIMEOUT_MS,
     query_timeout: POSTGRES_TIMEOUT_MS,
+    Client: DeadlockRetryingClient,
   };
+  // BullMQ promotes all delayed jobs that are due with one UPDATE, in whatever order its plan finds them. Two
+  // sessions that do so at once deadlock. With one connection a worker cannot deadlock with itself.
+  const ofWorker = { ...connection, max: 1 };
   return {
     queue: (name) => listened(new PostgresQueue(name, { connection, ...TRACE }), complain),
     worker: (name, run, concurrency) => {
-      const worker = new PostgresWorker(name, run, { connection, concurrency, ...HOLDING });
+      const worker = new PostgresWorker(name, run, {
+        ...{ connection: ofWorker, concurrency },
+        ...HOLDING,
+      });
       giveUpWhenDeaf(worker);
       return listened(worker, complain);
     },
     close: () => {},
   };
+}
+
+/**
+ * Sends a statement again that Postgres ended to resolve a deadlock: workers of several processes can lock the
+ * same jobs in different orders. Each statement of BullMQ is a transaction by itself, so nothing of it was done.
+ */
+class DeadlockRetryingClient extends pg.Client {
+  // pg's pool passes a callback last; its overloads cannot be repeated here.
+  override query(...args: unknown[]): never {
+    const send = super.query.bind(this) as (...args: unknown[]) => never;
+    const callback = args.at(-1);
+    if (typeof callback !== 'function') return send(...args);
+    const attempt = (triesLeft: number): never =>
+      send(...args.slice(0, -1), (error: unknown, result: unknown) => {
+        if (triesLeft > 0 && isDeadlock(error)) attempt(triesLeft - 1);
+        else callback(error, result);
+      });
+    return attempt(DEADLOCK_TRIES);
+  }
+}
+
+function isDeadlock(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '40P01';
 }
 
 /** Errors of one worker in one turn of the event loop that cannot be a few connections lost at once. */
@@ -198,7 +234,7 @@ function giveUpWhenDeaf(worker: {
   });
 }
 
-/** What an error says, whatever was thrown. */
+/** Text of an error, whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

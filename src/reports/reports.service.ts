@@ -1,0 +1,134 @@
+import { Injectable } from '@nestjs/common';
+import type { ClientBase } from 'pg';
+import { type Caller, seesTreasury, treasuriesOf } from '../access/caller.js';
+import { checkSpan, grantOfFilter, notSeen } from '../access/grant-filter.js';
+import { Database } from '../database/database.js';
+import { currencyOf, formatAmount } from '../domain/money.js';
+import { Problem } from '../domain/problem.js';
+import { csvCell } from '../http/csv.js';
+import type { GrantRecord } from '../ledger/grant-rows.js';
+import {
+  type Dimension,
+  formatCursor,
+  type SpendItem,
+  type SpendQuery,
+  type SpendReport,
+} from './reports.dto.js';
+import { type SpendRow, spendSql } from './spend-query.js';
+
+/** The most groups that one CSV file holds. */
+const MAX_CSV_ROWS = 100_000;
+
+/** The members of an item that are no group, in the order of the CSV columns. */
+const FIGURES = ['currency', 'payments', 'settled', 'open', 'released', 'refused'] as const;
+
+/** Tells who spent what. */
+@Injectable()
+export class ReportsService {
+  constructor(private readonly database: Database) {}
+
+  /** A page of the groups of a report, in the order of their dimensions. */
+  async spend(caller: Caller, query: SpendQuery): Promise<SpendReport> {
+    const { groupBy, limit, cursor } = query;
+    if (cursor !== undefined && cursor.length !== groupBy.length + 1) {
+      throw new Problem('invalid_request', 'cursor: is of a report with other dimensions', {
+        field: 'cursor',
+      });
+    }
+    const rows = await this.rows(caller, query, limit + 1);
+    const shown = rows.slice(0, limit);
+    const last = rows.length > limit ? shown.at(-1) : undefined;
+    return {
+      items: shown.map((row) => itemOf(row, groupBy)),
+      nextCursor: last === undefined ? null : formatCursor(last.keys),
+    };
+  }
+
+  /**
+   * All groups of a report as CSV (RFC 4180).
+   *
+   * @throws Problem `invalid_request` for more than {@link MAX_CSV_ROWS}: a file that is cut looks like a whole one.
+   */
+  async spendCsv(caller: Caller, query: SpendQuery): Promise<string> {
+    const rows = await this.rows(caller, { ...query, cursor: undefined }, MAX_CSV_ROWS + 1);
+    if (rows.length > MAX_CSV_ROWS) {
+      throw new Problem(
+        'invalid_request',
+        `groupBy: the report has more than ${MAX_CSV_ROWS} groups; leave a dimension out, or ask for a shorter time`,
+        { field: 'groupBy' },
+      );
+    }
+    const head = [...query.groupBy, ...FIGURES].map(csvCell).join(',');
+    const lines = rows.map((row) => {
+      const item = itemOf(row, query.groupBy);
+      return [...row.groups, ...FIGURES.map((figure) => item[figure])].map(csvCell).join(',');
+    });
+    return `${[head, ...lines].join('\r\n')}\r\n`;
+  }
+
+  private async rows(caller: Caller, query: SpendQuery, limit: number): Promise<SpendRow[]> {
+    checkSpan(query.from, query.to);
+    const { treasuryId } = query;
+    if (treasuryId !== undefined && !seesTreasury(caller, treasuryId)) {
+      throw notSeen('treasuryId', `treasury ${treasuryId}`);
+    }
+    const scope = {
+      groupBy: query.groupBy,
+      treasuries: treasuryId === undefined ? treasuriesOf(caller) : [treasuryId],
+      trees: await this.trees(caller, query.grantId),
+      from: query.from === undefined ? undefined : Date.parse(query.from),
+      // Times are kept in milliseconds, and the end is included.
+      until: query.to === undefined ? undefined : Date.parse(query.to) + 1,
+      after: query.cursor,
+      limit,
+    };
+    return this.database.transaction(async (tx) => {
+      // One snapshot for the places and the sums.
+      await tx.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
+      // Compiling the plan takes longer than running it, and a group for each payment needs room to be counted in.
+      await tx.query(`SET LOCAL jit = off; SET LOCAL work_mem = '64MB'`);
+      const folded = await readFolded(tx, scope.treasuries);
+      const { sql, values } = spendSql({ ...scope, folded });
+      const { rows } = await tx.query<SpendRow>(sql, values);
+      return rows;
+    });
+  }
+
+  /** The grants in whose trees payments must stand: a holder's own, and the one that is asked for. */
+  private async trees(caller: Caller, grantId: string | undefined): Promise<GrantRecord[]> {
+    const ids = [caller.kind === 'holder' ? caller.grantId : undefined, grantId];
+    const trees: GrantRecord[] = [];
+    for (const id of ids) {
+      if (id === undefined) continue;
+      trees.push(await grantOfFilter(this.database.pool, caller, id, 'grantId'));
+    }
+    return trees;
+  }
+}
+
+/** The leaf of each log from which on nothing is folded. */
+async function readFolded(
+  tx: ClientBase,
+  treasuries: readonly string[] | undefined,
+): Promise<Map<string, string>> {
+  const { rows } = await tx.query<{ id: string; leaf_index: string }>(
+    `SELECT t.id, coalesce(c.leaf_index, 0) AS leaf_index FROM treasuries t
+     LEFT JOIN spend_cursors c ON c.treasury_id = t.id WHERE $1::text[] IS NULL OR t.id = ANY ($1::text[])`,
+    [treasuries ?? null],
+  );
+  return new Map(rows.map(({ id, leaf_index }) => [id, leaf_index]));
+}
+
+function itemOf(row: SpendRow, groupBy: readonly Dimension[]): SpendItem {
+  const currency = currencyOf(row.currency);
+  const units = (atomic: string) => formatAmount(BigInt(atomic), currency);
+  return {
+    group: Object.fromEntries(groupBy.map((name, place) => [name, row.groups[place] ?? null])),
+    currency: row.currency,
+    payments: Number(row.payments),
+    settled: units(row.settled),
+    open: units(row.open),
+    released: units(row.released),
+    refused: Number(row.refused),
+  };
+}

@@ -1,23 +1,41 @@
 import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply } from 'fastify';
-import { CONFIG, type Config } from '../config.js';
+import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
-import { seeTreasuries } from '../database/treasury-scope.js';
+import { type Lane, seeTreasuries, takeLane } from '../database/treasury-scope.js';
 import { Problem } from '../domain/problem.js';
 import { rateLimited } from '../http/edge.js';
-import { publicUrlOf } from '../http/public-url.js';
+import { requestedOrigin } from '../http/public-url.js';
 import { RateLimits } from '../http/rate-limits.js';
-import { ALLOWED, type AllowedCaller, CHECKED_UNDER_LOCK, PUBLIC } from './allow.js';
-import { type AuthenticatedRequest, type Caller, treasuriesOf } from './caller.js';
+import {
+  ALLOWED,
+  type AllowedCaller,
+  CHECKED_UNDER_LOCK,
+  CONFIRMED,
+  LANE,
+  PUBLIC,
+} from './allow.js';
+import {
+  type AuthenticatedRequest,
+  type Caller,
+  type HolderCaller,
+  treasuriesOf,
+} from './caller.js';
 import { checkProof, invalidProof, PROOF_WINDOW_SECONDS, ProofNonces } from './dpop.js';
+import { invalidToken, TOKEN_FAULTS } from './invalid-token.js';
+import { MasterSecret } from './master-secret.js';
 import { Oidc } from './oidc.js';
 import { Revocations } from './revocations.js';
+import { CONSOLE_HEADER, Sessions } from './sessions.js';
 import { SignIns } from './sign-ins.js';
-import { type AdminIdentity, type GrantIdentity, invalidToken, Tokens } from './tokens.js';
+import { type AdminIdentity, type GrantIdentity, Tokens } from './tokens.js';
 
 /** RFC 6750 and RFC 9449, section 7.1. */
 const AUTHORIZATION = /^(Bearer|DPoP) ([A-Za-z0-9\-._~+/]+=*)$/i;
+
+/** How many grants' roots one process remembers. */
+const MAX_ROOTS = 100_000;
 
 /**
  * Establishes who is calling, before anything else happens. The token only names a grant; that the
@@ -27,6 +45,8 @@ const AUTHORIZATION = /^(Bearer|DPoP) ([A-Za-z0-9\-._~+/]+=*)$/i;
 @Injectable()
 export class AccessGuard implements CanActivate {
   readonly #nonces: ProofNonces;
+  /** Roots of grants that called, which never change; emptied when there are too many. */
+  readonly #roots = new Map<string, string>();
 
   constructor(
     private readonly reflector: Reflector,
@@ -34,12 +54,13 @@ export class AccessGuard implements CanActivate {
     private readonly oidc: Oidc,
     private readonly revocations: Revocations,
     private readonly signIns: SignIns,
+    private readonly sessions: Sessions,
     private readonly limits: RateLimits,
     private readonly database: Database,
-    @Inject(CONFIG) private readonly config: Config,
+    masterSecret: MasterSecret,
+    @Inject(CONFIG) private readonly config: Pick<Config, 'dpopNonces' | 'publicUrl' | 'role'>,
   ) {
-    if (config.masterSecret === undefined) throw new Error('no master secret was resolved');
-    this.#nonces = new ProofNonces(config.masterSecret);
+    this.#nonces = new ProofNonces(masterSecret);
   }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -48,13 +69,22 @@ export class AccessGuard implements CanActivate {
     if (this.config.role === 'worker') {
       throw new Problem('not_found', 'this process is a worker; ask one whose BURSAR_ROLE is api');
     }
+    const lane = this.reflector.get<Lane | undefined>(LANE, context.getHandler());
+    if (lane !== undefined) takeLane(lane);
     const http = context.switchToHttp();
     const request = http.getRequest<AuthenticatedRequest>();
     const isCheckedLater =
       this.reflector.getAllAndOverride<boolean>(CHECKED_UNDER_LOCK, targets) === true;
-    const caller = await this.identify(request, http.getResponse<FastifyReply>(), isCheckedLater);
+    const authorization = request.headers.authorization ?? (await this.ofSession(request));
+    if (authorization === undefined) throw invalidToken(TOKEN_FAULTS.missing);
+    const reply = http.getResponse<FastifyReply>();
+    const caller = await this.identify(authorization, request, reply, isCheckedLater);
     const waitSeconds = this.limits.take('caller', caller.actor, Date.now());
     if (waitSeconds !== undefined) throw rateLimited('caller', waitSeconds);
+    if (caller.kind === 'holder') {
+      const rootSeconds = this.limits.take('root', await this.rootOf(caller), Date.now());
+      if (rootSeconds !== undefined) throw rateLimited('root', rootSeconds);
+    }
     const allowed = this.reflector.getAllAndOverride<AllowedCaller[]>(ALLOWED, targets) ?? [];
     if (!allowed.includes(caller.kind === 'holder' ? 'holder' : caller.role)) {
       throw new Problem(
@@ -64,43 +94,83 @@ export class AccessGuard implements CanActivate {
           : `role ${caller.role} may not do this; it takes one of: ${allowed.join(', ')}`,
       );
     }
+    if (this.reflector.getAllAndOverride<boolean>(CONFIRMED, targets)) {
+      requireConfirmed(request, reply);
+    }
     seeTreasuries(treasuriesOf(caller) ?? 'all');
     request.caller = caller;
     return true;
   }
 
-  private async identify(
+  /** The root of a holder's grant: one tree has one share, however many grants it has. */
+  private async rootOf({ treasuryId, grantId }: HolderCaller): Promise<string> {
+    const known = this.#roots.get(grantId);
+    if (known !== undefined) return known;
+    seeTreasuries([treasuryId]);
+    const { rows } = await this.database.pool.query<{ root_id: string }>(
+      'SELECT root_id FROM grants WHERE treasury_id = $1 AND id = $2',
+      [treasuryId, grantId],
+    );
+    const [found] = rows;
+    if (!found) throw invalidToken(TOKEN_FAULTS.gone);
+    if (this.#roots.size >= MAX_ROOTS) this.#roots.clear();
+    this.#roots.set(grantId, found.root_id);
+    return found.root_id;
+  }
+
+  /**
+   * Establishes whom a credential names.
+   *
+   * @param authorization - as the header has it.
+   * @param isCheckedLater - whether the ledger looks at the grant of a bearer token.
+   */
+  async identify(
+    authorization: string,
     request: AuthenticatedRequest,
     reply: FastifyReply,
     isCheckedLater: boolean,
   ): Promise<Caller> {
-    const [, scheme = '', token] = AUTHORIZATION.exec(request.headers.authorization ?? '') ?? [];
-    if (token === undefined) throw invalidToken();
+    const [, scheme = '', token] = AUTHORIZATION.exec(authorization) ?? [];
+    if (token === undefined) throw invalidToken(TOKEN_FAULTS.scheme);
     const isBearer = scheme.toLowerCase() === 'bearer';
     if (this.oidc.claims(token)) {
-      if (!isBearer) throw invalidToken();
-      const { tokenId, expiresAt, identity } = await this.oidc.verify(token);
-      return this.admin({ id: tokenId, expiresAt }, identity);
+      if (!isBearer) throw invalidToken(TOKEN_FAULTS.unbound);
+      const { identity, ...signIn } = await this.oidc.verify(token);
+      request.token = signIn;
+      return this.admin(signIn, identity);
     }
     const verified = await this.tokens.verify(token);
+    request.token = { id: verified.jti, expiresAt: verified.expiresAt };
     if (verified.kind === 'admin') {
-      if (!isBearer) throw invalidToken();
+      if (!isBearer) throw invalidToken(TOKEN_FAULTS.unbound);
       const { jti, expiresAt } = verified;
       return this.admin({ id: jti, expiresAt }, verified.identity);
     }
     // The scheme says whether the token is bound to a key: a bound one is worth nothing by itself, and
     // one that is not gains nothing by a proof.
-    if (isBearer !== (verified.identity.jkt === undefined)) throw invalidToken();
+    const isBound = verified.identity.jkt !== undefined;
+    if (isBearer === isBound) throw invalidToken(TOKEN_FAULTS[isBound ? 'bound' : 'unbound']);
     return isBearer
       ? this.bearer(verified.identity, isCheckedLater)
       : this.prover(verified.identity, token, request, reply);
+  }
+
+  /** The credential that a session of the console stands for. */
+  private async ofSession(request: AuthenticatedRequest): Promise<string | undefined> {
+    const session = await this.sessions.of(request);
+    if (!session) {
+      if (request.headers[CONSOLE_HEADER] === undefined) return undefined;
+      throw invalidToken(TOKEN_FAULTS.session);
+    }
+    request.session = session;
+    return `Bearer ${session.token}`;
   }
 
   private async admin(
     token: { readonly id: string; readonly expiresAt: number },
     identity: AdminIdentity,
   ): Promise<Caller> {
-    if (await this.revocations.isRevoked(token.id)) throw invalidToken();
+    if (await this.revocations.isRevoked(token)) throw invalidToken(TOKEN_FAULTS.revoked);
     await this.signIns.note(token, identity);
     const { name, role, treasuries } = identity;
     return { kind: 'admin', name, role, treasuries, actor: `admin:${name}` };
@@ -115,7 +185,7 @@ export class AccessGuard implements CanActivate {
        WHERE treasury_id = $1 AND id = $2 AND holder_key_thumbprint IS NULL`,
       [treasuryId, grantId],
     );
-    if (rows[0]?.token_generation !== generation) throw invalidToken();
+    if (rows[0]?.token_generation !== generation) throw replacedOrGone(rows.length);
     return holderOf(identity);
   }
 
@@ -132,7 +202,7 @@ export class AccessGuard implements CanActivate {
     const { headers, method, url } = request;
     const proof = await checkProof(typeof headers.dpop === 'string' ? headers.dpop : undefined, {
       method,
-      url: publicUrlOf(this.config, request) + url,
+      url: (this.config.publicUrl ?? requestedOrigin(request)) + url,
       accessToken,
     });
     if (proof.thumbprint !== jkt)
@@ -169,13 +239,28 @@ export class AccessGuard implements CanActivate {
       ],
     );
     const [found] = rows;
-    if (!found) throw invalidToken();
+    if (!found) throw invalidToken(TOKEN_FAULTS.replaced);
     if (!found.in_time) {
       throw invalidProof(`iat is more than ${PROOF_WINDOW_SECONDS} s from the time here`);
     }
     if (!found.is_new) throw invalidProof('its jti was used before; make a new proof every time');
     return holderOf(identity);
   }
+}
+
+/** RFC 9470, section 3: the 401 that asks a person to show the credential again. */
+function requireConfirmed({ session }: AuthenticatedRequest, reply: FastifyReply): void {
+  if (session === undefined || session.isConfirmed) return;
+  void reply.header(
+    'www-authenticate',
+    'Bearer realm="bursar", error="insufficient_user_authentication", max_age="300"',
+  );
+  throw invalidToken(TOKEN_FAULTS.unconfirmed);
+}
+
+/** @param found - how many grants the token names: none, or the one it is of. */
+function replacedOrGone(found: number): Problem {
+  return invalidToken(TOKEN_FAULTS[found === 0 ? 'gone' : 'replaced']);
 }
 
 function holderOf({ treasuryId, grantId, generation, jkt }: GrantIdentity): Caller {

@@ -1,37 +1,60 @@
-import { hkdfSync } from 'node:crypto';
 import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { JwtModule } from '@nestjs/jwt';
 import { Redis } from 'ioredis';
-import { CONFIG, type Config, RATE_WINDOW_MS } from '../config.js';
+import { CONFIG, type Config, RATE_WINDOW_MS } from '../config/config.js';
 import { RateLimits } from '../http/rate-limits.js';
+import { UnreadInputGuard } from '../http/unread-input.js';
 import { OutboxModule } from '../outbox/outbox.module.js';
 import { AccessGuard } from './access.guard.js';
+import { AdminTokens } from './admin-tokens.js';
 import { JwksController } from './jwks.controller.js';
 import { Keys } from './keys.js';
+import { MasterSecret } from './master-secret.js';
 import { Oidc } from './oidc.js';
 import { Revocations } from './revocations.js';
+import { Sessions } from './sessions.js';
 import { SignIns } from './sign-ins.js';
+import { TokenLife } from './token-life.js';
 import { Tokens } from './tokens.js';
 
-/** Who is calling, and how often: tokens, their keys, and the guard of every route. */
+/** Identifies callers and limits their rate: tokens, their keys, and the guard of every route. */
 @Module({
   imports: [JwtModule.register({}), OutboxModule],
   controllers: [JwksController],
   providers: [
     Keys,
     Tokens,
+    AdminTokens,
     Oidc,
     Revocations,
+    Sessions,
     SignIns,
-    { provide: RateLimits, inject: [CONFIG], useFactory: rateLimits },
-    { provide: APP_GUARD, useClass: AccessGuard },
+    TokenLife,
+    AccessGuard,
+    { provide: RateLimits, inject: [CONFIG, MasterSecret], useFactory: rateLimits },
+    { provide: APP_GUARD, useExisting: AccessGuard },
+    // Runs after it: a stranger is told 401 before anything else.
+    { provide: APP_GUARD, useClass: UnreadInputGuard },
   ],
-  exports: [Keys, Tokens, Oidc, Revocations, RateLimits],
+  exports: [
+    AccessGuard,
+    Keys,
+    Tokens,
+    AdminTokens,
+    Oidc,
+    Revocations,
+    RateLimits,
+    Sessions,
+    TokenLife,
+  ],
 })
 export class AccessModule {}
 
-function rateLimits({ rateLimits: limits, redisUrl, masterSecret }: Config): RateLimits {
+function rateLimits(
+  { rateLimits: limits, redisUrl }: Config,
+  masterSecret: MasterSecret,
+): RateLimits {
   if (redisUrl === undefined) return new RateLimits({ limits, windowMs: RATE_WINDOW_MS });
   const redis = new Redis(redisUrl, {
     lazyConnect: true,
@@ -41,9 +64,7 @@ function rateLimits({ rateLimits: limits, redisUrl, masterSecret }: Config): Rat
   // The queues on the same Redis complain already; here nothing is lost but exactness.
   redis.on('error', () => {});
   // Only replicas of one service may add up, and they share the master secret.
-  const service = Buffer.from(
-    hkdfSync('sha256', masterSecret ?? '', '', 'bursar/rate-limits', 12),
-  ).toString('hex');
+  const service = masterSecret.derive('rate-limits').toString('hex', 0, 12);
   const shared = { redis, prefix: `bursar:limits:${service}` };
   return new RateLimits({ limits, windowMs: RATE_WINDOW_MS, shared });
 }

@@ -1,8 +1,9 @@
 import { applyDecorators, SetMetadata } from '@nestjs/common';
-import { ApiBearerAuth } from '@nestjs/swagger';
+import { ApiSecurity } from '@nestjs/swagger';
+import type { Lane } from '../database/treasury-scope.js';
 import type { AdminRole } from './caller.js';
 
-/** Who a route lets in: admins of these roles, and grant holders where named. */
+/** Callers that a route lets in: admins of these roles, and grant holders where named. */
 export type AllowedCaller = AdminRole | 'holder';
 
 /** Metadata keys the guard reads. */
@@ -12,7 +13,11 @@ export const PUBLIC = 'bursar:public';
 
 /** Lets the named callers in. A route with neither this nor {@link Public} lets nobody in. */
 export function Allow(...callers: AllowedCaller[]): MethodDecorator & ClassDecorator {
-  return applyDecorators(SetMetadata(ALLOWED, callers), ApiBearerAuth());
+  const schemes = callers.includes('holder') ? ['dpop', 'bearer'] : ['bearer'];
+  return applyDecorators(
+    SetMetadata(ALLOWED, callers),
+    ...schemes.map((name) => ApiSecurity(name)),
+  );
 }
 
 /** Lets everybody in, without a token. */
@@ -29,4 +34,26 @@ export const CHECKED_UNDER_LOCK = 'bursar:checked-under-lock';
  */
 export function LedgerChecksToken(): MethodDecorator {
   return SetMetadata(CHECKED_UNDER_LOCK, true);
+}
+
+/** See {@link TakesLane}. */
+export const LANE = 'bursar:lane';
+
+/**
+ * For a route whose queries take connections of another lane than its method says: GET has those of reads, everything
+ * else those of changes and workers.
+ */
+export function TakesLane(lane: Lane): MethodDecorator {
+  return SetMetadata(LANE, lane);
+}
+
+/** See {@link NeedsConfirmation}. */
+export const CONFIRMED = 'bursar:confirmed';
+
+/**
+ * For a route that a session of the console takes only shortly after its token was shown. A caller with the token itself is
+ * not asked.
+ */
+export function NeedsConfirmation(): MethodDecorator {
+  return SetMetadata(CONFIRMED, true);
 }

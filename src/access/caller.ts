@@ -1,7 +1,8 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
+import type { Session } from './sessions.js';
 
-/** What an admin may do. `auditor` only reads, `approver` decides on waiting payments. */
+/** Role of an admin. `auditor` only reads, `approver` decides on waiting payments. */
 export const ADMIN_ROLES = ['admin', 'approver', 'auditor'] as const;
 /** See {@link ADMIN_ROLES}. */
 export type AdminRole = (typeof ADMIN_ROLES)[number];
@@ -22,14 +23,14 @@ export interface HolderCaller {
   readonly kind: 'holder';
   readonly treasuryId: string;
   readonly grantId: string;
-  /** Of the token that was presented. */
+  /** Members of the token that was presented. */
   readonly tokenGeneration: number;
   /** RFC 7638 thumbprint of the key it proved to hold; undefined for a token that is bound to none. */
   readonly keyThumbprint: string | undefined;
   readonly actor: string;
 }
 
-/** Who is calling, as the guard established it. */
+/** Caller, as the guard established it. */
 export type Caller = AdminCaller | HolderCaller;
 
 /** The treasuries a caller may see anything of, as a query's condition; undefined for all. */
@@ -45,6 +46,10 @@ export function seesTreasury(caller: Caller, treasuryId: string): boolean {
 /** The request, once the guard has let it in. */
 export interface AuthenticatedRequest extends FastifyRequest {
   caller?: Caller;
+  /** The token that it came with: its id, and its end in Unix seconds. */
+  token?: { readonly id: string; readonly expiresAt: number };
+  /** The console's session that it came with, instead of a token. */
+  session?: Session;
 }
 
 /** Hands a handler its caller. */

@@ -1,7 +1,9 @@
-import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { calculateJwkThumbprint, EmbeddedJWK, type JWK, jwtVerify } from 'jose';
 import { z } from 'zod';
 import { Problem } from '../domain/problem.js';
+import { isCompactJws } from './compact-jws.js';
+import type { MasterSecret } from './master-secret.js';
 
 /** The algorithms of proofs that are taken: asymmetric, and fast to check whatever the key. */
 export const DPOP_ALGORITHMS: readonly string[] = ['ES256', 'EdDSA', 'Ed25519'];
@@ -24,11 +26,11 @@ const proofClaims = z.object({
   nonce: z.string().max(64).optional(),
 });
 
-/** What is left to check of a proof where time and memory are shared: in the database. */
+/** Part of a proof that is checked in the database, where time and memory are shared. */
 export interface CheckedProof {
   /** RFC 7638 thumbprint of the key it was signed with. */
   readonly thumbprint: string;
-  /** What must never come again: a hash of the thumbprint and the proof's `jti`. */
+  /** Value that must never come again: a hash of the thumbprint and the proof's `jti`. */
   readonly proofHash: string;
   /** Unix seconds. */
   readonly issuedAt: number;
@@ -56,6 +58,9 @@ export async function checkProof(
 ): Promise<CheckedProof> {
   if (proof === undefined) throw invalidProof('the DPoP header is missing');
   if (proof.length > MAX_PROOF_LENGTH) throw invalidProof('the proof is too long');
+  if (!isCompactJws(proof)) {
+    throw invalidProof('it is not three parts of base64url without padding and unused bits');
+  }
   const { payload, protectedHeader } = await jwtVerify(proof, EmbeddedJWK, {
     typ: 'dpop+jwt',
     algorithms: [...DPOP_ALGORITHMS],
@@ -114,8 +119,8 @@ function comparableUrl(text: string): string | undefined {
 export class ProofNonces {
   readonly #key: Buffer;
 
-  constructor(masterSecret: string) {
-    this.#key = Buffer.from(hkdfSync('sha256', masterSecret, '', 'bursar/dpop-nonces', 32));
+  constructor(masterSecret: MasterSecret) {
+    this.#key = masterSecret.derive('dpop-nonces');
   }
 
   /** The nonce for proofs made from now on. @param now - Unix milliseconds. */

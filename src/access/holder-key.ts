@@ -12,7 +12,9 @@ const annotations = {
 
 const coordinate = z
   .string()
-  .regex(/^[A-Za-z0-9_-]{43}$/, 'must be 32 bytes in base64url without padding');
+  .max(43)
+  // The last character has two bits that no byte uses: set, the same key would have another thumbprint.
+  .regex(/^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/, 'must be 32 bytes in base64url without padding');
 
 /** No private part: whoever sends one has given the key away, and must be told, not obeyed. */
 const noPrivatePart = z
@@ -51,7 +53,7 @@ export type HolderKey =
   | { readonly kty: 'EC'; readonly crv: 'P-256'; readonly x: string; readonly y: string }
   | { readonly kty: 'OKP'; readonly crv: 'Ed25519'; readonly x: string };
 
-/** What identifies the key of a {@link holderKeySchema}, and its RFC 7638 thumbprint (SHA-256). */
+/** Identifies the key of a {@link holderKeySchema}, and its RFC 7638 thumbprint (SHA-256). */
 export async function bindingOf(
   jwk: z.infer<typeof holderKeySchema>,
 ): Promise<{ key: HolderKey; thumbprint: string }> {

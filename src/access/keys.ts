@@ -1,25 +1,17 @@
 import {
-  createCipheriv,
-  createDecipheriv,
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
-  hkdfSync,
   type KeyObject,
-  randomBytes,
 } from 'node:crypto';
-import {
-  Inject,
-  Injectable,
-  Logger,
-  type OnModuleDestroy,
-  type OnModuleInit,
-} from '@nestjs/common';
+import { Injectable, Logger, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { calculateJwkThumbprint, exportJWK, type JWK } from 'jose';
 import type { ClientBase } from 'pg';
-import { CONFIG, type Config, ConfigError } from '../config.js';
+import { ConfigError } from '../config/config-error.js';
 import { Database } from '../database/database.js';
 import { appendServiceEvent } from '../ledger/service-events.js';
+import { MasterSecret } from './master-secret.js';
+import { openBytes, sealBytes } from './sealing.js';
 
 /** An ES256 key that tokens are signed with. */
 export interface TokenKey {
@@ -33,7 +25,7 @@ export interface TokenKey {
   readonly signs: boolean;
 }
 
-/** What a key is good for: published only, signing, verifying older tokens, nothing. */
+/** State of a key: published only, signing, verifying older tokens, nothing. */
 export type KeyState = 'next' | 'signing' | 'verifying' | 'retired';
 
 /** A key as `bursar keys list` shows it. */
@@ -72,7 +64,7 @@ export class Keys implements OnModuleInit, OnModuleDestroy {
 
   constructor(
     private readonly database: Database,
-    @Inject(CONFIG) private readonly config: Config,
+    private readonly masterSecret: MasterSecret,
   ) {}
 
   onModuleInit(): void {
@@ -238,9 +230,7 @@ export class Keys implements OnModuleInit, OnModuleDestroy {
   }
 
   private sealingKey(): Buffer {
-    const { masterSecret } = this.config;
-    if (masterSecret === undefined) throw new Error('no master secret was resolved');
-    return Buffer.from(hkdfSync('sha256', masterSecret, '', 'bursar/signing-keys', 32));
+    return this.masterSecret.derive('signing-keys');
   }
 }
 
@@ -277,22 +267,15 @@ function toTokenKey(kid: string, publicJwk: JWK, privatePem: string, signs: bool
   return { kid, publicJwk, privatePem, publicPem, signs };
 }
 
-/** AES-256-GCM; the key's id is authenticated with it, so that sealed keys cannot be swapped. */
+/** Seals a text under its key's id, so that sealed keys cannot be swapped. */
 export function seal(plain: string, secret: Buffer, kid: string): string {
-  const iv = randomBytes(12);
-  const cipher = createCipheriv('aes-256-gcm', secret, iv).setAAD(Buffer.from(kid));
-  const sealed = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()]);
-  return Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64url');
+  return sealBytes(Buffer.from(plain), secret, kid).toString('base64url');
 }
 
 /** The plain text of what {@link seal} made. @throws ConfigError when the secret is another one. */
 export function open(sealed: string, secret: Buffer, kid: string): string {
-  const bytes = Buffer.from(sealed, 'base64url');
-  const decipher = createDecipheriv('aes-256-gcm', secret, bytes.subarray(0, 12))
-    .setAAD(Buffer.from(kid))
-    .setAuthTag(bytes.subarray(12, 28));
   try {
-    return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf8');
+    return openBytes(Buffer.from(sealed, 'base64url'), secret, kid).toString('utf8');
   } catch {
     throw new ConfigError([
       `BURSAR_MASTER_SECRET: does not open the signing key ${kid} of this database; give the secret the ` +

@@ -1,17 +1,21 @@
-import { createHash, createHmac, hkdfSync } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { createRemoteJWKSet, decodeJwt, errors, jwtVerify } from 'jose';
+import { decodeJwt, errors, jwtVerify } from 'jose';
 import { z } from 'zod';
-import { CONFIG, type Config, type OidcConfig } from '../config.js';
+import { CONFIG, type Config, type OidcConfig } from '../config/config.js';
 import { Problem } from '../domain/problem.js';
 import { ADMIN_ROLES, type AdminRole } from './caller.js';
-import { type AdminIdentity, invalidToken } from './tokens.js';
-
-/** How long the provider may take to answer, in milliseconds. */
-const TIMEOUT_MS = 5_000;
-
-/** How soon an unknown key id may have the key set fetched again, in milliseconds. */
-const FETCH_AGAIN_MS = 5_000;
+import { isCompactJws, signingInputOf } from './compact-jws.js';
+import {
+  expiredSignIn,
+  invalidToken,
+  TOKEN_FAULTS,
+  type TokenFault,
+  unsaidFault,
+} from './invalid-token.js';
+import { MasterSecret } from './master-secret.js';
+import { ProviderKeys, ProviderUnavailable } from './provider-keys.js';
+import type { AdminIdentity } from './tokens.js';
 
 /** Asymmetric ones only: with a shared secret, whoever verifies could sign. */
 const ALGORITHMS = [
@@ -26,21 +30,23 @@ const ALGORITHMS = [
   'EdDSA',
 ];
 
-/** What an access or ID token's `typ` may say (RFC 9068, section 2.1; OpenID Connect says nothing). */
+/** Accepted `typ` of an access or ID token (RFC 9068, section 2.1; OpenID Connect says nothing). */
 const TYPES: readonly (string | undefined)[] = [undefined, 'JWT', 'at+jwt', 'application/at+jwt'];
 
-const discoverySchema = z.object({ issuer: z.string(), jwks_uri: z.url() });
+/** The latest time a claim may name, in Unix seconds (the year 5138): Postgres must be able to store it. */
+const MAX_TIME = 1e11;
 
 const claimsSchema = z.looseObject({
   sub: z.string().regex(/^[\x21-\x7e]{1,255}$/),
-  exp: z.number(),
-  iat: z.number().optional(),
+  exp: z.number().max(MAX_TIME),
+  iat: z.number().max(MAX_TIME).optional(),
+  jti: z.string().min(1).max(1_024).optional(),
 });
 
 /** An admin who signed in at the provider. */
 export interface OidcToken {
-  /** What a revocation of this token is noted under. */
-  readonly tokenId: string;
+  /** The token's identity in every spelling: a hash of its issuer and `jti`, or of its signing input. */
+  readonly id: string;
   readonly issuedAt: number | undefined;
   readonly expiresAt: number;
   readonly identity: AdminIdentity;
@@ -55,17 +61,17 @@ export interface OidcToken {
 export class Oidc {
   readonly #config: OidcConfig | undefined;
   readonly #salt: Buffer;
-  #keys: Promise<ReturnType<typeof createRemoteJWKSet>> | undefined;
+  readonly #keys: ProviderKeys | undefined;
 
-  constructor(@Inject(CONFIG) config: Config) {
+  constructor(@Inject(CONFIG) config: Pick<Config, 'oidc'>, masterSecret: MasterSecret) {
     this.#config = config.oidc;
-    if (config.masterSecret === undefined) throw new Error('no master secret was resolved');
-    this.#salt = Buffer.from(hkdfSync('sha256', config.masterSecret, '', 'bursar/people', 32));
+    this.#keys = config.oidc && new ProviderKeys(config.oidc.issuer);
+    this.#salt = masterSecret.derive('people');
   }
 
-  /** Whether a token says that the provider issued it; nothing of it is believed yet. */
+  /** Whether a token is in canonical form and says that the provider issued it; nothing of it is believed yet. */
   claims(token: string): boolean {
-    if (this.#config === undefined) return false;
+    if (this.#config === undefined || !isCompactJws(token)) return false;
     try {
       return decodeJwt(token).iss === this.#config.issuer;
     } catch {
@@ -81,8 +87,9 @@ export class Oidc {
    */
   async verify(token: string): Promise<OidcToken> {
     const config = this.#config;
-    if (config === undefined) throw invalidToken();
-    const claims = await this.verified(token, config);
+    const keys = this.#keys;
+    if (config === undefined || keys === undefined) throw invalidToken(TOKEN_FAULTS.form);
+    const claims = await this.verified(token, config, keys);
     const role = roleOf(valueAt(claims, config.roleClaim));
     if (role === undefined) {
       throw new Problem(
@@ -91,7 +98,7 @@ export class Oidc {
       );
     }
     return {
-      tokenId: `sha256:${createHash('sha256').update(token).digest('base64url')}`,
+      id: idOf(token, claims.jti, config.issuer),
       issuedAt: claims.iat,
       expiresAt: claims.exp,
       identity: { name: this.nameOf(claims.sub), role, treasuries: treasuriesOf(claims, config) },
@@ -108,9 +115,14 @@ export class Oidc {
     return `oidc:${createHmac('sha256', this.#salt).update(who).digest('base64url').slice(0, 22)}`;
   }
 
-  private async verified(token: string, config: OidcConfig): Promise<z.infer<typeof claimsSchema>> {
+  private async verified(
+    token: string,
+    config: OidcConfig,
+    keys: ProviderKeys,
+  ): Promise<z.infer<typeof claimsSchema>> {
+    let fault: TokenFault;
     try {
-      const { payload, protectedHeader } = await jwtVerify(token, await this.keys(config), {
+      const { payload, protectedHeader } = await jwtVerify(token, keys.find, {
         issuer: config.issuer,
         audience: config.audience,
         algorithms: ALGORITHMS,
@@ -120,45 +132,41 @@ export class Oidc {
       if (claims.success && TYPES.includes(protectedHeader.typ) && claims.data.cnf === undefined) {
         return claims.data;
       }
+      fault = unsaidFault(
+        claims.success
+          ? 'it is not a bearer token: its typ is of another kind, or it is bound to a key (cnf)'
+          : `it lacks a claim: ${claims.error.issues[0]?.path.join('.')}`,
+      );
     } catch (error) {
-      if (isProviderTrouble(error)) {
+      if (error instanceof ProviderUnavailable) {
         throw new Problem('unavailable', 'the identity provider does not answer; try again', {
           retryAfterSeconds: 5,
         });
       }
+      fault = faultOf(error, token, config);
     }
-    throw invalidToken();
-  }
-
-  /** The provider's keys: found once by its own document, and refetched by jose when one is unknown. */
-  private keys(config: OidcConfig): Promise<ReturnType<typeof createRemoteJWKSet>> {
-    this.#keys ??= discover(config.issuer).catch((error: unknown) => {
-      this.#keys = undefined;
-      throw error;
-    });
-    return this.#keys;
+    throw invalidToken(fault);
   }
 }
 
-async function discover(issuer: string): Promise<ReturnType<typeof createRemoteJWKSet>> {
-  const response = await fetch(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, {
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-    redirect: 'error',
-  });
-  if (!response.ok) throw new Error(`the identity provider answered ${response.status}`);
-  const document = discoverySchema.parse(await response.json());
-  // Section 4.3: a document that speaks for another issuer would hand us another's keys.
-  if (document.issuer !== issuer) throw new Error('the identity provider names another issuer');
-  return createRemoteJWKSet(new URL(document.jwks_uri), {
-    timeoutDuration: TIMEOUT_MS,
-    cooldownDuration: FETCH_AGAIN_MS,
-  });
+/** Log text for a token that jose refuses: the claim at fault with what is expected of it. */
+function faultOf(error: unknown, token: string, { audience }: OidcConfig): TokenFault {
+  // The signature is checked before the claims.
+  if (error instanceof errors.JWTExpired) return expiredSignIn(error.payload.exp);
+  const { message } = error as Error;
+  if (!(error instanceof errors.JWTClaimValidationFailed) || error.claim !== 'aud')
+    return unsaidFault(message);
+  const { aud } = decodeJwt(token);
+  return unsaidFault(
+    `its aud is ${JSON.stringify(aud ?? null).slice(0, 200)}, and BURSAR_OIDC_AUDIENCE is ${JSON.stringify(audience)}`,
+  );
 }
 
-/** Whether the keys could not be had, rather than the token not hold. */
-function isProviderTrouble(error: unknown): boolean {
-  if (!(error instanceof errors.JOSEError)) return true;
-  return error.code === 'ERR_JWKS_TIMEOUT' || error.code === 'ERR_JOSE_GENERIC';
+/** Nothing of an id may be of the token's holder's choosing, or a revocation could be evaded. */
+function idOf(token: string, jti: string | undefined, issuer: string): string {
+  const [kind, identity] =
+    jti === undefined ? ['jws', signingInputOf(token)] : ['jti', JSON.stringify([issuer, jti])];
+  return `${kind}:${createHash('sha256').update(identity).digest('base64url')}`;
 }
 
 /** The strongest role a claim names: a text, or a list that may hold other applications' roles too. */

@@ -6,11 +6,17 @@ import type { AdminIdentity } from './tokens.js';
 /** How many tokens a process remembers to have told of. */
 const CAPACITY = 10_000;
 
-/** Tells the log of every admin token's first use: who came in, with which role. */
+/** How often the time of a token's use is written, in milliseconds. */
+const LAST_USED_MS = 60_000;
+
+/** A token from elsewhere has no row. */
+const USED = 'UPDATE admin_tokens SET last_used_at = now() WHERE token_id = $1';
+
+/** Tells the log of every admin token's first use: who came in, with which role. Keeps when it was used last. */
 @Injectable()
 export class SignIns {
-  /** Told of already, by whichever process. */
-  readonly #told = new Set<string>();
+  /** Sign-ins that the log knows already, by whichever process; and when its use was written here, by this process's clock. */
+  readonly #told = new Map<string, number>();
 
   constructor(private readonly database: Database) {}
 
@@ -24,13 +30,20 @@ export class SignIns {
     token: { readonly id: string; readonly expiresAt: number },
     { name, role, treasuries }: AdminIdentity,
   ): Promise<void> {
-    if (this.#told.has(token.id)) return;
+    const written = this.#told.get(token.id);
+    if (written !== undefined && performance.now() - written < LAST_USED_MS) return;
+    if (written !== undefined) {
+      this.#told.set(token.id, performance.now());
+      await this.database.pool.query(USED, [token.id]);
+      return;
+    }
     await this.database.transaction(async (tx) => {
       const { rowCount } = await tx.query(
         `INSERT INTO admin_sign_ins (token_id, expires_at) VALUES ($1, to_timestamp($2))
          ON CONFLICT DO NOTHING`,
         [token.id, token.expiresAt],
       );
+      await tx.query(USED, [token.id]);
       if (rowCount !== 1) return;
       await appendServiceEvent(tx, {
         kind: 'admin.signed_in',
@@ -39,6 +52,6 @@ export class SignIns {
       });
     }, 'all');
     if (this.#told.size >= CAPACITY) this.#told.clear();
-    this.#told.add(token.id);
+    this.#told.set(token.id, performance.now());
   }
 }

@@ -1,11 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { JwtService } from '@nestjs/jwt';
-import { decodeProtectedHeader } from 'jose';
+import { JwtService, TokenExpiredError } from '@nestjs/jwt';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { z } from 'zod';
-import { CONFIG, type Config } from '../config.js';
-import { Problem } from '../domain/problem.js';
+import { CONFIG, type Config } from '../config/config.js';
+import type { Problem } from '../domain/problem.js';
 import { ADMIN_ROLES, type AdminRole } from './caller.js';
+import { isCompactJws, signingInputOf } from './compact-jws.js';
+import {
+  expiredAdminToken,
+  expiredGrantToken,
+  invalidToken,
+  TOKEN_FAULTS,
+  unsaidFault,
+} from './invalid-token.js';
 import { Keys } from './keys.js';
 
 /** `typ` and `aud` of each kind of token: one kind is never taken for the other (RFC 8725, 3.11). */
@@ -40,7 +48,7 @@ const adminClaims = everyToken.extend({
 
 const headerSchema = z.object({ alg: z.literal('ES256'), typ: z.string(), kid: z.string() });
 
-/** What a grant token says: which grant, and of which generation of its tokens. */
+/** Claims of a grant token: which grant, and of which generation of its tokens. */
 export interface GrantIdentity {
   readonly grantId: string;
   readonly treasuryId: string;
@@ -49,7 +57,14 @@ export interface GrantIdentity {
   readonly jkt?: string | undefined;
 }
 
-/** What an admin token says. */
+/** A token as it is handed out. */
+export interface MintedToken {
+  readonly token: string;
+  /** RFC 3339. */
+  readonly tokenExpiresAt: string;
+}
+
+/** Claims of an admin token. */
 export interface AdminIdentity {
   readonly name: string;
   readonly role: AdminRole;
@@ -71,36 +86,43 @@ export type VerifiedToken = {
 /** Mints and verifies the service's tokens: ES256 JWTs (RFC 7519) that identify and carry no limits. */
 @Injectable()
 export class Tokens {
-  readonly #verified = new Map<string, VerifiedToken>();
+  /** By signing input, so that other spellings of one token take no room of their own. */
+  readonly #verified = new Map<string, { readonly text: string; readonly token: VerifiedToken }>();
 
   constructor(
     private readonly jwt: JwtService,
     private readonly keys: Keys,
-    @Inject(CONFIG) private readonly config: Config,
+    @Inject(CONFIG) private readonly config: Pick<Config, 'issuer' | 'oidc' | 'tokenTtlSeconds'>,
   ) {}
 
   /** A token for a grant's holder: no longer than one may live, to be renewed meanwhile. */
-  mintGrantToken(identity: GrantIdentity, grantExpiresAt: Date): Promise<string> {
+  async mintGrantToken(identity: GrantIdentity, grantExpiresAt: Date): Promise<MintedToken> {
     const { grantId, treasuryId, generation, jkt } = identity;
     const expires = Math.min(
       Math.ceil(grantExpiresAt.getTime() / 1000) + GRACE_SECONDS,
       Math.ceil(Date.now() / 1000) + this.config.tokenTtlSeconds,
     );
-    return this.mint('grant', {
+    const token = await this.mint('grant', {
       sub: grantId,
       treasury: treasuryId,
       generation,
       exp: expires,
       ...(jkt === undefined ? {} : { cnf: { jkt } }),
     });
+    return { token, tokenExpiresAt: new Date(expires * 1000).toISOString() };
   }
 
-  /** A token for an admin, living `ttlSeconds`. */
-  mintAdminToken({ name, role, treasuries }: AdminIdentity, ttlSeconds: number): Promise<string> {
+  /** A token for an admin, living `ttlSeconds`, with the id that `AdminTokens` keeps of it. */
+  mintAdminToken(
+    { name, role, treasuries }: AdminIdentity,
+    ttlSeconds: number,
+    id: string,
+  ): Promise<string> {
     const expires = Math.floor(Date.now() / 1000) + ttlSeconds;
     return this.mint('admin', {
       sub: name,
       role,
+      jti: id,
       exp: expires,
       ...(treasuries === undefined ? {} : { treasuries }),
     });
@@ -116,46 +138,71 @@ export class Tokens {
    * @throws Problem `invalid_token`, without saying which check failed to whoever is guessing.
    */
   async verify(token: string): Promise<VerifiedToken> {
-    const remembered = this.#verified.get(token);
-    if (remembered && remembered.expiresAt > Date.now() / 1000 && this.keys.find(remembered.kid)) {
-      return remembered;
-    }
-    this.#verified.delete(token);
+    const remembered = this.remembered(token);
+    if (remembered) return remembered;
+    if (!isCompactJws(token)) throw invalidToken(TOKEN_FAULTS.form);
+    const signingInput = signingInputOf(token);
     const verified = await this.check(token);
+    this.#verified.delete(signingInput);
     const [oldest] = this.#verified.keys();
     if (oldest !== undefined && this.#verified.size >= MAX_REMEMBERED)
       this.#verified.delete(oldest);
-    this.#verified.set(token, verified);
+    this.#verified.set(signingInput, { text: token, token: verified });
     return verified;
+  }
+
+  /** The content of a token that held before, and still does. */
+  remembered(token: string): VerifiedToken | undefined {
+    const known = this.#verified.get(signingInputOf(token));
+    if (known?.text !== token) return undefined;
+    const { expiresAt, kid } = known.token;
+    return expiresAt > Date.now() / 1000 && this.keys.find(kid) ? known.token : undefined;
   }
 
   private async check(token: string): Promise<VerifiedToken> {
     const header = headerSchema.safeParse(headerOf(token));
     const key = header.success ? await this.keys.seek(header.data.kid) : undefined;
-    if (!header.success || !key) throw invalidToken();
+    if (!header.success || !key) throw this.notOurs(token, header.success);
     const { typ, kid } = header.data;
     if (typ === KINDS.grant.typ) {
       const claims = grantClaims.safeParse(await this.claims(token, key.publicPem, 'grant'));
-      if (!claims.success) throw invalidToken();
+      if (!claims.success) throw invalidToken(TOKEN_FAULTS.claims);
       const { sub, treasury, generation, cnf, jti, iat, exp } = claims.data;
       const identity = { grantId: sub, treasuryId: treasury, generation, jkt: cnf?.jkt };
       return { kind: 'grant', kid, jti, issuedAt: iat, expiresAt: exp, identity };
     }
     if (typ === KINDS.admin.typ) {
       const claims = adminClaims.safeParse(await this.claims(token, key.publicPem, 'admin'));
-      if (!claims.success) throw invalidToken();
+      if (!claims.success) throw invalidToken(TOKEN_FAULTS.claims);
       const { sub, role, treasuries, jti, iat, exp } = claims.data;
       const identity = { name: sub, role, treasuries };
       return { kind: 'admin', kid, jti, issuedAt: iat, expiresAt: exp, identity };
     }
-    throw invalidToken();
+    throw invalidToken(TOKEN_FAULTS.header);
+  }
+
+  /** A token whose key is not known here: the log says whose it claims to be. */
+  private notOurs(token: string, isHeaderWhole: boolean): Problem {
+    const { iss } = claimsOf(token);
+    if (iss === this.config.issuer) {
+      return invalidToken(
+        isHeaderWhole ? unsaidFault('its kid is no key of this service') : TOKEN_FAULTS.header,
+      );
+    }
+    const known = [
+      `BURSAR_ISSUER (${this.config.issuer})`,
+      this.config.oidc && `BURSAR_OIDC_ISSUER (${this.config.oidc.issuer})`,
+    ];
+    return invalidToken(
+      unsaidFault(`its issuer ${shown(iss)} is not ${known.filter(Boolean).join(' or ')}`),
+    );
   }
 
   private mint(kind: keyof typeof KINDS, claims: Record<string, unknown>): Promise<string> {
     const { kid, privatePem } = this.keys.current();
     const { typ, audience } = KINDS[kind];
     return this.jwt.signAsync(
-      { ...claims, jti: randomUUID() },
+      { jti: randomUUID(), ...claims },
       {
         privateKey: privatePem,
         algorithm: 'ES256',
@@ -178,8 +225,15 @@ export class Tokens {
         issuer: this.config.issuer,
         audience: KINDS[kind].audience,
       });
-    } catch {
-      throw invalidToken();
+    } catch (error) {
+      // The signature is checked before the claims: whoever holds an expired token may be told so.
+      if (error instanceof TokenExpiredError) {
+        const { sub, exp = 0 } = claimsOf(token);
+        throw invalidToken(
+          kind === 'grant' ? expiredGrantToken(String(sub), exp) : expiredAdminToken(exp),
+        );
+      }
+      throw invalidToken(unsaidFault((error as Error).message));
     }
   }
 }
@@ -193,10 +247,16 @@ function headerOf(token: string): unknown {
   }
 }
 
-/** The one answer to every token that does not hold. */
-export function invalidToken(): Problem {
-  return new Problem(
-    'invalid_token',
-    'the token is missing, malformed, expired, replaced or not from here; ask whoever minted it for a fresh one',
-  );
+/** The token's claims, not believed; none where it has no such form. */
+function claimsOf(token: string): { iss?: string; sub?: string; exp?: number } {
+  try {
+    return decodeJwt(token);
+  } catch {
+    return {};
+  }
+}
+
+/** A claim as the log shows it: whoever made the token chose it. */
+function shown(claim: unknown): string {
+  return claim === undefined ? '(none)' : JSON.stringify(claim).slice(0, 200);
 }

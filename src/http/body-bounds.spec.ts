@@ -22,6 +22,10 @@ describe('checkBodyBounds', () => {
     expect(() => checkBodyBounds({ ...body, c: 0 })).toThrow(refused);
   });
 
+  it('counts the members of objects, and no items of lists', () => {
+    expect(checkBodyBounds({ a: [1, { b: 2, c: {} }], d: 'x' })).toBe(4);
+  });
+
   it.each([undefined, null, 'text', 7, Buffer.from('x').toString()])('passes over %p', (body) => {
     expect(() => checkBodyBounds(body)).not.toThrow();
   });

@@ -9,11 +9,13 @@ export const MAX_BODY_MEMBERS = 4_096;
 /**
  * Bounds what the schemas behind it have to walk. Iterative: no depth can exhaust the stack here.
  *
+ * @returns how many members its objects have in all; items of lists are not counted.
  * @throws Problem `invalid_request`.
  */
-export function checkBodyBounds(body: unknown): void {
+export function checkBodyBounds(body: unknown): number {
   let level: unknown[] = [body];
   let members = 0;
+  let named = 0;
   for (let depth = 0; level.length > 0; depth += 1) {
     const below: unknown[] = [];
     for (const value of level) {
@@ -29,6 +31,7 @@ export function checkBodyBounds(body: unknown): void {
       }
       const values = Object.values(value);
       members += values.length;
+      if (!Array.isArray(value)) named += values.length;
       if (members > MAX_BODY_MEMBERS) {
         throw new Problem('invalid_request', `the body has more than ${MAX_BODY_MEMBERS} members`, {
           field: 'body',
@@ -38,4 +41,5 @@ export function checkBodyBounds(body: unknown): void {
     }
     level = below;
   }
+  return named;
 }

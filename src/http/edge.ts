@@ -2,7 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { withinRequest } from '../database/treasury-scope.js';
 import { Problem } from '../domain/problem.js';
 import { checkBodyBounds } from './body-bounds.js';
-import type { RateLimits } from './rate-limits.js';
+import { checkJsonBody } from './json-body.js';
+import type { RateLimitKind, RateLimits } from './rate-limits.js';
+import { isPlainTarget, NOT_PLAIN } from './request-target.js';
 
 /** The largest request line and headers together, in bytes; Node answers 431 to more. */
 export const MAX_HEADER_BYTES = 16_384;
@@ -10,7 +12,7 @@ export const MAX_HEADER_BYTES = 16_384;
 /** How many header lines a request may have. */
 const MAX_HEADERS = 100;
 
-/** What a browser may do with an answer: nothing. It is data, often a secret. */
+/** Forbids a browser to do anything with an answer. It is data, often a secret. */
 const HEADERS = Object.entries({
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -28,11 +30,11 @@ const DOCS_POLICY =
 /** The media type of the bodies of {@link FORM_ROUTES}. */
 export const FORM = 'application/x-www-form-urlencoded';
 
-/** The routes whose standard says forms (RFC 7009, RFC 7662): anywhere else only a page would send one. */
-const FORM_ROUTES = ['/v1/introspect', '/v1/revoke'];
+/** The routes whose standard says forms (RFC 7009, RFC 7662), and our own page: anywhere else only a stranger's would send one. */
+const FORM_ROUTES = ['/v1/introspect', '/v1/revoke', '/approve/:link'];
 
 /**
- * What holds for every request, before any handler: its address within its rate, its headers and body
+ * Checks of every request, before any handler: its address within its rate, its headers and body
  * bounded, its queries without sight of any treasury until the guard knows the caller; and what every
  * answer says to browsers.
  *
@@ -46,17 +48,15 @@ export function secureEdge(
   fastify.addHook('onRequest', async (request: FastifyRequest) => {
     const waitSeconds = limits.take('address', request.ip, Date.now());
     if (waitSeconds !== undefined) throw rateLimited('address', waitSeconds);
+    if (!isPlainTarget(request.raw.url ?? '')) {
+      throw new Problem('invalid_request', NOT_PLAIN);
+    }
     if (request.raw.rawHeaders.length / 2 > MAX_HEADERS) {
       throw new Problem('invalid_request', `a request may have ${MAX_HEADERS} headers at most`);
     }
   });
   fastify.addHook('preHandler', (request: FastifyRequest, _reply: FastifyReply, done) => {
-    try {
-      checkBodyBounds(request.body);
-    } catch (error) {
-      return done(error as Error);
-    }
-    withinRequest(done);
+    withinRequest(/^(GET|HEAD)$/.test(request.method) ? 'reads' : 'work', done);
   });
   fastify.addHook('onSend', async (request: FastifyRequest, reply: FastifyReply) => {
     for (const [name, value] of HEADERS) {
@@ -67,12 +67,30 @@ export function secureEdge(
     }
     if (isTls) void reply.header('strict-transport-security', 'max-age=31536000');
   });
+  const parseJson = fastify.getDefaultJsonParser('error', 'error');
+  fastify.removeContentTypeParser('application/json');
+  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    const text = String(body);
+    // No body is none: a route that needs one names what is missing.
+    if (text === '') return done(null);
+    parseJson(request, text, (error, value) => {
+      if (error) return done(error);
+      try {
+        checkJsonBody(text, value);
+        done(null, value);
+      } catch (problem) {
+        done(problem as Error);
+      }
+    });
+  });
   fastify.addContentTypeParser(FORM, { parseAs: 'string' }, (request, body, done) => {
     if (!FORM_ROUTES.includes(request.routeOptions.url ?? '')) {
       return done(new Problem('unsupported_media_type', 'send the body as application/json'));
     }
     try {
-      done(null, parseForm(String(body)));
+      const form = parseForm(String(body));
+      checkBodyBounds(form);
+      done(null, form);
     } catch (error) {
       done(error as Error);
     }
@@ -80,10 +98,10 @@ export function secureEdge(
 }
 
 /** The answer to whoever asks too often. */
-export function rateLimited(kind: 'address' | 'caller', retryAfterSeconds: number): Problem {
+export function rateLimited(kind: RateLimitKind, retryAfterSeconds: number): Problem {
   return new Problem(
     'rate_limited',
-    `too many requests of one ${kind}; wait as long as the Retry-After header says`,
+    `too many requests of one ${kind === 'root' ? 'tree of grants' : kind}; wait as long as the Retry-After header says`,
     { retryAfterSeconds },
   );
 }

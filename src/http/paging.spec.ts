@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { page, pageQuery } from './paging.js';
+import { page, pageQueryOf } from './paging.js';
 
-describe('pageQuery', () => {
+const pageQuery = pageQueryOf('grt');
+
+describe('pageQueryOf', () => {
   it('asks for 50 from the start when nothing is said', () => {
     expect(pageQuery.parse({})).toEqual({ limit: 50 });
   });
@@ -22,12 +24,17 @@ describe('pageQuery', () => {
     expect(pageQuery.parse({ cursor }).cursor).toBe(cursor);
   });
 
-  it.each(['', 'GRT_1', "x' OR 1=1", 'a b', 'a'.repeat(65), '%00'])(
-    'refuses the cursor "%s", which no list handed out',
-    (cursor) => {
-      expect(pageQuery.safeParse({ cursor }).success).toBe(false);
-    },
-  );
+  it.each([
+    '',
+    'GRT_1',
+    'pay_01h2xcejqtf2nbrexx3vqjhp41',
+    "x' OR 1=1",
+    'a b',
+    'a'.repeat(65),
+    '%00',
+  ])('refuses the cursor "%s", which no list handed out', (cursor) => {
+    expect(pageQuery.safeParse({ cursor }).success).toBe(false);
+  });
 
   it('refuses a parameter that it does not know, or given twice', () => {
     expect(pageQuery.safeParse({ offset: '5' }).success).toBe(false);
@@ -37,7 +44,7 @@ describe('pageQuery', () => {
 
 describe('page', () => {
   const all = ['a', 'b', 'c', 'd', 'e'];
-  /** What a list's query answers: one row more than asked, after the cursor. */
+  /** Rows that a list's query answers: one row more than asked, after the cursor. */
   const read = (limit: number, cursor: string | null) =>
     page(
       all.filter((row) => cursor === null || row > cursor).slice(0, limit + 1),

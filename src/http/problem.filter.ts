@@ -1,23 +1,25 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { isDatabaseUnavailable } from '../database/database.js';
 import { Problem, type ProblemCode } from '../domain/problem.js';
-import {
-  DEFAULT_RETRY_AFTER_SECONDS,
-  PROBLEM_MEDIA_TYPE,
-  PROBLEM_STATUS,
-  problemBody,
-} from './problem.js';
+import type { LoggedRequest } from './logged-request.js';
+import { PROBLEM_MEDIA_TYPE, PROBLEM_STATUS, problemBody } from './problem.js';
+import { MCP_METADATA_PATH, MCP_PATH, publicUrlOf } from './public-url.js';
+import { isPlainTarget, NOT_PLAIN } from './request-target.js';
+import { unforeseenProblem } from './unforeseen.js';
 
 /** Answers whatever was thrown as problem+json. What is not a {@link Problem} tells no internals. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
+  /** @param config - `publicUrl`: where callers reach the service; undefined where that is not known. */
+  constructor(private readonly config: { readonly publicUrl: string | undefined }) {}
+
   catch(error: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
-    const request = http.getRequest<FastifyRequest>();
+    const request = http.getRequest<LoggedRequest>();
     const reply = http.getResponse<FastifyReply>();
     const problem = toProblem(error, request);
     const status = PROBLEM_STATUS[problem.code];
+    if (status < 500) request.refusal = { code: problem.code, why: problem.why ?? problem.detail };
     // A problem was foreseen; anything else is a bug or an outage, and its stack is wanted.
     if (error instanceof Problem) {
       if (status >= 500) request.log.warn({ code: problem.code }, problem.detail);
@@ -26,11 +28,18 @@ export class ProblemFilter implements ExceptionFilter {
     }
     if (status === 401 && !reply.hasHeader('www-authenticate')) {
       const challenge = challengeOf(problem.code, request.headers.authorization);
-      void reply.header('www-authenticate', challenge);
+      void reply.header('www-authenticate', challenge + this.metadataOf(request));
     }
-    const body = problemBody(problem.code, problem.detail, problem.fields);
+    const body = problemBody(problem.code, problem.detail, problem.fields, request.trace);
     if (body.retryAfter !== undefined) void reply.header('retry-after', String(body.retryAfter));
     void reply.status(status).type(PROBLEM_MEDIA_TYPE).send(body);
+  }
+
+  /** Where an MCP host reads what the token must be (RFC 9728, section 5.1). Nothing on other routes. */
+  private metadataOf(request: FastifyRequest): string {
+    const url = publicUrlOf(this.config, request);
+    if (url === undefined || request.url.split('?')[0] !== MCP_PATH) return '';
+    return `, resource_metadata="${url}${MCP_METADATA_PATH}"`;
   }
 }
 
@@ -46,7 +55,7 @@ function challengeOf(code: ProblemCode, authorization: string | undefined): stri
   return isDpop ? dpop : `${bearer}, ${dpop}`;
 }
 
-/** What an HTTP status means in the contract's codes, for errors that the framework throws itself. */
+/** Code of the contract for an HTTP status, for errors that the framework throws itself. */
 const FRAMEWORK_CODES: Readonly<Record<number, ProblemCode>> = {
   400: 'invalid_request',
   401: 'invalid_token',
@@ -64,15 +73,14 @@ function toProblem(error: unknown, request: FastifyRequest): Problem {
       ? error.getStatus()
       : (error as { statusCode?: number } | undefined)?.statusCode;
   if (status === 404) {
+    // The router answers the target "*" before any hook runs.
+    if (!isPlainTarget(request.raw.url ?? '')) return new Problem('invalid_request', NOT_PLAIN);
     const path = request.url.split('?')[0]?.slice(0, 200);
-    return new Problem('not_found', `there is no ${request.method} ${path}`);
+    return new Problem(
+      'not_found',
+      `there is no ${request.method} ${path}; /docs lists every route`,
+    );
   }
   const code = status === undefined ? undefined : FRAMEWORK_CODES[status];
-  if (code) return new Problem(code, (error as Error).message);
-  if (isDatabaseUnavailable(error)) {
-    return new Problem('unavailable', 'the database cannot be reached; try again', {
-      retryAfterSeconds: DEFAULT_RETRY_AFTER_SECONDS,
-    });
-  }
-  return new Problem('internal_error', 'something went wrong inside; the request id is in the log');
+  return code ? new Problem(code, (error as Error).message) : unforeseenProblem(error);
 }

@@ -8,10 +8,10 @@ const CONTRACT: Readonly<Record<number, string>> = {
   401: 'invalid_token, invalid_dpop_proof',
   403:
     'max_amount_exceeded, budget_exceeded, per_payment_exceeded, window_exceeded, payments_exceeded, ' +
-    'payee_not_allowed, network_not_allowed, resource_not_allowed, grant_revoked, grant_suspended, ' +
-    'grant_expired, grant_not_started, delegation_not_allowed, attenuation_violation, forbidden',
+    'payee_not_allowed, network_not_allowed, resource_not_allowed, grant_revoked, grant_suspended, treasury_suspended, ' +
+    'grant_expired, grant_not_started, delegation_not_allowed, attenuation_violation, gas_exceeded, forbidden',
   404: 'not_found',
-  409: 'idempotency_mismatch, payment_ended, payment_expiring, invalid_transition',
+  409: 'idempotency_mismatch, payment_ended, payment_expiring, invalid_transition, conflict',
   413: 'payload_too_large',
   415: 'unsupported_media_type',
   429: 'rate_limited',
@@ -23,17 +23,17 @@ const CONTRACT: Readonly<Record<number, string>> = {
 const NEXT_ACTIONS: Readonly<Partial<Record<NextAction, string>>> = {
   ask:
     'budget_exceeded, per_payment_exceeded, payments_exceeded, payee_not_allowed, network_not_allowed, ' +
-    'resource_not_allowed, grant_suspended',
+    'resource_not_allowed, grant_suspended, treasury_suspended',
   choose_cheaper: 'max_amount_exceeded',
   wait:
-    'window_exceeded, grant_not_started, rate_limited, unavailable, treasury_insufficient, ' +
+    'window_exceeded, grant_not_started, gas_exceeded, rate_limited, unavailable, treasury_insufficient, ' +
     'payment_expiring, internal_error',
   stop: 'grant_revoked, grant_expired, forbidden, delegation_not_allowed, not_found',
   use_payment: 'idempotency_mismatch',
   new_key: 'payment_ended',
   renew_token: 'invalid_token, invalid_dpop_proof',
   fix_request:
-    'invalid_request, attenuation_violation, invalid_transition, payload_too_large, ' +
+    'invalid_request, attenuation_violation, invalid_transition, conflict, payload_too_large, ' +
     'unsupported_media_type, requirements_invalid, scheme_not_supported, asset_not_supported, ' +
     'network_not_supported',
 };

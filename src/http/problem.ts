@@ -1,4 +1,5 @@
 import type { NextAction, ProblemCode, ProblemFields } from '../domain/problem.js';
+import type { ActiveTrace } from '../tracing/trace-scope.js';
 
 /** The media type of every error body (RFC 9457). */
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
@@ -17,17 +18,20 @@ export const PROBLEM_STATUS: Readonly<Record<ProblemCode, number>> = {
   resource_not_allowed: 403,
   grant_revoked: 403,
   grant_suspended: 403,
+  treasury_suspended: 403,
   grant_expired: 403,
   grant_not_started: 403,
   delegation_not_allowed: 403,
   attenuation_violation: 403,
   max_amount_exceeded: 403,
+  gas_exceeded: 403,
   forbidden: 403,
   not_found: 404,
   idempotency_mismatch: 409,
   payment_ended: 409,
   payment_expiring: 409,
   invalid_transition: 409,
+  conflict: 409,
   payload_too_large: 413,
   unsupported_media_type: 415,
   requirements_invalid: 422,
@@ -40,8 +44,8 @@ export const PROBLEM_STATUS: Readonly<Record<ProblemCode, number>> = {
   unavailable: 503,
 };
 
-/** What an agent should do about each code, unless the problem itself says something else. */
-const NEXT_ACTION: Readonly<Record<ProblemCode, NextAction>> = {
+/** Next action for each code, unless the problem itself says something else. */
+export const NEXT_ACTION: Readonly<Record<ProblemCode, NextAction>> = {
   invalid_request: 'fix_request',
   invalid_token: 'renew_token',
   invalid_dpop_proof: 'renew_token',
@@ -54,17 +58,20 @@ const NEXT_ACTION: Readonly<Record<ProblemCode, NextAction>> = {
   resource_not_allowed: 'ask',
   grant_revoked: 'stop',
   grant_suspended: 'ask',
+  treasury_suspended: 'ask',
   grant_expired: 'stop',
   grant_not_started: 'wait',
   delegation_not_allowed: 'stop',
   attenuation_violation: 'fix_request',
   max_amount_exceeded: 'choose_cheaper',
+  gas_exceeded: 'wait',
   forbidden: 'stop',
   not_found: 'stop',
   idempotency_mismatch: 'use_payment',
   payment_ended: 'new_key',
   payment_expiring: 'wait',
   invalid_transition: 'fix_request',
+  conflict: 'fix_request',
   payload_too_large: 'fix_request',
   unsupported_media_type: 'fix_request',
   requirements_invalid: 'fix_request',
@@ -91,13 +98,16 @@ export interface ProblemBody extends Omit<ProblemFields, 'retryAfterSeconds' | '
   readonly nextAction: NextAction;
   /** Seconds, where waiting is what helps. */
   readonly retryAfter?: number;
+  /** The trace of the request, while tracing is on. */
+  readonly traceId?: string;
 }
 
-/** Builds the body of an error. */
+/** Builds the body of an error. @param trace - of the request. */
 export function problemBody(
   code: ProblemCode,
   detail: string,
   { retryAfterSeconds, nextAction = NEXT_ACTION[code], ...members }: ProblemFields = {},
+  trace?: ActiveTrace,
 ): ProblemBody {
   const words = code.replaceAll('_', ' ');
   const retryAfter =
@@ -111,5 +121,6 @@ export function problemBody(
     nextAction,
     ...(retryAfter === undefined ? {} : { retryAfter }),
     ...members,
+    ...(trace && { traceId: trace.span.spanContext().traceId }),
   };
 }

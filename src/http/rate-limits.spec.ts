@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { networkOf, RateLimits } from './rate-limits.js';
 
 describe('RateLimits', () => {
-  const limits = { address: 3, caller: 2 };
+  const limits = { address: 3, caller: 2, root: 1_000 };
 
   it('lets as many through as the window has, and says when the next begins', () => {
     const rate = new RateLimits({ limits, windowMs: 10_000 });

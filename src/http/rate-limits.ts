@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 
-/** What is counted: requests of one address, whoever it says it is, and of one caller. */
-export type RateLimitKind = 'address' | 'caller';
+/** The counted kinds: requests of one address, whoever it says it is, of one caller, and of one root's tree. */
+export type RateLimitKind = 'address' | 'caller' | 'root';
 
 /** How a {@link RateLimits} counts. */
 export interface RateLimitOptions {
@@ -23,7 +23,7 @@ const MAX_KEYS = 100_000;
 
 interface Count {
   readonly limit: number;
-  /** What Redis last said all replicas have, without `unshared`. */
+  /** Count of all replicas as Redis last told it, without `unshared`. */
   shared: number;
   unshared: number;
 }
@@ -111,7 +111,7 @@ export class RateLimits {
   }
 }
 
-/** What one customer of a provider has: an IPv4 address, or an IPv6 network of 64 bits. */
+/** Address range of one customer of a provider: an IPv4 address, or an IPv6 network of 64 bits. */
 export function networkOf(address: string): string {
   const [, mapped] = /^::ffff:([0-9.]+)$/i.exec(address) ?? [];
   if (mapped !== undefined) return mapped;

@@ -3,7 +3,7 @@ import { type AdminCaller, type Caller, treasuriesOf } from '../access/caller.js
 import { Oidc } from '../access/oidc.js';
 import { Revocations } from '../access/revocations.js';
 import { type AdminIdentity, Tokens, type VerifiedToken } from '../access/tokens.js';
-import { CONFIG, type Config } from '../config.js';
+import { CONFIG, type Config } from '../config/config.js';
 import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
 import { effectiveStatus, remaining } from '../domain/grant.js';
@@ -14,10 +14,11 @@ import {
   databaseNow,
   GRANT_COLUMNS,
   type GrantRecord,
+  lockChain,
   readGrants,
   toGrantRecord,
 } from '../ledger/grant-rows.js';
-import { appendServiceEvent } from '../ledger/service-events.js';
+import { refuseReplaced } from '../ledger/presented-tokens.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Wallets } from '../treasury/wallets.js';
 import type { Introspection } from './oauth.dto.js';
@@ -29,7 +30,7 @@ type GrantToken = Extract<VerifiedToken, { kind: 'grant' }>;
 
 /** An admin's token, of our own or of the identity provider. */
 interface AdminToken {
-  readonly tokenId: string;
+  readonly id: string;
   readonly issuedAt: number | undefined;
   readonly expiresAt: number;
   readonly identity: AdminIdentity;
@@ -46,7 +47,7 @@ export class OauthService {
     private readonly database: Database,
     private readonly wallets: Wallets,
     private readonly outbox: Outbox,
-    @Inject(CONFIG) private readonly config: Config,
+    @Inject(CONFIG) private readonly config: Pick<Config, 'issuer'>,
   ) {}
 
   /**
@@ -77,8 +78,8 @@ export class OauthService {
       if (this.oidc.claims(token)) return { ...(await this.oidc.verify(token)), isOwn: false };
       const verified = await this.tokens.verify(token);
       if (verified.kind === 'grant') return verified;
-      const { jti: tokenId, issuedAt, expiresAt, identity } = verified;
-      return { tokenId, issuedAt, expiresAt, identity, isOwn: true };
+      const { jti: id, issuedAt, expiresAt, identity } = verified;
+      return { id, issuedAt, expiresAt, identity, isOwn: true };
     } catch (error) {
       if (error instanceof Problem && error.code !== 'unavailable') return undefined;
       throw error;
@@ -113,13 +114,13 @@ export class OauthService {
 
   private async adminToken(caller: Caller, token: AdminToken): Promise<Introspection> {
     if (caller.kind !== 'admin') return INACTIVE;
-    if (await this.revocations.isRevoked(token.tokenId)) return INACTIVE;
+    if (await this.revocations.isRevoked(token)) return INACTIVE;
     const { name, role } = token.identity;
     return {
       active: true,
       token_type: 'Bearer',
       sub: name,
-      ...(token.isOwn ? { iss: this.config.issuer, aud: 'bursar:admins', jti: token.tokenId } : {}),
+      ...(token.isOwn ? { iss: this.config.issuer, aud: 'bursar:admins', jti: token.id } : {}),
       ...(token.issuedAt === undefined ? {} : { iat: token.issuedAt }),
       exp: token.expiresAt,
       role,
@@ -132,6 +133,7 @@ export class OauthService {
     if (caller.kind === 'admin' && caller.role !== 'admin') throw mayNotEnd(caller);
     const { treasuryId, id, tokenGeneration } = grant;
     await this.database.transaction(async (tx) => {
+      refuseReplaced(caller, await lockChain(tx, treasuryId, id));
       // Guarded by the generation: a fresh token that was issued meanwhile goes on working.
       const ended = await tx.query(
         `UPDATE grants SET token_generation = token_generation + 1
@@ -158,20 +160,10 @@ export class OauthService {
     token: AdminToken,
     requestId: string,
   ): Promise<void> {
-    const { name, role } = token.identity;
+    const { name } = token.identity;
     if (caller.role !== 'admin' && caller.name !== name) throw mayNotEnd(caller);
-    if (await this.revocations.isRevoked(token.tokenId)) return;
-    await this.revocations.revoke(token.tokenId, token.expiresAt, caller.actor);
-    await this.database.transaction(
-      (tx) =>
-        appendServiceEvent(tx, {
-          kind: 'admin.token_revoked',
-          actor: caller.actor,
-          requestId,
-          data: { name, role },
-        }),
-      'all',
-    );
+    if (await this.revocations.isRevoked(token)) return;
+    if (!(await this.revocations.revoke(token, caller.actor, requestId))) return;
     this.outbox.eventsWritten(await this.wallets.mainTreasuryId());
   }
 

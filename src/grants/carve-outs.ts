@@ -1,13 +1,15 @@
-import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { Database } from '../database/database.js';
 import {
   type Candidate,
   carveOutsBelow,
+  endedWithReturns,
   expiredCarveOuts,
   returnCarveOuts,
   returnsDone,
-  revokedWithReturns,
 } from '../ledger/carve-outs.js';
+import { countOut, expiredGrants } from '../ledger/ended-grants.js';
+import { OnJob } from '../outbox/on-job.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Queues } from '../outbox/queues.js';
 
@@ -24,7 +26,7 @@ const MAX_BATCHES = 50;
  * those below a revocation, return here.
  */
 @Injectable()
-export class CarveOuts implements OnModuleInit {
+export class CarveOuts {
   readonly #log = new Logger('grants');
 
   constructor(
@@ -32,11 +34,6 @@ export class CarveOuts implements OnModuleInit {
     private readonly queues: Queues,
     private readonly outbox: Outbox,
   ) {}
-
-  onModuleInit(): void {
-    this.queues.handle('grants.return', () => this.returnEnded());
-    this.queues.schedule('grants-return', 'grants.return', {}, SWEEP_MS);
-  }
 
   /** Rings for the carve-outs below a grant that was revoked. Never waits and never fails. */
   revoked(): void {
@@ -46,40 +43,61 @@ export class CarveOuts implements OnModuleInit {
   }
 
   /** Returns every carve-out that has ended. Safe to run twice at once: each returns once. */
+  @OnJob('grants.return', { everyMs: SWEEP_MS })
   async returnEnded(): Promise<void> {
-    for (const revoked of await revokedWithReturns(this.database.pool, BATCH)) {
-      await this.returnBelow(revoked);
+    for (const ended of await endedWithReturns(this.database.pool, BATCH)) {
+      await this.returnBelow(ended);
     }
     for (let batches = 0; batches < MAX_BATCHES; batches++) {
       const expired = await expiredCarveOuts(this.database.pool, BATCH);
       const returned = await this.returnAll(expired);
-      if (expired.length < BATCH || returned === 0) return;
+      if (expired.length < BATCH || returned === 0) break;
+    }
+    for (let batches = 0; batches < MAX_BATCHES; batches++) {
+      const ended = await expiredGrants(this.database.pool, BATCH);
+      const counted = await this.inEach(ended, async (treasuryId, ids) => {
+        await this.database.transaction((tx) => countOut(tx, treasuryId, ids));
+        return ids.length;
+      });
+      if (ended.length < BATCH || counted === 0) return;
     }
   }
 
-  private async returnBelow(revoked: Candidate): Promise<void> {
+  private async returnBelow(ended: Candidate): Promise<void> {
     let after: string | undefined;
     for (;;) {
-      const found = await carveOutsBelow(this.database.pool, revoked, after, BATCH);
+      const found = await carveOutsBelow(this.database.pool, ended, after, BATCH);
       await this.returnAll(found);
       if (found.length < BATCH) break;
       after = found.at(-1)?.id;
     }
-    await returnsDone(this.database.pool, revoked);
+    await returnsDone(this.database.pool, ended);
   }
 
   /** @returns how many gave back. One treasury's trouble is told, and holds up no other's. */
-  private async returnAll(found: readonly Candidate[]): Promise<number> {
-    let returned = 0;
+  private returnAll(found: readonly Candidate[]): Promise<number> {
+    return this.inEach(found, async (treasuryId, ids) => {
+      const returned = await this.database.transaction((tx) =>
+        returnCarveOuts(tx, treasuryId, ids),
+      );
+      this.outbox.eventsWritten(treasuryId);
+      return returned;
+    });
+  }
+
+  private async inEach(
+    found: readonly Candidate[],
+    act: (treasuryId: string, ids: string[]) => Promise<number>,
+  ): Promise<number> {
+    let done = 0;
     for (const treasuryId of new Set(found.map((each) => each.treasuryId))) {
       const ids = found.filter((each) => each.treasuryId === treasuryId).map(({ id }) => id);
       try {
-        returned += await this.database.transaction((tx) => returnCarveOuts(tx, treasuryId, ids));
-        this.outbox.eventsWritten(treasuryId);
+        done += await act(treasuryId, ids);
       } catch (error) {
-        this.#log.error(`carve-outs of ${treasuryId} were not given back: ${error}`);
+        this.#log.error(`ended grants of ${treasuryId} were not looked after: ${error}`);
       }
     }
-    return returned;
+    return done;
   }
 }

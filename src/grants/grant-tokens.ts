@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Tokens } from '../access/tokens.js';
+import { type MintedToken, Tokens } from '../access/tokens.js';
 import type { GrantRecord } from '../ledger/grant-rows.js';
 
 /** The tokens of stored grants. */
@@ -8,7 +8,7 @@ export class GrantTokens {
   constructor(private readonly tokens: Tokens) {}
 
   /** A token that identifies a grant as it is now, of its current generation. */
-  mint(grant: GrantRecord): Promise<string> {
+  mint(grant: GrantRecord): Promise<MintedToken> {
     return this.tokens.mintGrantToken(
       {
         grantId: grant.id,

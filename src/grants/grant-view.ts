@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
-import { effectiveStatus, remaining } from '../domain/grant.js';
+import { bindingLimit } from '../domain/binding.js';
+import { effectiveStatus, type GrantSnapshot, remaining } from '../domain/grant.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
 import { type GrantRecord, readGrants } from '../ledger/grant-rows.js';
 import type { GrantView } from './grants.dto.js';
@@ -59,6 +60,8 @@ export function viewGrant(grant: GrantRecord, chain: readonly GrantRecord[], now
     startsAt: grant.startsAt.toISOString(),
     expiresAt: grant.expiresAt.toISOString(),
     delegationDepth: grant.delegationDepth,
+    approveNewPayees: grant.approveNewPayees,
+    breaker: grant.breaker ? { ...grant.breaker } : null,
     funding: grant.funding,
     holderKey: grant.holderKey === undefined ? null : { ...grant.holderKey },
     purpose: grant.purpose ?? null,
@@ -68,6 +71,32 @@ export function viewGrant(grant: GrantRecord, chain: readonly GrantRecord[], now
     spent: amount(grant.spent),
     allocated: amount(grant.allocated),
     remaining: amount(remaining(chain, now)),
+    limitedBy: viewLimit(chain, now),
     payments: grant.payments,
+  };
+}
+
+function viewLimit(chain: readonly GrantSnapshot[], now: Date): GrantView['limitedBy'] {
+  const { grantId, by, window, reopensAt } = bindingLimit(chain, now);
+  return {
+    grantId,
+    by,
+    ...(window === undefined ? {} : { windowSeconds: window.seconds }),
+    ...(reopensAt === undefined ? {} : { reopensAt: reopensAt.toISOString() }),
+  };
+}
+
+/**
+ * Exposure of a subtree, signed and unsettled: it stands in the grant's own row, so that it costs the
+ * same for every tree. Nothing that is open is valid longer than `lastValidBefore`.
+ */
+export function exposureOf(grant: GrantRecord) {
+  return {
+    payments: grant.openPayments,
+    amount: formatAmount(grant.reserved, currencyOf(grant.currency)),
+    lastValidBefore:
+      grant.openPayments === 0
+        ? null
+        : new Date(Number(grant.lastValidBefore) * 1000).toISOString(),
   };
 }

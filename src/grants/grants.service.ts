@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { type Caller, seesTreasury, treasuriesOf } from '../access/caller.js';
+import { grantOfFilter } from '../access/grant-filter.js';
 import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
 import { remaining } from '../domain/grant.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
 import { Problem } from '../domain/problem.js';
-import { type Page, page } from '../http/paging.js';
-import { idPattern } from '../ids.js';
+import { labelJson } from '../http/contract.js';
+import { boundedByBytes, foundOf, type Page, page } from '../http/paging.js';
 import {
   addSubtree,
   databaseNow,
@@ -41,12 +42,19 @@ export class GrantsService {
    */
   async list(caller: Caller, query: ListQuery): Promise<Page<GrantView>> {
     const own = caller.kind === 'holder' ? await this.visible(caller, caller.grantId) : undefined;
+    const { pool } = this.database;
+    // A holder may name its own parent, which it does not see: its own grant says which that is.
+    if (query.parentId !== undefined && query.parentId !== own?.parentId) {
+      await grantOfFilter(pool, caller, query.parentId, 'parentId');
+    }
+    await this.checkCursor(caller, query.cursor);
     const conditions = () =>
       (own ? addSubtree(new Conditions(), own) : ofTreasuries(caller))
         .add(
           query.parentId,
           (n) => `(g.treasury_id, g.parent_id) = ${placeOf(n, 'treasury_id, id')}`,
         )
+        .add(query.depth, (n) => `g.depth = ${n}`)
         .add(query.holder, (n) => `g.holder = ${n}`)
         .add(query.label && labelJson(query.label), (n) => `g.labels @> ${n}::jsonb`);
     const isTree = own !== undefined;
@@ -71,6 +79,7 @@ export class GrantsService {
   /** A page of a grant's tree, the grant itself first, and what the whole of it comes to. */
   async tree(caller: Caller, id: string, query: TreeQuery) {
     const grant = await this.visible(caller, id);
+    await this.checkCursor(caller, query.cursor);
     const { chain, now } = await this.chain(grant);
     const amount = (atomic: bigint) => formatAmount(atomic, currencyOf(grant.currency));
     return {
@@ -93,7 +102,6 @@ export class GrantsService {
    * @throws Problem `not_found`, alike for what is not there and what may not be seen.
    */
   async visible(caller: Caller, id: string): Promise<GrantRecord> {
-    if (!idPattern('grt').test(id)) throw grantNotFound(id);
     const grant = await findGrant(this.database.pool, id);
     const seen =
       grant !== undefined &&
@@ -101,6 +109,10 @@ export class GrantsService {
       (caller.kind === 'admin' || grant.path.includes(caller.grantId));
     if (!seen) throw grantNotFound(id);
     return grant;
+  }
+
+  private async checkCursor(caller: Caller, cursor: string | undefined): Promise<void> {
+    if (cursor !== undefined) await grantOfFilter(this.database.pool, caller, cursor, 'cursor');
   }
 
   /** Reads one page in the order of the trees: by an index, whatever the page's place in it. */
@@ -120,16 +132,14 @@ export class GrantsService {
       );
     }
     const { rows } = await this.database.pool.query(
-      `SELECT ${GRANT_COLUMNS} FROM grants g ${conditions.where}
-       ORDER BY g.treasury_id, g.lineage LIMIT ${limit + 1}`,
+      boundedByBytes(
+        `SELECT ${GRANT_COLUMNS}, octet_length(g.scope::text) + octet_length(g.labels::text)
+           + coalesce(octet_length(g.purpose), 0) + octet_length(g.holder) + 1024 AS page_bytes
+         FROM grants g ${conditions.where} ORDER BY g.treasury_id, g.lineage LIMIT ${limit + 1}`,
+      ),
       conditions.values,
     );
-    const found = page(
-      rows.map(toGrantRecord),
-      limit,
-      ({ id }) => id,
-      (grant) => grant,
-    );
+    const found = page(rows, limit, ({ id }) => id, toGrantRecord, foundOf(rows));
     const now = await databaseNow(this.database.pool);
     return { ...found, items: await viewGrants(this.database.pool, found.items, now) };
   }
@@ -155,10 +165,4 @@ function ofTreasuries(caller: Caller): Conditions {
 /** Where the grant of an id stands in an order. */
 function placeOf(placeholder: string, columns: string): string {
   return `(SELECT ${columns} FROM grants WHERE id = ${placeholder})`;
-}
-
-/** A `name:value` filter as the labels it asks for. */
-function labelJson(label: string): string {
-  const colon = label.indexOf(':');
-  return JSON.stringify({ [label.slice(0, colon)]: label.slice(colon + 1) });
 }

@@ -1,28 +1,31 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import type { Caller } from '../access/caller.js';
+import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
-import { currencyOf, formatAmount } from '../domain/money.js';
+import { BREAKER_ACTOR } from '../domain/breaker.js';
 import { Problem } from '../domain/problem.js';
+import { addUsage } from '../ledger/bounds.js';
+import { emptyBreaker } from '../ledger/breakers.js';
 import { requestCancellations } from '../ledger/cancellations.js';
 import { hasCarveOutsBelow, returnIn, writeReturns } from '../ledger/carve-outs.js';
 import { appendEvents, type EventKind } from '../ledger/events.js';
-import {
-  databaseNow,
-  type GrantRecord,
-  lockChain,
-  refuseReplaced,
-  writeCounters,
-} from '../ledger/grant-rows.js';
+import { noteActor } from '../ledger/grant-actors.js';
+import { databaseNow, type GrantRecord, lockChain, writeCounters } from '../ledger/grant-rows.js';
+import { type Creation, chargeCreation, limitRepeats } from '../ledger/meters.js';
+import { refuseReplaced } from '../ledger/presented-tokens.js';
 import { Outbox } from '../outbox/outbox.js';
 import { CarveOuts } from './carve-outs.js';
 import { GrantTokens } from './grant-tokens.js';
-import { viewGrant } from './grant-view.js';
+import { exposureOf, viewGrant } from './grant-view.js';
 import type { GrantView, ReasonBody, RevokeBody } from './grants.dto.js';
 import { GrantsService, grantNotFound } from './grants.service.js';
 
+/** The size of the record of a change of a grant's life, about. */
+const LIFE_EVENT: Creation = { events: 1, bytes: 512 };
+
 /** A grant as locked for a change, with its chain and the time. */
-interface Locked {
+interface LockedChain {
   readonly tx: ClientBase;
   readonly grant: GrantRecord;
   /** From the root down, the grant itself last. */
@@ -39,6 +42,7 @@ export class LifeService {
     private readonly tokens: GrantTokens,
     private readonly carveOuts: CarveOuts,
     private readonly outbox: Outbox,
+    @Inject(CONFIG) private readonly config: Pick<Config, 'bounds' | 'cancellationsPerDay'>,
   ) {}
 
   /**
@@ -52,6 +56,7 @@ export class LifeService {
       const isEnded = chain.some(({ status }) => status === 'revoked');
       const revokedGrants = isEnded ? 0 : grant.alive;
       let after = chain;
+      let ended = 0;
       if (grant.status !== 'revoked') {
         await tx.query(
           `UPDATE grants SET alive = alive - $3 WHERE treasury_id = $1 AND id = ANY ($2::text[])`,
@@ -69,6 +74,7 @@ export class LifeService {
             data: { from: grant.status, to: 'revoked', revokedGrants },
           },
         ]);
+        ended = revokedGrants;
         const revoked: GrantRecord = { ...grant, status: 'revoked', suspendedBy: undefined };
         after = await giveBack(tx, [...chain.slice(0, -1), revoked], now);
       }
@@ -78,12 +84,17 @@ export class LifeService {
         await requestCancellations(tx, now, {
           treasuryId,
           of,
+          bounds:
+            caller.kind === 'admin'
+              ? undefined
+              : { rootId: grant.rootId, ...this.config.cancellationsPerDay },
           actor,
           requestId,
           reason: body.reason,
         });
       }
-      return { ...view(after, now), revokedGrants, exposure: exposure(grant) };
+      await addUsage(tx, treasuryId, { alive: -ended });
+      return { ...view(after, now), revokedGrants, exposure: exposureOf(grant) };
     });
     this.carveOuts.revoked();
     return result;
@@ -103,6 +114,8 @@ export class LifeService {
       refuseRevoked(chain, 'suspended');
       const isPaused = grant.status === 'suspended';
       if (isPaused && !outranks(caller, grant)) return view(chain, now);
+      // Stopping is never refused; it cannot be repeated without resuming, which may be.
+      await chargeCreation(locked.tx, now, treasuryId, chain, LIFE_EVENT, undefined);
       const changed: GrantRecord = { ...grant, status: 'suspended', suspendedBy: caller.actor };
       await setStatus(locked, changed, body.reason);
       await appendEvents(locked.tx, now, [
@@ -131,12 +144,15 @@ export class LifeService {
       if (!isOwn && !outranks(caller, grant)) {
         throw new Problem(
           'forbidden',
-          `grant ${id} was suspended by somebody above this caller; only they, or an admin, resume it`,
+          `grant ${id} was suspended by its breaker or by somebody above this caller; only they or somebody above the grant, or an admin, resume it`,
           { grantId: id },
         );
       }
+      await this.limit(locked, caller, 'resumed');
       const changed: GrantRecord = { ...grant, status: 'active', suspendedBy: undefined };
       await setStatus(locked, changed, body.reason);
+      if (grant.breaker) await emptyBreaker(locked.tx, treasuryId, id);
+      await noteActor(locked.tx, grant, caller.actor, now);
       await appendEvents(locked.tx, now, [
         {
           ...lifeEvent(grant, 'grant.resumed', caller, body.reason, requestId),
@@ -150,26 +166,32 @@ export class LifeService {
   /** Issues a fresh token for a grant; every earlier one stops working at once. */
   async reissueToken(caller: Caller, id: string, requestId: string) {
     const { treasuryId } = await this.grants.visible(caller, id);
-    const { changed, answer } = await this.locked(
-      caller,
-      treasuryId,
-      id,
-      async ({ tx, grant, chain, now }) => {
-        const changed = { ...grant, tokenGeneration: grant.tokenGeneration + 1 };
-        await tx.query(
-          'UPDATE grants SET token_generation = $3 WHERE treasury_id = $1 AND id = $2',
-          [treasuryId, id, changed.tokenGeneration],
-        );
-        await appendEvents(tx, now, [
-          {
-            ...lifeEvent(grant, 'grant.token_reissued', caller, undefined, requestId),
-            data: { generation: changed.tokenGeneration },
-          },
-        ]);
-        return { changed, answer: view([...chain.slice(0, -1), changed], now) };
-      },
-    );
-    return { ...answer, token: await this.tokens.mint(changed) };
+    const { changed, answer } = await this.locked(caller, treasuryId, id, async (locked) => {
+      const { tx, grant, chain, now } = locked;
+      await this.limit(locked, caller, 're-issued');
+      const changed = { ...grant, tokenGeneration: grant.tokenGeneration + 1 };
+      await tx.query('UPDATE grants SET token_generation = $3 WHERE treasury_id = $1 AND id = $2', [
+        treasuryId,
+        id,
+        changed.tokenGeneration,
+      ]);
+      await noteActor(tx, grant, caller.actor, now);
+      await appendEvents(tx, now, [
+        {
+          ...lifeEvent(grant, 'grant.token_reissued', caller, undefined, requestId),
+          data: { generation: changed.tokenGeneration },
+        },
+      ]);
+      return { changed, answer: view([...chain.slice(0, -1), changed], now) };
+    });
+    return { ...answer, ...(await this.tokens.mint(changed)) };
+  }
+
+  /** Counts one more event of a grant's life, and refuses what is repeated too often or beyond a bound. */
+  private async limit({ tx, grant, chain, now }: LockedChain, caller: Caller, act: string) {
+    await limitRepeats(tx, now, grant, act, caller.actor);
+    const bounds = caller.kind === 'holder' ? this.config.bounds : undefined;
+    await chargeCreation(tx, now, grant.treasuryId, chain, LIFE_EVENT, bounds);
   }
 
   /** Runs a change of one grant under the locks of its chain, and tells of the events it wrote. */
@@ -177,7 +199,7 @@ export class LifeService {
     caller: Caller,
     treasuryId: string,
     id: string,
-    change: (locked: Locked) => Promise<T>,
+    change: (locked: LockedChain) => Promise<T>,
   ): Promise<T> {
     const result = await this.database.transaction(async (tx) => {
       const chain = await lockChain(tx, treasuryId, id);
@@ -193,6 +215,9 @@ export class LifeService {
 
 /** Whether a caller stands above whoever suspended a grant: admins above holders, holders by the tree. */
 function outranks(caller: Caller, { path, suspendedBy }: GrantRecord): boolean {
+  if (suspendedBy === BREAKER_ACTOR) {
+    return caller.kind === 'admin' || path.indexOf(caller.grantId) < path.length - 1;
+  }
   const suspender = suspendedBy?.startsWith('grant:')
     ? suspendedBy.slice('grant:'.length)
     : undefined;
@@ -212,7 +237,7 @@ function refuseRevoked(chain: readonly GrantRecord[], wanted: string): void {
 }
 
 async function setStatus(
-  { tx }: Locked,
+  { tx }: LockedChain,
   { treasuryId, id, status, suspendedBy }: GrantRecord,
   reason: string | undefined,
 ): Promise<void> {
@@ -259,19 +284,4 @@ async function giveBack(
   );
   await writeReturns(tx, treasuryId, returns, now);
   return after;
-}
-
-/**
- * What of a subtree is signed and unsettled: it stands in the grant's own row, so that it costs the
- * same for every tree. Nothing that is open is valid longer than `lastValidBefore`.
- */
-function exposure(grant: GrantRecord) {
-  return {
-    payments: grant.openPayments,
-    amount: formatAmount(grant.reserved, currencyOf(grant.currency)),
-    lastValidBefore:
-      grant.openPayments === 0
-        ? null
-        : new Date(Number(grant.lastValidBefore) * 1000).toISOString(),
-  };
 }

@@ -2,23 +2,33 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import { type Caller, seesTreasury } from '../access/caller.js';
 import { bindingOf, type HolderKey } from '../access/holder-key.js';
-import { CONFIG, type Config, currenciesOf } from '../config.js';
+import type { MintedToken } from '../access/tokens.js';
+import { CONFIG, type Config } from '../config/config.js';
+import { currenciesOf } from '../config/networks.js';
 import { Database } from '../database/database.js';
+import { fullIn, tooMany } from '../domain/bounds.js';
 import { canonicalJson, sha256Hex } from '../domain/canonical.js';
+import { tellingOnlyOwn } from '../domain/disclosure.js';
 import type { GrantTerms } from '../domain/grant.js';
 import { Problem } from '../domain/problem.js';
 import { newId } from '../ids.js';
+import { countMinted } from '../ledger/bounds.js';
 import { setAside } from '../ledger/carve-outs.js';
 import { appendEvents, type NewEvent } from '../ledger/events.js';
+import { noteActor } from '../ledger/grant-actors.js';
 import {
   databaseNow,
   GRANT_COLUMNS,
   type GrantRecord,
   lockChain,
-  refuseReplaced,
   toGrantRecord,
   windowsJson,
 } from '../ledger/grant-rows.js';
+import { chargeCreation } from '../ledger/meters.js';
+import { refuseReplaced } from '../ledger/presented-tokens.js';
+import { rowHash } from '../ledger/row-hash.js';
+import { refuseSuspended } from '../ledger/suspensions.js';
+import { tellCrossings } from '../ledger/thresholds.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Wallets } from '../treasury/wallets.js';
 import { GrantTokens } from './grant-tokens.js';
@@ -35,7 +45,8 @@ export class MintingService {
     private readonly tokens: GrantTokens,
     private readonly wallets: Wallets,
     private readonly outbox: Outbox,
-    @Inject(CONFIG) private readonly config: Config,
+    @Inject(CONFIG)
+    private readonly config: Pick<Config, 'bounds' | 'maxGrantSeconds' | 'networks'>,
   ) {}
 
   /**
@@ -44,22 +55,33 @@ export class MintingService {
    *
    * @throws Problem `attenuation_violation`, `delegation_not_allowed`, `invalid_request`,
    *   `idempotency_mismatch`, `not_found`, `budget_exceeded` for a carve-out that does not fit, or the
-   *   code of a chain that is not alive.
+   *   code of a chain that is not alive or of a treasury that is suspended.
    */
-  async mint(
+  mint(
     caller: Caller,
     body: MintBody,
     mintKey: string | undefined,
     requestId: string,
-  ): Promise<{ grant: GrantView; token: string }> {
+  ): Promise<{ grant: GrantView } & MintedToken> {
+    const act = () => this.mintAs(caller, body, mintKey, requestId);
+    return caller.kind === 'holder' ? tellingOnlyOwn([caller.grantId], act) : act();
+  }
+
+  private async mintAs(
+    caller: Caller,
+    body: MintBody,
+    mintKey: string | undefined,
+    requestId: string,
+  ): Promise<{ grant: GrantView } & MintedToken> {
     const { treasuryId, parentId } = await this.place(caller, body);
     const mintHash = sha256Hex(canonicalJson(body));
     const binding = body.holderKey && (await bindingOf(body.holderKey));
     const { chain, now } = await this.database.transaction(async (tx) => {
       if (mintKey !== undefined) {
         const earlier = await findByMintKey(tx, treasuryId, caller.actor, mintKey);
-        if (earlier) return replay(tx, earlier, mintHash);
+        if (earlier) return replay(tx, earlier, mintHash, caller, requestId);
       }
+      await refuseSuspended(tx, treasuryId, 'it mints no grant');
       const parents = parentId === undefined ? [] : await lockChain(tx, treasuryId, parentId);
       const parent = parents.at(-1);
       if (parentId !== undefined && !parent) throw grantNotFound(parentId);
@@ -72,17 +94,28 @@ export class MintingService {
       const mintedBy = caller.actor;
       const order = { body, terms, treasuryId, parent, mintedBy, mintKey, mintHash, binding };
       const grant = await insertGrant(tx, order, now);
+      const { bounds } = this.config;
+      const full = fullIn(bounds.alive, parents, (each) => each.alive, 0);
+      if (full) throw tooMany(full, 'grants are alive', parentId, 60);
+      const event = mintedEvent(grant, caller, requestId, mintKey);
+      // Twice: the grant's row and its record.
+      const creation = { events: 1, bytes: 2 * sizeOf(event) };
+      const isBounded = caller.kind === 'holder' ? bounds : undefined;
+      await chargeCreation(tx, now, treasuryId, parents, creation, isBounded);
       await tx.query(
         'UPDATE grants SET alive = alive + 1 WHERE treasury_id = $1 AND id = ANY ($2::text[])',
         [treasuryId, parents.map(({ id }) => id)],
       );
-      await appendEvents(tx, now, [mintedEvent(grant, caller, requestId)]);
+      await noteActor(tx, grant, mintedBy, now);
+      await appendEvents(tx, now, [event]);
+      await tellCrossings(tx, now, parents, ancestors, { requestId });
+      await countMinted(tx, treasuryId, bounds.alive);
       return { chain: [...ancestors, grant], now };
     });
     this.outbox.eventsWritten(treasuryId);
     const grant = chain.at(-1);
     if (!grant) throw new Error('nothing was minted');
-    return { grant: viewGrant(grant, chain, now), token: await this.tokens.mint(grant) };
+    return { grant: viewGrant(grant, chain, now), ...(await this.tokens.mint(grant)) };
   }
 
   /** Where a minting belongs: below the caller's own grant, or where an admin says. */
@@ -110,6 +143,20 @@ export class MintingService {
   }
 }
 
+/** The longest terms of one grant, in characters of its record: lists of grants hold up others otherwise. */
+const MAX_TERMS_SIZE = 16_384;
+
+/** @throws Problem `invalid_request` for terms that are too long, those it inherits included. */
+function sizeOf({ data }: NewEvent): number {
+  const size = JSON.stringify(data).length;
+  if (size <= MAX_TERMS_SIZE) return size;
+  throw new Problem(
+    'invalid_request',
+    `the grant's terms have ${size} characters, its inherited scope included; ${MAX_TERMS_SIZE} is the most: shorten scope, labels or purpose`,
+    { field: 'scope' },
+  );
+}
+
 async function findByMintKey(
   tx: ClientBase,
   treasuryId: string,
@@ -128,7 +175,14 @@ async function findByMintKey(
   return rows[0] && toGrantRecord(rows[0]);
 }
 
-async function replay(tx: ClientBase, earlier: GrantRecord, mintHash: string) {
+/** Hands out a token of a grant that was minted before: the answer to that minting may be lost. */
+async function replay(
+  tx: ClientBase,
+  earlier: GrantRecord,
+  mintHash: string,
+  caller: Caller,
+  requestId: string,
+) {
   if (earlier.mintHash !== mintHash) {
     throw new Problem(
       'idempotency_mismatch',
@@ -136,9 +190,23 @@ async function replay(tx: ClientBase, earlier: GrantRecord, mintHash: string) {
       { nextAction: 'new_key' },
     );
   }
-  // As it is under the lock: its token's generation may have moved on since it was found.
-  const chain = await lockChain(tx, earlier.treasuryId, earlier.id);
-  return { chain, now: await databaseNow(tx) };
+  const { treasuryId, id } = earlier;
+  // Read it again under the lock: its token's generation may have moved on since it was found.
+  const chain = await lockChain(tx, treasuryId, id);
+  refuseReplaced(caller, chain);
+  const now = await databaseNow(tx);
+  // Only the minter's own key finds the grant, and he is on record since the minting.
+  await appendEvents(tx, now, [
+    {
+      treasuryId,
+      kind: 'grant.token_replayed',
+      actor: caller.actor,
+      grantId: id,
+      requestId,
+      data: { generation: chain.at(-1)?.tokenGeneration ?? null },
+    },
+  ]);
+  return { chain, now };
 }
 
 interface MintOrder {
@@ -159,9 +227,9 @@ async function insertGrant(tx: ClientBase, order: MintOrder, now: Date): Promise
     `INSERT INTO grants AS g (treasury_id, id, parent_id, root_id, path, depth, holder, currency,
        budget, max_per_payment, max_payments, windows, approval_above, scope, starts_at, expires_at,
        delegation_depth, funding, purpose, labels, minted_by, mint_key, mint_hash, created_at,
-       holder_key, holder_key_thumbprint)
+       holder_key, holder_key_thumbprint, approve_new_payees, breaker_refusals, breaker_seconds)
      SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-       $21, $22, $23, $24, $25, $26 FROM treasuries t WHERE t.id = $1
+       $21, $22, $23, $24, $25, $26, $27, $28, $29 FROM treasuries t WHERE t.id = $1
      RETURNING ${GRANT_COLUMNS}`,
     [
       treasuryId,
@@ -190,13 +258,21 @@ async function insertGrant(tx: ClientBase, order: MintOrder, now: Date): Promise
       now,
       order.binding === undefined ? null : JSON.stringify(order.binding.key),
       order.binding?.thumbprint ?? null,
+      terms.approveNewPayees,
+      terms.breaker?.refusals ?? null,
+      terms.breaker?.seconds ?? null,
     ],
   );
   if (!rows[0]) throw new Problem('not_found', `no treasury ${treasuryId}`);
   return toGrantRecord(rows[0]);
 }
 
-function mintedEvent(grant: GrantRecord, caller: Caller, requestId: string): NewEvent {
+function mintedEvent(
+  grant: GrantRecord,
+  caller: Caller,
+  requestId: string,
+  mintKey: string | undefined,
+): NewEvent {
   return {
     treasuryId: grant.treasuryId,
     kind: grant.parentId === undefined ? 'grant.minted' : 'grant.delegated',
@@ -216,10 +292,13 @@ function mintedEvent(grant: GrantRecord, caller: Caller, requestId: string): New
       startsAt: grant.startsAt.toISOString(),
       expiresAt: grant.expiresAt.toISOString(),
       delegationDepth: grant.delegationDepth,
+      approveNewPayees: grant.approveNewPayees,
+      breaker: grant.breaker ? { ...grant.breaker } : null,
       funding: grant.funding,
       purpose: grant.purpose ?? null,
       labels: grant.labels,
       holderKeyThumbprint: grant.holderKeyThumbprint ?? null,
+      rowHash: rowHash([mintKey, grant.mintHash]),
     },
   };
 }

@@ -1,3 +1,4 @@
+import { lifeDenial } from '../domain/denials.js';
 import { attenuate, type GrantRequest, type GrantTerms, rootTerms } from '../domain/grant.js';
 import {
   type Currency,
@@ -6,7 +7,6 @@ import {
   parseAmount,
   unknownCurrency,
 } from '../domain/money.js';
-import { lifeDenial } from '../domain/policy.js';
 import { Problem } from '../domain/problem.js';
 import type { Scope } from '../domain/scope.js';
 import type { Window } from '../domain/window.js';
@@ -38,7 +38,7 @@ export function termsOf(
     throw new Problem(
       'attenuation_violation',
       `currency differs from the parent's (${parent.currency})`,
-      { field: 'currency', grantId: parent.id, limit: parent.currency, remaining: '0' },
+      { field: 'currency', grantId: parent.id, limit: parent.currency },
     );
   }
   const amount = (text: string | undefined, field: string) =>
@@ -53,6 +53,8 @@ export function termsOf(
     startsAt: body.startsAt === undefined ? undefined : new Date(body.startsAt),
     expiry: expiryOf(body, now, maxSeconds),
     delegationDepth: body.delegationDepth,
+    approveNewPayees: body.approveNewPayees,
+    breaker: body.breaker,
   };
   if (!parent) return rootTerms(request, currency, now);
   const denial = lifeDenial(parents, now);
@@ -73,8 +75,9 @@ function windowsOf(windows: NonNullable<MintBody['windows']>, currency: Currency
 }
 
 function expiryOf(body: MintBody, now: Date, maxSeconds: number): GrantRequest['expiry'] {
-  if ((body.ttlSeconds === undefined) === (body.expiresAt === undefined)) {
-    throw new Problem('invalid_request', 'give one of ttlSeconds and expiresAt, and only one', {
+  if (body.ttlSeconds === undefined && body.expiresAt === undefined) return undefined;
+  if (body.ttlSeconds !== undefined && body.expiresAt !== undefined) {
+    throw new Problem('invalid_request', 'give ttlSeconds or expiresAt, not both', {
       field: 'ttlSeconds',
     });
   }
@@ -91,6 +94,29 @@ function expiryOf(body: MintBody, now: Date, maxSeconds: number): GrantRequest['
     );
   }
   return { field, at };
+}
+
+/**
+ * The end that is asked for of a grant that lives.
+ *
+ * @throws Problem `invalid_request` for a longer life than this service allows.
+ */
+export function endWithin(
+  text: string | undefined,
+  grant: GrantRecord,
+  now: Date,
+  maxSeconds: number,
+): Date | undefined {
+  if (text === undefined) return undefined;
+  const at = new Date(text);
+  if (at > grant.expiresAt && at.getTime() > now.getTime() + maxSeconds * 1000) {
+    throw new Problem(
+      'invalid_request',
+      `expiresAt gives the grant a longer life than the ${maxSeconds} s this service allows`,
+      { field: 'expiresAt', limit: String(maxSeconds) },
+    );
+  }
+  return at;
 }
 
 /** Drops lists that are undefined: an absent list and an undefined one are the same thing. */

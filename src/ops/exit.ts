@@ -1,13 +1,15 @@
-import type { ConfigError } from '../config.js';
+import type { ConfigError } from '../config/config-error.js';
+import { printable } from '../domain/printable.js';
+import { UsageError } from '../options.js';
 
 /**
- * Ends a program that failed: says why, one line a problem, and sets the exit code. Lets whatever is
- * still open finish by itself.
+ * Ends a program that failed: says why, one line a problem, and sets the exit code: 2 where it was called wrongly,
+ * else 1. Lets whatever is still open finish by itself.
  */
-export function failWith(error: unknown): void {
+export function failWith(error: unknown, program = 'bursar'): void {
   const lines = isConfigError(error) ? error.problems : [messageOf(error)];
-  for (const line of lines) process.stderr.write(`bursar: ${line}\n`);
-  process.exitCode = 1;
+  for (const line of lines) process.stderr.write(`${program}: ${printable(line)}\n`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
 }
 
 function messageOf(error: unknown): string {

@@ -46,6 +46,22 @@ describe('createLogger', () => {
     });
   });
 
+  it('writes lines for people on a terminal, and nothing in them steers it', () => {
+    const lines: string[] = [];
+    const logger = createLogger('info', { write: (line: string) => void lines.push(line) }, true);
+    logger.warn(
+      { room: 'access', token: CANARY, path: '/v1/\u001b[2Jpay\u202e' },
+      'not \u001b[31mred',
+    );
+    const text = lines.join('');
+    expect(text).toMatch(/^\[\d\d:\d\d:\d\d\] WARN: not \\u001b\[31mred\n/);
+    expect(text).toContain('room: "access"');
+    expect(text).not.toContain('"level"');
+    expect(text).not.toContain(CANARY);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+    expect(text).not.toMatch(/[\u001b\u202e]/);
+  });
+
   it('writes nothing below its level', () => {
     const { logger, lines } = memoryLogger('warn');
     logger.info('unwanted');

@@ -1,7 +1,9 @@
 import type { LoggerService } from '@nestjs/common';
 import { type DestinationStream, type Logger, pino } from 'pino';
+import { prettyFactory } from 'pino-pretty';
+import { printable } from '../domain/printable.js';
 
-/** What a member that holds a secret may be called, wherever it stands. */
+/** Names of members that hold a secret, wherever they stand. */
 const SECRET_NAMES: ReadonlySet<string> = new Set([
   'authorization',
   'dpop',
@@ -40,13 +42,21 @@ function redactedMembers(logged: object): Record<string, unknown> {
   return redacted(logged) as Record<string, unknown>;
 }
 
-/** The service's structured log: one JSON object a line, secrets redacted. */
-export function createLogger(level: string, destination?: DestinationStream): Logger {
+/**
+ * The service's structured log, secrets redacted: one JSON object a line, and on a terminal lines for people.
+ *
+ * @param isTerminal - whether people read it.
+ */
+export function createLogger(
+  level: string,
+  destination?: DestinationStream,
+  isTerminal = destination === undefined && process.stdout.isTTY === true,
+): Logger {
   const options = {
     level,
     base: { service: 'bursar' },
     formatters: { log: redactedMembers },
-    // What a child logger is bound to passes no formatter; its own paths are redacted instead.
+    // Bindings of a child logger pass no formatter: their paths are redacted instead.
     redact: {
       paths: [...SECRET_NAMES].flatMap((name) => [name, `*.${name}`]),
       censor: '[redacted]',
@@ -56,7 +66,8 @@ export function createLogger(level: string, destination?: DestinationStream): Lo
       req: (request: { id: string; method: string; url: string }) => ({
         id: request.id,
         method: request.method,
-        path: request.url.split('?')[0],
+        // A link to approve is a secret.
+        path: request.url.split('?')[0]?.replace(/^\/approve\/.*/, '/approve/[redacted]'),
       }),
       res: (reply: { statusCode: number }) => ({ statusCode: reply.statusCode }),
       err: (error: Error & { code?: unknown }) => ({
@@ -67,7 +78,37 @@ export function createLogger(level: string, destination?: DestinationStream): Lo
       }),
     },
   };
-  return destination ? pino(options, destination) : pino(options);
+  if (destination) return pino(options, isTerminal ? forPeople(destination) : destination);
+  const output = pino.destination({ dest: 1, sync: true });
+  // A closed terminal takes no more lines. Without a listener, the first line of the shutdown would end it.
+  output.on('error', () => {});
+  return pino(options, isTerminal ? forPeople(output) : output);
+}
+
+/**
+ * Writes records for people: time, level, message, and what else they hold. Texts come from requests and chains too, so
+ * that nothing in them may steer the terminal.
+ */
+function forPeople(output: DestinationStream): DestinationStream {
+  const prettify = prettyFactory({
+    colorize: process.stdout.isTTY === true && process.stdout.hasColors(),
+    translateTime: 'SYS:HH:MM:ss',
+    ignore: 'pid,hostname,service',
+  });
+  return {
+    write: (line) => {
+      output.write(prettify(printableIn(JSON.parse(line)) as object) ?? '');
+    },
+  };
+}
+
+function printableIn(value: unknown): unknown {
+  if (typeof value === 'string') return printable(value);
+  if (Array.isArray(value)) return value.map(printableIn);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [printable(name), printableIn(member)]),
+  );
 }
 
 /** Nest's own logging, through pino. The framework's start-up chatter is `debug`. */

@@ -1,15 +1,18 @@
 import { Module } from '@nestjs/common';
+import { HttpModule } from '../http/http.module.js';
+import { LedgerModule } from '../ledger/ledger.module.js';
 import { OutboxModule } from '../outbox/outbox.module.js';
 import { TreasuryModule } from '../treasury/treasury.module.js';
-import { Draining } from './draining.js';
 import { HealthController } from './health.controller.js';
-import { MetricsController } from './metrics.controller.js';
+import { HealthService } from './health.service.js';
+import { Metrics } from './metrics.js';
 import { SummaryController } from './summary.controller.js';
+import { SummaryService } from './summary.service.js';
 
 /** Whether the service is well. */
 @Module({
-  imports: [OutboxModule, TreasuryModule],
-  providers: [Draining],
-  controllers: [HealthController, MetricsController, SummaryController],
+  imports: [HttpModule, LedgerModule, OutboxModule, TreasuryModule],
+  providers: [HealthService, SummaryService, Metrics],
+  controllers: [HealthController, SummaryController],
 })
 export class OpsModule {}

@@ -1,7 +1,8 @@
-import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import { type FastifyReply, LogController } from 'fastify';
+import type { LoggedRequest } from '../http/logged-request.js';
 
 /**
- * One line a request, when it is answered: of refused ones at `info`, of others at `debug`, where a busy
+ * One line a request, when it is answered: of refused ones at `info` and with the reason, of others at `debug`, where a busy
  * service does not build it. What was paid and refused is in the audit log, whatever the level.
  */
 export class RequestLog extends LogController {
@@ -9,14 +10,22 @@ export class RequestLog extends LogController {
 
   override requestCompleted(
     error: Error | null | undefined,
-    request: FastifyRequest,
+    request: LoggedRequest,
     reply: FastifyReply,
   ): void {
+    if (request.isQuiet) return;
     const level = error ? 'error' : reply.statusCode >= 400 ? 'info' : 'debug';
     const { log } = request;
     if (!(log as { isLevelEnabled?: (level: string) => boolean }).isLevelEnabled?.(level)) return;
     log[level](
-      { req: request, res: reply, err: error ?? undefined, responseTime: reply.elapsedTime },
+      {
+        req: request,
+        res: reply,
+        ...request.refusal,
+        traceId: request.trace?.span.spanContext().traceId,
+        err: error ?? undefined,
+        responseTime: reply.elapsedTime,
+      },
       error ? 'request errored' : 'request',
     );
   }

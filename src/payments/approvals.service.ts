@@ -1,34 +1,32 @@
-import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { Caller } from '../access/caller.js';
-import { CONFIG, type Config } from '../config.js';
+import { CONFIG, type Config } from '../config/config.js';
+import { Database } from '../database/database.js';
 import { Approvals, type Verdict } from '../ledger/approvals.js';
-import { type GrantRecord, refuseReplaced } from '../ledger/grant-rows.js';
+import { findGrant, type GrantRecord } from '../ledger/grant-rows.js';
+import { refuseReplaced } from '../ledger/presented-tokens.js';
+import { OnJob } from '../outbox/on-job.js';
 import { Outbox } from '../outbox/outbox.js';
-import { Queues } from '../outbox/queues.js';
+import { PaymentList } from './payment-list.service.js';
 import { viewPayment } from './payment-view.js';
 import type { VerdictBody } from './payments.dto.js';
-import { PaymentsService, refusal } from './payments.service.js';
+import { refusal } from './payments.service.js';
 
 /** How often payments that waited too long are looked for, in milliseconds. */
 const SWEEP_MS = 1_000;
 
 /** Decides about payments that wait for an approval. */
 @Injectable()
-export class ApprovalsService implements OnModuleInit {
+export class ApprovalsService {
   readonly #log = new Logger('payments');
 
   constructor(
-    private readonly payments: PaymentsService,
+    private readonly payments: PaymentList,
     private readonly approvals: Approvals,
-    private readonly queues: Queues,
     private readonly outbox: Outbox,
-    @Inject(CONFIG) private readonly config: Config,
+    private readonly database: Database,
+    @Inject(CONFIG) private readonly config: Pick<Config, 'approvalSeconds' | 'twoPerson'>,
   ) {}
-
-  onModuleInit(): void {
-    this.queues.handle('payments.lapse', () => this.lapse());
-    this.queues.schedule('payments-lapse', 'payments.lapse', {}, SWEEP_MS);
-  }
 
   /**
    * Permits a waiting payment. It is decided again, reserved and signed when its agent asks for it next.
@@ -41,7 +39,7 @@ export class ApprovalsService implements OnModuleInit {
     const { approvalSeconds: collectSeconds, twoPerson } = this.config;
     const verdict = verdictOf(caller, given, requestId);
     const made = await this.approvals.approve(pending, verdict, { collectSeconds, twoPerson });
-    if ('code' in made) throw refusal(made);
+    if ('code' in made) throw refusal(made, await this.ownOf(caller, pending.grantId));
     this.outbox.eventsWritten(pending.treasuryId);
     return { payment: viewPayment(made) };
   }
@@ -55,7 +53,16 @@ export class ApprovalsService implements OnModuleInit {
     return { payment: viewPayment(payment) };
   }
 
+  /** The grants of a chain whose figures a caller may read: a holder's own and those below. */
+  private async ownOf(caller: Caller, grantId: string): Promise<readonly string[] | undefined> {
+    if (caller.kind === 'admin') return undefined;
+    const path = (await findGrant(this.database.pool, grantId))?.path ?? [];
+    const place = path.indexOf(caller.grantId);
+    return place < 0 ? [] : path.slice(place);
+  }
+
   /** Ends the payments that waited too long. */
+  @OnJob('payments.lapse', { everyMs: SWEEP_MS })
   async lapse(): Promise<void> {
     const treasuries = await this.approvals.lapse();
     for (const treasuryId of treasuries) this.outbox.eventsWritten(treasuryId);

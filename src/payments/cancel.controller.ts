@@ -1,71 +1,40 @@
-import { Controller, HttpCode, Param, Post } from '@nestjs/common';
+import { Controller, HttpCode, Post } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Allow } from '../access/allow.js';
 import { type Caller, CurrentCaller, RequestId } from '../access/caller.js';
-import { Database } from '../database/database.js';
-import { Problem } from '../domain/problem.js';
-import { Answers, BodyInput, text } from '../http/contract.js';
-import { requestCancellations } from '../ledger/cancellations.js';
-import { databaseNow, lockChain } from '../ledger/grant-rows.js';
-import { Outbox } from '../outbox/outbox.js';
-import { GasAccount } from '../treasury/gas-account.js';
-import { paymentSchema } from './payments.dto.js';
-import { PaymentsService } from './payments.service.js';
+import { Answers, BodyInput, IdInput, Operation, text } from '../http/contract.js';
+import { CancelService } from './cancel.service.js';
+import { decidedSchema } from './payments.dto.js';
 
-const cancelSchema = z.strictObject({ reason: text(1, 1000).optional() });
+const cancelSchema = z
+  .strictObject({ reason: text(1, 1000).optional() })
+  .meta({ id: 'Cancellation', example: { reason: 'the seller is down' } });
 
 /** `POST /v1/payments/:id/cancel`: asking the chain to take a signature back. */
-@ApiTags('payments')
+@ApiTags('Payments')
 @Controller('v1/payments')
 export class CancelController {
-  constructor(
-    private readonly payments: PaymentsService,
-    private readonly database: Database,
-    private readonly gas: GasAccount,
-    private readonly outbox: Outbox,
-  ) {}
+  constructor(private readonly cancellations: CancelService) {}
 
   @Post(':id/cancel')
   @HttpCode(202)
   @Allow('admin', 'holder')
+  @Operation('cancelPayment', 'Cancel a signed, unsettled payment', [
+    'invalid_transition',
+    'gas_exceeded',
+  ])
   @Answers(
     202,
-    z.object({ payment: paymentSchema }),
+    decidedSchema,
     'Asked for. It ends cancelled, or settled if the transfer is faster, once that is final',
   )
   async cancel(
     @CurrentCaller() caller: Caller,
-    @Param('id') id: string,
+    @IdInput('pay') id: string,
     @BodyInput(cancelSchema) body: z.infer<typeof cancelSchema>,
     @RequestId() requestId: string,
   ) {
-    // A holder sees the payments of its own grant and those below: those it may also cancel.
-    const before = await this.payments.visible(caller, id);
-    if (before.status !== 'authorized') {
-      throw new Problem(
-        'invalid_transition',
-        `payment ${id} is ${before.status}, not open to cancel`,
-      );
-    }
-    if (this.gas.address === undefined) {
-      throw new Problem(
-        'unavailable',
-        'there is no gas account to cancel with; set BURSAR_GAS_KEY',
-      );
-    }
-    const { treasuryId, grantId } = before;
-    await this.database.transaction(async (tx) => {
-      await lockChain(tx, treasuryId, grantId);
-      await requestCancellations(tx, await databaseNow(tx), {
-        treasuryId,
-        of: { paymentId: id },
-        actor: caller.actor,
-        requestId,
-        reason: body.reason,
-      });
-    });
-    this.outbox.eventsWritten(treasuryId);
-    return { payment: await this.payments.get(caller, id) };
+    return { payment: await this.cancellations.request(caller, id, requestId, body.reason) };
   }
 }

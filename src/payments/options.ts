@@ -1,4 +1,5 @@
-import { MIN_VALIDITY_SECONDS, type PaymentOption } from '../domain/policy.js';
+import { MIN_VALIDITY_SECONDS } from '../domain/denials.js';
+import type { PaymentOption } from '../domain/payment-option.js';
 import { Problem, type ProblemCode, untrusted } from '../domain/problem.js';
 import { declaredElsewhere, parseResource, type Resource } from '../domain/scope.js';
 import type { Networks } from '../treasury/networks.js';
@@ -20,7 +21,7 @@ export interface SortedOptions {
   readonly unusable: readonly UnusableOption[];
 }
 
-/** What decides whether an entry can be paid here, the state of its network aside. */
+/** Decides whether an entry can be paid here, the state of its network aside. */
 export interface PayableTerms {
   readonly networks: Pick<Networks, 'find' | 'asset' | 'health'>;
   /** `BURSAR_PAYMENT_FLOWS`. */
@@ -172,7 +173,7 @@ function optionOf(offer: Offer, requested: Resource, here: PayableTerms): Paymen
   };
 }
 
-/** What of an entry contradicts what would be signed for it, or the flows that are allowed. */
+/** Contradictions between an entry and what would be signed for it, or the flows that are allowed. */
 function contradiction(
   offer: Offer,
   { networks, paymentFlows }: PayableTerms,

@@ -1,8 +1,10 @@
+import type { Attributes } from '@opentelemetry/api';
 import { currencyOf, formatAmount } from '../domain/money.js';
 import type { DecisionRecord, LeftOption } from '../domain/payment.js';
+import { leftOf, type Reservation, type ReservationOrder } from '../ledger/order.js';
 import type { PaymentRecord } from '../ledger/payment-rows.js';
-import { leftOf, type Reservation, type ReservationOrder } from '../ledger/reservations.js';
 import type { ChainViewRow } from '../ledger/sightings.js';
+import { paymentAttributes } from '../tracing/payment-attributes.js';
 import type { PaymentTerms } from '../x402/parse.js';
 import type { PaymentView, Selection } from './payments.dto.js';
 
@@ -52,9 +54,36 @@ export function viewPayment(payment: PaymentRecord & { chain?: ChainViewRow }): 
   };
 }
 
-/** What the grant of a payment could still spend. */
+/** Amount that the grant of a payment could still spend. */
 export function viewRemaining({ currency }: PaymentRecord, remaining: bigint) {
   return { remaining: formatAmount(remaining, currencyOf(currency)) };
+}
+
+/** Attributes of a decision's span. Amounts are currency units. A refusal shows the first option. */
+export function decisionAttributes(order: ReservationOrder, reservation: Reservation): Attributes {
+  const { payment } = reservation;
+  const asked = payment ?? order.options()[0];
+  const shown = {
+    'bursar.grant.id': order.grantId,
+    ...(payment && { 'bursar.payment.id': payment.id }),
+    ...(asked && paymentAttributes(asked)),
+  };
+  if (reservation.outcome === 'refused') {
+    const { code, grantId, remaining } = reservation.denial;
+    return {
+      ...shown,
+      'bursar.outcome': 'refused',
+      'error.type': code,
+      ...(grantId !== undefined && { 'bursar.refused_by': grantId }),
+      ...(remaining !== undefined && { 'bursar.remaining': remaining }),
+    };
+  }
+  const { outcome, replayed, remaining } = reservation;
+  return {
+    ...shown,
+    'bursar.outcome': replayed ? 'replayed' : outcome,
+    'bursar.remaining': viewRemaining(reservation.payment, remaining).remaining,
+  };
 }
 
 /**

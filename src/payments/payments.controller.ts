@@ -1,13 +1,22 @@
-import { Controller, Get, Headers, HttpCode, Param, Post, Res } from '@nestjs/common';
-import { ApiHeader, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { Controller, Get, Headers, HttpCode, Post, Res } from '@nestjs/common';
+import { ApiHeader, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { Allow, LedgerChecksToken } from '../access/allow.js';
+import { Allow, LedgerChecksToken, TakesLane } from '../access/allow.js';
 import { type Caller, CurrentCaller, type HolderCaller, RequestId } from '../access/caller.js';
-import { Problem } from '../domain/problem.js';
-import { Answers, BodyInput, jsonSchema, QueryInput, RawBody } from '../http/contract.js';
+import { Problem, type ProblemCode } from '../domain/problem.js';
+import {
+  Answers,
+  AnswersOneOf,
+  BodyInput,
+  IdInput,
+  Operation,
+  QueryInput,
+  RawBody,
+} from '../http/contract.js';
 import { parseIdempotencyKey } from '../http/idempotency-key.js';
-import { pageOf } from '../http/paging.js';
 import { ApprovalsService } from './approvals.service.js';
+import { AdmittedPlace, type Place } from './door.js';
+import { PaymentList } from './payment-list.service.js';
 import {
   decidedSchema,
   handedOutSchema,
@@ -15,6 +24,7 @@ import {
   listSchema,
   type PayBody,
   paidSchema,
+  paymentPageSchema,
   paymentSchema,
   paySchema,
   pendingSchema,
@@ -24,19 +34,42 @@ import {
   type VerdictBody,
   verdictSchema,
 } from './payments.dto.js';
-import { PaymentsService } from './payments.service.js';
+import { APPROVAL_POLL_SECONDS, PaymentsService } from './payments.service.js';
 import { QuoteService } from './quote.service.js';
 import { ReceiptsService } from './receipts.service.js';
 
-/** How soon an agent should look whether its payment was approved, in seconds. */
-const APPROVAL_POLL_SECONDS = 5;
+/** The codes that only a payment can meet. */
+const PAYMENT_FAILS: ProblemCode[] = [
+  'budget_exceeded',
+  'per_payment_exceeded',
+  'window_exceeded',
+  'payments_exceeded',
+  'payee_not_allowed',
+  'network_not_allowed',
+  'resource_not_allowed',
+  'grant_revoked',
+  'grant_suspended',
+  'treasury_suspended',
+  'grant_expired',
+  'grant_not_started',
+  'max_amount_exceeded',
+  'idempotency_mismatch',
+  'payment_ended',
+  'payment_expiring',
+  'requirements_invalid',
+  'scheme_not_supported',
+  'asset_not_supported',
+  'network_not_supported',
+  'treasury_insufficient',
+];
 
 /** `/v1/payments`: paying, and what became of payments. */
-@ApiTags('payments')
+@ApiTags('Payments')
 @Controller('v1/payments')
 export class PaymentsController {
   constructor(
     private readonly payments: PaymentsService,
+    private readonly shown: PaymentList,
     private readonly approvals: ApprovalsService,
     private readonly quotes: QuoteService,
     private readonly receipts: ReceiptsService,
@@ -45,26 +78,30 @@ export class PaymentsController {
   @Post()
   @Allow('holder')
   @LedgerChecksToken()
+  @TakesLane('payments')
   @ApiHeader({
     name: 'Idempotency-Key',
     required: true,
+    schema: { type: 'string', minLength: 1, maxLength: 255, example: 'market-scan-page-7' },
     description:
       '1 to 255 characters. One key is one purchase: keep it over retries and restarts, and take a new one only ' +
       'for another purchase or when nextAction is new_key',
   })
-  @Answers(201, paidSchema, 'Reserved and signed: retry the request with this header')
-  @ApiResponse({
-    status: 202,
-    description:
+  @Operation('createPayment', 'Pay for one request', PAYMENT_FAILS)
+  @AnswersOneOf({
+    201: [paidSchema, 'Reserved and signed: retry the request with this header'],
+    202: [
+      pendingSchema,
       'It waits for an approval. Ask again with the same key, after the seconds in Retry-After: once approved, that ' +
-      'call decides again, signs and answers 201',
-    schema: jsonSchema(pendingSchema, 'output'),
+        'call decides again, signs and answers 201',
+    ],
   })
   async pay(
     @CurrentCaller() caller: Caller,
     @RawBody(paySchema) body: unknown,
     @Headers('idempotency-key') key: string | undefined,
     @RequestId() requestId: string,
+    @AdmittedPlace() place: Place | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
     const { status, replayed, answer } = await this.payments.pay(
@@ -72,6 +109,7 @@ export class PaymentsController {
       body,
       parseIdempotencyKey(key),
       requestId,
+      place,
     );
     void reply.status(status);
     if (replayed) void reply.header('idempotent-replayed', 'true');
@@ -82,6 +120,13 @@ export class PaymentsController {
   @Post('quote')
   @HttpCode(200)
   @Allow('holder')
+  @TakesLane('reads')
+  @Operation('quotePayment', 'Quote a payment', [
+    'requirements_invalid',
+    'scheme_not_supported',
+    'asset_not_supported',
+    'network_not_supported',
+  ])
   @Answers(200, quoteSchema, 'What a payment would cost and meet now; changes nothing')
   quote(@CurrentCaller() caller: Caller, @BodyInput(paySchema) body: PayBody) {
     return this.quotes.quote(holder(caller), body);
@@ -89,32 +134,49 @@ export class PaymentsController {
 
   @Get()
   @Allow('admin', 'approver', 'auditor', 'holder')
-  @Answers(200, pageOf(paymentSchema), 'The payments the caller may see, oldest first')
+  @Operation('listPayments', 'List payments')
+  @Answers(200, paymentPageSchema, 'The payments the caller may see, oldest first')
   list(@CurrentCaller() caller: Caller, @QueryInput(listSchema) query: ListQuery) {
-    return this.payments.list(caller, query);
+    return this.shown.list(caller, query);
   }
 
   @Get(':id')
   @Allow('admin', 'approver', 'auditor', 'holder')
+  @Operation('getPayment', 'Read a payment')
   @Answers(200, paymentSchema, 'One payment')
-  get(@CurrentCaller() caller: Caller, @Param('id') id: string) {
+  get(@CurrentCaller() caller: Caller, @IdInput('pay') id: string) {
     return this.receipts.paymentWithReceipts(caller, id);
   }
 
   @Get(':id/header')
   @Allow('holder')
+  @TakesLane('work')
+  @Operation('getPaymentHeader', "Collect a payment's header again", [
+    'grant_revoked',
+    'grant_suspended',
+    'treasury_suspended',
+    'payment_ended',
+    'payment_expiring',
+    'invalid_transition',
+  ])
   @Answers(200, handedOutSchema, 'The header of an open or settled payment, for its own holder')
-  header(@CurrentCaller() caller: Caller, @Param('id') id: string) {
+  header(@CurrentCaller() caller: Caller, @IdInput('pay') id: string) {
     return this.payments.header(holder(caller), id);
   }
 
   @Post(':id/approve')
   @HttpCode(200)
   @Allow('admin', 'approver', 'holder')
+  @Operation('approvePayment', 'Approve a waiting payment', [
+    'invalid_transition',
+    'grant_revoked',
+    'grant_suspended',
+    'grant_expired',
+  ])
   @Answers(200, decidedSchema, 'Permitted: the agent asks again with its key, and is decided then')
   approve(
     @CurrentCaller() caller: Caller,
-    @Param('id') id: string,
+    @IdInput('pay') id: string,
     @BodyInput(verdictSchema) body: VerdictBody,
     @RequestId() requestId: string,
   ) {
@@ -124,10 +186,11 @@ export class PaymentsController {
   @Post(':id/reject')
   @HttpCode(200)
   @Allow('admin', 'approver', 'holder')
+  @Operation('rejectPayment', 'Reject a waiting payment', ['invalid_transition'])
   @Answers(200, decidedSchema, 'Rejected for good, also after an approval that was not collected')
   reject(
     @CurrentCaller() caller: Caller,
-    @Param('id') id: string,
+    @IdInput('pay') id: string,
     @BodyInput(verdictSchema) body: VerdictBody,
     @RequestId() requestId: string,
   ) {
@@ -137,6 +200,7 @@ export class PaymentsController {
   @Post(':id/receipt')
   @HttpCode(202)
   @Allow('admin', 'holder')
+  @Operation('addReceipt', "Hand in a seller's receipt", ['invalid_transition'])
   @Answers(
     202,
     decidedSchema,
@@ -144,7 +208,7 @@ export class PaymentsController {
   )
   async receipt(
     @CurrentCaller() caller: Caller,
-    @Param('id') id: string,
+    @IdInput('pay') id: string,
     @BodyInput(receiptSchema) body: ReceiptBody,
     @RequestId() requestId: string,
   ) {

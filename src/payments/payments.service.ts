@@ -1,15 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { type Caller, type HolderCaller, treasuriesOf } from '../access/caller.js';
-import { CONFIG, type Config } from '../config.js';
-import { Conditions } from '../database/conditions.js';
+import type { HolderCaller } from '../access/caller.js';
+import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
-import type { Denial } from '../domain/policy.js';
+import type { Denial } from '../domain/denials.js';
+import { tellDenial } from '../domain/disclosure.js';
 import { Problem } from '../domain/problem.js';
 import { readInput } from '../http/contract.js';
-import { type Page, page } from '../http/paging.js';
-import { idPattern } from '../ids.js';
-import { addSubtree, findGrant } from '../ledger/grant-rows.js';
+import type { Place } from '../ledger/admission.js';
 import { Ledger } from '../ledger/ledger.js';
+import type { Reservation, ReservationOrder } from '../ledger/order.js';
 import {
   PAYMENT_COLUMNS,
   type PaymentRecord,
@@ -17,9 +16,8 @@ import {
   toPaymentRecord,
 } from '../ledger/payment-rows.js';
 import { withPayment } from '../ledger/replays.js';
-import type { Reservation, ReservationOrder } from '../ledger/reservations.js';
-import { CHAIN_VIEW_COLUMNS, type ChainViewRow } from '../ledger/sightings.js';
 import { Outbox } from '../outbox/outbox.js';
+import { currentTrace, inSpan } from '../tracing/trace-scope.js';
 import { Networks } from '../treasury/networks.js';
 import { Wallets } from '../treasury/wallets.js';
 import { type PaymentHeader, paymentHeader } from '../x402/header.js';
@@ -33,12 +31,15 @@ import {
   sortOptions,
   whyUnpayable,
 } from './options.js';
-import { selectionOf, viewPayment, viewRemaining } from './payment-view.js';
-import { type ListQuery, type PayBody, type PaymentView, paySchema } from './payments.dto.js';
+import { PaymentList } from './payment-list.service.js';
+import { decisionAttributes, selectionOf, viewPayment, viewRemaining } from './payment-view.js';
+import { type PayBody, paySchema } from './payments.dto.js';
 import { type Wrapper, wrapperOf } from './wrapper.js';
 
-/** What a reading of the chain may take beyond the block it waits for, in seconds. */
+/** Time that a reading of the chain may take beyond the block it waits for, in seconds. */
 const FINALITY_MARGIN_SECONDS = 5;
+/** How soon an agent should look whether its payment was approved, in seconds. */
+export const APPROVAL_POLL_SECONDS = 5;
 
 /** Makes payments, from a seller's requirements to the header to retry with; shows them. */
 @Injectable()
@@ -49,9 +50,14 @@ export class PaymentsService {
     private readonly ledger: Ledger,
     private readonly networks: Networks,
     private readonly wallets: Wallets,
-    @Inject(CONFIG) private readonly config: Config,
+    @Inject(CONFIG)
+    private readonly config: Pick<
+      Config,
+      'approvalSeconds' | 'maxValiditySeconds' | 'paymentFlows' | 'twoPerson'
+    >,
     private readonly outbox: Outbox,
     private readonly database: Database,
+    private readonly shown: PaymentList,
   ) {}
 
   /**
@@ -59,13 +65,37 @@ export class PaymentsService {
    * purchase, so the same key gives the same authorization, however often it is asked.
    *
    * @param input - the body, see {@link paySchema}.
+   * @param place - the request's place among those that wait; asked for when left out.
    * @throws Problem a denial naming the grant that refused, `requirements_invalid`, `*_not_supported`,
    *   `idempotency_mismatch`, `payment_ended`, `payment_expiring`, `treasury_insufficient` or
    *   `unavailable`. Each names the payment that has the key already, if there is one.
    */
-  async pay(caller: HolderCaller, input: unknown, idempotencyKey: string, requestId: string) {
+  async pay(
+    caller: HolderCaller,
+    input: unknown,
+    idempotencyKey: string,
+    requestId: string,
+    place?: Place,
+  ) {
+    try {
+      const paid = await this.make(caller, input, idempotencyKey, requestId, place);
+      this.ledger.note(paid.replayed ? 'replayed' : paid.status === 202 ? 'pending' : 'paid');
+      return paid;
+    } catch (error) {
+      this.ledger.note(error instanceof Problem ? error.code : 'internal_error');
+      throw error;
+    }
+  }
+
+  private async make(
+    caller: HolderCaller,
+    input: unknown,
+    idempotencyKey: string,
+    requestId: string,
+    place: Place | undefined,
+  ) {
     const { terms, order } = await this.read(caller, input, idempotencyKey, requestId);
-    const reservation = await this.reserve(order);
+    const reservation = await this.reserve(order, place);
     const { payment } = reservation;
     if (reservation.outcome === 'refused') {
       this.outbox.eventsWritten(caller.treasuryId);
@@ -73,7 +103,8 @@ export class PaymentsService {
       if (denial.code === 'treasury_insufficient') {
         this.wallets.foundInsufficient(caller.treasuryId);
       }
-      throw payment ? withPayment(refusal(denial), payment) : refusal(denial);
+      const refused = refusal(denial, [caller.grantId]);
+      throw payment ? withPayment(refused, payment) : refused;
     }
     const { outcome, replayed, remaining, offer } = reservation;
     if (!replayed) this.outbox.eventsWritten(caller.treasuryId);
@@ -97,7 +128,7 @@ export class PaymentsService {
    * @throws Problem as a replay of {@link pay}; `forbidden` for anybody else who may see the payment.
    */
   async header(caller: HolderCaller, id: string) {
-    const { treasuryId, grantId } = await this.visible(caller, id);
+    const { treasuryId, grantId } = await this.shown.visible(caller, id);
     if (grantId !== caller.grantId) {
       throw new Problem(
         'forbidden',
@@ -107,7 +138,7 @@ export class PaymentsService {
     const { payment, denial } = await this.tellingWhenFinal(() =>
       this.ledger.handOut(treasuryId, id, caller),
     );
-    if (denial) throw withPayment(refusal(denial), payment);
+    if (denial) throw withPayment(refusal(denial, [caller.grantId]), payment);
     return { payment: viewPayment(payment), header: await this.sign(payment) };
   }
 
@@ -124,8 +155,9 @@ export class PaymentsService {
       return { terms, order: await this.order(caller, body, terms, idempotencyKey, requestId) };
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      // Not for a token that was replaced: the ledger, which finds that out, is not asked here.
-      const { rows } = await this.database.pool.query<PaymentRow>(
+      // Not for a token that was replaced: the ledger, which finds that out, is not asked here. No number of
+      // malformed requests takes a connection that payments need.
+      const { rows } = await this.database.poolOf('reads').query<PaymentRow>(
         `SELECT ${PAYMENT_COLUMNS} FROM payments p
          JOIN grants g ON g.treasury_id = p.treasury_id AND g.id = p.grant_id
          WHERE p.treasury_id = $1 AND p.grant_id = $2 AND p.idempotency_key = $3
@@ -142,8 +174,15 @@ export class PaymentsService {
     }
   }
 
-  private reserve(order: ReservationOrder): Promise<Reservation> {
-    return this.tellingWhenFinal(() => this.ledger.reserve(order));
+  private reserve(order: ReservationOrder, place: Place | undefined): Promise<Reservation> {
+    return this.tellingWhenFinal(() =>
+      inSpan('payment decide', async (span) => {
+        if (!span) return this.ledger.reserve(order, place);
+        const reservation = await this.ledger.reserve({ ...order, trace: currentTrace() }, place);
+        span.setAttributes(decisionAttributes(order, reservation));
+        return reservation;
+      }),
+    );
   }
 
   /** Says of a payment that only the chain can end when it will have ended it. */
@@ -163,7 +202,7 @@ export class PaymentsService {
    * it now, since final blocks and the clock go on alike.
    */
   private async secondsUntilFinal(paymentId: string | undefined): Promise<number> {
-    const { rows } = await this.database.pool.query<{ seconds: string }>(
+    const { rows } = await this.database.poolOf('reads').query<{ seconds: string }>(
       `SELECT (p.valid_before - c.block_time)::text AS seconds
        FROM payments p JOIN chain_cursors c ON c.network = p.network WHERE p.id = $1`,
       [paymentId ?? ''],
@@ -171,7 +210,7 @@ export class PaymentsService {
     return Math.max(1, Number(rows[0]?.seconds ?? 0) + FINALITY_MARGIN_SECONDS);
   }
 
-  /** What the ledger decides of a payment's request. */
+  /** Part of a payment's request that the ledger decides about. */
   private async order(
     holder: HolderCaller,
     body: PayBody,
@@ -209,57 +248,6 @@ export class PaymentsService {
     };
   }
 
-  /** One payment. @throws Problem `not_found` for what the caller may not see. */
-  async get(caller: Caller, id: string): Promise<PaymentView> {
-    return viewPayment(await this.visible(caller, id));
-  }
-
-  /** A payment the caller may see. @throws Problem `not_found`, alike for all others. */
-  async visible(caller: Caller, id: string): Promise<PaymentRecord> {
-    const conditions = (await this.visibleTo(caller)).add(id, (n) => `p.id = ${n}`);
-    const [payment] = idPattern('pay').test(id) ? await this.find(conditions, 1) : [];
-    if (!payment) throw new Problem('not_found', `no payment ${id.slice(0, 64)}`);
-    return payment;
-  }
-
-  /** A page of the payments the caller may see, oldest first; `grantId` includes the tree below it. */
-  async list(caller: Caller, query: ListQuery): Promise<Page<PaymentView>> {
-    const conditions = await this.visibleTo(caller);
-    if (query.grantId !== undefined) {
-      const grant = await findGrant(this.database.pool, query.grantId);
-      if (!grant) return { items: [], nextCursor: null };
-      addSubtree(conditions, grant);
-    }
-    conditions
-      .add(query.status, (n) => `p.status = ${n}`)
-      .add(query.idempotencyKey, (n) => `p.idempotency_key = ${n}`)
-      .add(query.cursor, (n) => `p.id > ${n}`);
-    const rows = await this.find(conditions, query.limit + 1);
-    return page(rows, query.limit, ({ id }) => id, viewPayment);
-  }
-
-  /** A holder sees the payments of its own grant and the tree below it, an admin its treasuries'. */
-  private async visibleTo(caller: Caller): Promise<Conditions> {
-    const conditions = new Conditions().add(
-      treasuriesOf(caller),
-      (n) => `p.treasury_id = ANY (${n}::text[])`,
-    );
-    if (caller.kind === 'admin') return conditions;
-    const own = await findGrant(this.database.pool, caller.grantId);
-    if (!own) throw new Error(`grant ${caller.grantId} of the caller is gone`);
-    return addSubtree(conditions, own);
-  }
-
-  private async find(conditions: Conditions, limit: number) {
-    const { rows } = await this.database.pool.query<PaymentRow & ChainViewRow>(
-      `SELECT ${PAYMENT_COLUMNS}, ${CHAIN_VIEW_COLUMNS} FROM payments p
-       JOIN grants g ON g.treasury_id = p.treasury_id AND g.id = p.grant_id
-       ${conditions.where} ORDER BY p.id LIMIT ${limit}`,
-      conditions.values,
-    );
-    return rows.map((row) => ({ ...toPaymentRecord(row), chain: row }));
-  }
-
   /**
    * Signs what the ledger wrote, and nothing else. Deterministic: a replay gives the same authorization and
    * signature.
@@ -295,7 +283,9 @@ export class PaymentsService {
     };
     try {
       const data = scheme.typedData(fixed, asset);
-      const signature = await this.wallets.sign(authorization.payer, data);
+      const signature = await inSpan('payment sign', () =>
+        this.wallets.sign(authorization.payer, data, authorization.decision),
+      );
       return paymentHeader({ ...fixed, ...wrapper }, scheme.payload(fixed, signature));
     } catch (error) {
       throw error instanceof Problem ? withPayment(error, payment) : error;
@@ -303,7 +293,12 @@ export class PaymentsService {
   }
 }
 
-/** A refusal as the error it is to the caller. */
-export function refusal({ code, detail, ...fields }: Denial): Problem {
+/**
+ * A refusal as the error it is to the caller.
+ *
+ * @param own - the grants a holder may read the figures of; undefined for an admin, who may of all.
+ */
+export function refusal(denial: Denial, own: readonly string[] | undefined): Problem {
+  const { code, detail, ...fields } = own ? tellDenial(denial, own) : denial;
   return new Problem(code, detail, fields);
 }

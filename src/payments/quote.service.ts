@@ -1,11 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { HolderCaller } from '../access/caller.js';
-import { CONFIG, type Config } from '../config.js';
+import { ListedPrices } from '../catalog/listed-prices.js';
+import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
 import { reserveOn } from '../domain/charge.js';
+import { tellDenial } from '../domain/disclosure.js';
 import { remaining } from '../domain/grant.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
-import { approvalNeeded, type PaymentOption, type Weighed } from '../domain/policy.js';
+import type { PaymentOption } from '../domain/payment-option.js';
+import { approvalNeeded, type EvaluatedOption } from '../domain/policy.js';
+import { paysNoZero } from '../ledger/order.js';
 import { type Quote, quote } from '../ledger/quote.js';
 import { Networks } from '../treasury/networks.js';
 import { Wallets } from '../treasury/wallets.js';
@@ -19,8 +23,9 @@ export class QuoteService {
   constructor(
     private readonly networks: Networks,
     private readonly wallets: Wallets,
-    @Inject(CONFIG) private readonly config: Config,
+    @Inject(CONFIG) private readonly config: Pick<Config, 'maxValiditySeconds' | 'paymentFlows'>,
     private readonly database: Database,
+    private readonly listed: ListedPrices,
   ) {}
 
   /**
@@ -54,17 +59,32 @@ export class QuoteService {
       ...unusable.map((each) => this.unusableOption(each)),
       ...payable
         .filter(({ index }) => !known.has(index))
-        .map((option) => otherCurrency(option, grant)),
+        .map((option) => passedOver(option, grant)),
     ];
     const selected = decision && decision.outcome !== 'deny' ? decision.option : undefined;
-    const after = selected ? reserveOn(chain, selected.amount, now) : chain;
+    const catalog = await this.listedPrice(caller, body, selected ?? weighed[0]?.option);
+    const units = (some: typeof chain) =>
+      formatAmount(remaining(some, now), currencyOf(grant.currency));
     return {
       decision: decision?.outcome ?? 'deny',
       selected: selected?.index ?? null,
       options: options.sort((a, b) => a.index - b.index),
       ...(terms.unread > 0 ? { unread: terms.unread } : {}),
-      grant: { remaining: formatAmount(remaining(after, now), currencyOf(grant.currency)) },
+      ...(catalog ? { catalog } : {}),
+      grant: {
+        remaining: units(chain),
+        remainingAfter: selected ? units(reserveOn(chain, selected.amount, now)) : null,
+      },
     };
+  }
+
+  /** Compares what the catalogs list of the request with what its 402 asks now. */
+  private async listedPrice(
+    { treasuryId }: HolderCaller,
+    { request: { method, url } }: PayBody,
+    option: PaymentOption | undefined,
+  ) {
+    return option && (await this.listed.find({ treasuryId, method, url, ...option }));
   }
 
   private unusableOption({ index, offer, problem }: UnusableOption): QuotedOption {
@@ -89,24 +109,43 @@ export class QuoteService {
   }
 }
 
-function quotedOption({ option, denial }: Weighed, { chain }: Quote): QuotedOption {
+function quotedOption(
+  { option, denial }: EvaluatedOption,
+  { chain, isKnownPayee }: Quote,
+): QuotedOption {
+  const own = chain.slice(-1).map(({ id }) => id);
   if (denial) {
-    const { retryAfterSeconds: _seconds, ...reason } = denial;
-    return { ...viewOption(option), decision: 'deny', reasons: [reason] };
+    const { retryAfterSeconds, nextAction: _action, ...reason } = tellDenial(denial, own);
+    const reasons = [
+      { ...reason, ...(retryAfterSeconds ? { retryAfter: retryAfterSeconds } : {}) },
+    ];
+    return { ...viewOption(option), decision: 'deny', reasons };
   }
-  const approval = approvalNeeded(chain, option.amount);
+  const approval = approvalNeeded(chain, option, isKnownPayee);
   if (!approval) return { ...viewOption(option), decision: 'allow', reasons: [] };
   const { grantId, above } = approval;
-  const limit = formatAmount(above, currencyOf(option.currency));
-  const detail = `grant ${grantId} asks for an approval above ${limit}`;
-  const reasons = [{ code: 'approval_required', grantId, limit, detail }];
+  const limit = above === undefined ? undefined : formatAmount(above, currencyOf(option.currency));
+  const reason = { code: 'approval_required' as const, grantId };
+  if (limit === undefined) {
+    const detail = `grant ${grantId} asks for an approval of the first payment to a payee it does not know`;
+    return {
+      ...viewOption(option),
+      decision: 'require_approval',
+      reasons: [{ ...reason, detail }],
+    };
+  }
+  const reasons = own.includes(grantId)
+    ? [{ ...reason, limit, detail: `grant ${grantId} asks for an approval above ${limit}` }]
+    : [{ ...reason, detail: `grant ${grantId}, which is above, asks for an approval` }];
   return { ...viewOption(option), decision: 'require_approval', reasons };
 }
 
-function otherCurrency(
-  option: PaymentOption,
-  grant: { id: string; currency: string },
-): QuotedOption {
+/** An option that was not weighed: of 0 where the treasury pays none, or in another currency. */
+function passedOver(option: PaymentOption, grant: { id: string; currency: string }): QuotedOption {
+  if (option.currency === grant.currency) {
+    const { code, detail } = paysNoZero();
+    return { ...viewOption(option), decision: 'deny', reasons: [{ code, detail }] };
+  }
   const detail = `it is in ${option.currency}, and grant ${grant.id} is kept in ${grant.currency}`;
   const reasons = [{ code: 'asset_not_supported', detail }];
   return { ...viewOption(option), decision: 'deny', reasons };

@@ -8,9 +8,9 @@ import { keepReceipt, type ReceiptRow, readReceipts } from '../ledger/receipts.j
 import { Outbox } from '../outbox/outbox.js';
 import { judgeReceipt, type ReceiptSignature } from '../x402/offer-receipt.js';
 import { type HandedReceipt, readReceipt } from '../x402/receipt.js';
+import { PaymentList } from './payment-list.service.js';
 import { viewPayment } from './payment-view.js';
 import type { PaymentView, ReceiptBody } from './payments.dto.js';
-import { PaymentsService } from './payments.service.js';
 
 /**
  * Keeps what sellers hand out as receipts. They are evidence and a hint to read the chain; what becomes
@@ -19,7 +19,7 @@ import { PaymentsService } from './payments.service.js';
 @Injectable()
 export class ReceiptsService {
   constructor(
-    private readonly payments: PaymentsService,
+    private readonly payments: PaymentList,
     private readonly database: Database,
     private readonly outbox: Outbox,
   ) {}

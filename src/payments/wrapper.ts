@@ -1,17 +1,17 @@
 import { canonicalJson } from '../domain/canonical.js';
+import type { OrderedOffer } from '../ledger/order.js';
 import type { PaymentRecord } from '../ledger/payment-rows.js';
-import type { OrderedOffer } from '../ledger/reservations.js';
 import { declaresIdentifier } from '../x402/payment-identifier.js';
 import type { FixedPayment } from '../x402/scheme.js';
 
-/** What a header wraps an authorization in. */
+/** Members that a header wraps an authorization in. */
 export type Wrapper = Pick<
   FixedPayment,
   'x402Version' | 'requirementJson' | 'resourceJson' | 'extensionsJson'
 >;
 
 /**
- * What the header of a replay wraps the authorization in, when the 402 at hand is another one than the
+ * Wrapper of a replay's header, when the 402 at hand is another one than the
  * payment was made with.
  *
  * @param offer - the entry of the 402 at hand that is for the payment.

@@ -1,12 +1,16 @@
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { type Hex, keccak256, type PublicClient } from 'viem';
-import { CONFIG, type Config } from '../config.js';
+import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
 import type { Asset, Network } from '../domain/network.js';
+import type { JobPayload } from '../outbox/jobs.js';
+import { OnJob } from '../outbox/on-job.js';
 import { Queues } from '../outbox/queues.js';
 import { cancelCall, cancelTypedData } from '../treasury/cancel-authorization.js';
 import { GasAccount } from '../treasury/gas-account.js';
-import { Networks, shortMessage } from '../treasury/networks.js';
+import { canCancel, describeLack, GasFundsReader } from '../treasury/gas-funds.js';
+import { Networks } from '../treasury/networks.js';
+import { shortMessage } from '../treasury/rpc-client.js';
 import { Wallets } from '../treasury/wallets.js';
 
 /** How often cancellations are looked at, in milliseconds: signatures live a minute or two. */
@@ -21,7 +25,7 @@ const NONCES_PER_PAYMENT = 3;
 /** The gas a cancellation may take at most; USDC takes about 60,000. */
 const MAX_GAS = 300_000n;
 
-/** What a replacement must bid more, in thousandths: nodes ask for a tenth more. */
+/** Raise that a replacement must bid, in thousandths: nodes ask for a tenth more. */
 const BUMP = 1_125n;
 
 interface OpenCancellation {
@@ -69,11 +73,11 @@ export class Canceller implements OnModuleInit {
     private readonly queues: Queues,
     private readonly wallets: Wallets,
     private readonly gas: GasAccount,
-    @Inject(CONFIG) private readonly config: Config,
+    private readonly gasFunds: GasFundsReader,
+    @Inject(CONFIG) private readonly config: Pick<Config, 'gasMaxFee' | 'gasStuckMs'>,
   ) {}
 
   onModuleInit(): void {
-    this.queues.handle('cancel.send', ({ network }) => this.run(network));
     for (const { network } of this.networks.all()) {
       this.queues.schedule(
         `cancel-${network.replace(':', '-')}`,
@@ -82,6 +86,11 @@ export class Canceller implements OnModuleInit {
         EVERY_MS,
       );
     }
+  }
+
+  @OnJob('cancel.send')
+  onSend({ network }: JobPayload<'cancel.send'>): Promise<void> {
+    return this.run(network);
   }
 
   /** Moves a network's cancellations on by one step. Safe to run twice at once. */
@@ -102,8 +111,15 @@ export class Canceller implements OnModuleInit {
       await this.begin(network, client, sender, BigInt(mined));
       this.#complaints.delete(name);
     } catch (error) {
-      this.complain(name, shortMessage(error));
+      this.complain(name, await this.causeOf(name, sender, error));
     }
+  }
+
+  /** Why cancellations do not get on, with the account that pays for them. */
+  private async causeOf(network: string, sender: Hex, error: unknown): Promise<string> {
+    const funds = await this.gasFunds.on(network);
+    if (funds && !canCancel(funds)) return `cancellations wait: ${describeLack(funds)}`;
+    return `cancellations wait: ${shortMessage(error)} (gas account ${sender})`;
   }
 
   /** Takes off the list what has ended, or can no longer be settled by the final block's own time. */
@@ -228,7 +244,7 @@ export class Canceller implements OnModuleInit {
     if (fees.maxFeePerGas > this.config.gasMaxFee) {
       throw new Error(
         `gas costs ${fees.maxFeePerGas} wei now, above the bound of ${this.config.gasMaxFee}; ` +
-          'cancellations wait. Raise BURSAR_GAS_MAX_FEE_GWEI to send them',
+          'raise BURSAR_GAS_MAX_FEE_GWEI to send them',
       );
     }
     const failures: unknown[] = [];
@@ -357,7 +373,7 @@ export class Canceller implements OnModuleInit {
   }
 }
 
-/** Of a cancellation `c`: no nonce is at work for it, and few were used up. */
+/** Condition on a cancellation `c`: no nonce is at work for it, and few were used up. */
 const HAS_NO_NONCE = `NOT EXISTS (SELECT 1 FROM gas_transactions o
     WHERE o.treasury_id = c.treasury_id AND o.payment_id = c.payment_id AND o.status = 'open')
   AND (SELECT count(*) FROM gas_transactions o

@@ -9,10 +9,10 @@ import {
   type WalletWithCode,
 } from '../ledger/wallet-code.js';
 import { Outbox } from '../outbox/outbox.js';
-import { shortMessage } from '../treasury/networks.js';
+import { shortMessage } from '../treasury/rpc-client.js';
 import { describeCode } from '../treasury/wallet-code-view.js';
-import type { ChainView } from './chain-reader.js';
 import { RpcNonsense } from './token-logs.js';
+import type { ChainView } from './views.js';
 
 /**
  * Creation code that answers the code of many accounts: behind it stand their addresses, 20 bytes each.
@@ -63,10 +63,15 @@ export class CodeWatch {
   /**
    * Looks at the wallets of a network and writes what has changed. An RPC that does not answer changes
    * nothing: wallets stay as they are until it does.
+   *
+   * @returns why the wallets could not be looked at everywhere; undefined when they were.
    */
-  async watch({ network }: Network, views: readonly ChainView[]): Promise<void> {
+  async watch(
+    { network, rpcUrls }: Network,
+    views: readonly ChainView[],
+  ): Promise<string | undefined> {
     const isNew = ({ client, head }: ChainView) => this.#lookedAt.get(client) !== head.hash;
-    if (!views.some(isNew)) return;
+    if (!views.some(isNew)) return this.#failing.get(network);
     const wallets = await this.wallets(network);
     const looks = await Promise.allSettled(views.map((view) => codesAt(view, wallets)));
     const codes = looks.flatMap((look) => (look.status === 'fulfilled' ? [look.value] : []));
@@ -79,8 +84,8 @@ export class CodeWatch {
       const code = codes.map(({ atHead }) => atHead[place]).find((each) => each !== undefined);
       return code === undefined ? [] : [{ ...wallet, code }];
     });
-    // Only all RPCs together can say that code is gone.
-    const isComplete = failures.length === 0;
+    // Only all RPCs together can say that code is gone, and one that is away says nothing.
+    const isComplete = failures.length === 0 && views.length === rpcUrls.length;
     const without = wallets.filter(
       ({ hasCode, walletId }, place) =>
         isComplete &&
@@ -98,8 +103,10 @@ export class CodeWatch {
         final: finals.length === views.length ? finals[0] : undefined,
       });
     }
-    if (!isComplete) return;
-    for (const { client, head } of views) this.#lookedAt.set(client, head.hash);
+    if (isComplete) {
+      for (const { client, head } of views) this.#lookedAt.set(client, head.hash);
+    }
+    return this.#failing.get(network);
   }
 
   private async wallets(network: string): Promise<WalletRow[]> {

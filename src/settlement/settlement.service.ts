@@ -1,16 +1,29 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { Database, isDatabaseUnavailable } from '../database/database.js';
 import type { Network } from '../domain/network.js';
-import { applyReading, rewindCursor } from '../ledger/settlement.js';
+import { type ChainState, writeChainState } from '../ledger/chain-states.js';
+import { dropFences } from '../ledger/fences.js';
+import { finishSpends } from '../ledger/outside-spends.js';
+import { applyReading, applyReleases, rewindCursor } from '../ledger/settlement.js';
 import { applySightings } from '../ledger/sightings.js';
+import type { JobPayload } from '../outbox/jobs.js';
+import { OnJob } from '../outbox/on-job.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Queues } from '../outbox/queues.js';
-import { Networks, shortMessage } from '../treasury/networks.js';
-import { ChainMismatch, ChainReader, type Step } from './chain-reader.js';
+import { Tracing } from '../tracing/tracing.js';
+import { Networks } from '../treasury/networks.js';
+import { shortMessage } from '../treasury/rpc-client.js';
+import { ChainReader, type Step, type Watch } from './chain-reader.js';
 import { CodeWatch } from './code-watch.js';
+import { traceEnds } from './ended-spans.js';
+import type { Releases } from './releases.js';
+import { ChainMismatch } from './views.js';
 
 /** How many steps one job takes at most; the next one goes on. A day of 2 s blocks is 44. */
 const STEPS_PER_JOB = 100;
+
+/** How long one job releases at most, in milliseconds: the next one reads new blocks first, then goes on. */
+const RELEASING_MS = 10_000;
 
 /** Follows every network and ends reservations as its chain says. */
 @Injectable()
@@ -18,6 +31,8 @@ export class SettlementService implements OnModuleInit {
   readonly #log = new Logger('settlement');
   /** Networks whose last reading failed, so that an outage is told once and not every second. */
   readonly #failing = new Map<string, string>();
+  /** Why wallets of a network could not be looked at for code, if they could not. */
+  readonly #unwatched = new Map<string, string | undefined>();
 
   constructor(
     private readonly networks: Networks,
@@ -26,14 +41,19 @@ export class SettlementService implements OnModuleInit {
     private readonly queues: Queues,
     private readonly outbox: Outbox,
     private readonly codes: CodeWatch,
+    private readonly tracing: Tracing,
   ) {}
 
   onModuleInit(): void {
-    this.queues.handle('settlement.read', ({ network }) => this.read(network));
     for (const { network, pollMs } of this.networks.all()) {
       const id = `read-${network.replace(':', '-')}`;
       this.queues.schedule(id, 'settlement.read', { network }, pollMs);
     }
+  }
+
+  @OnJob('settlement.read')
+  onRead({ network }: JobPayload<'settlement.read'>): Promise<void> {
+    return this.read(network);
   }
 
   /**
@@ -44,30 +64,57 @@ export class SettlementService implements OnModuleInit {
     const network = this.networks.find(name);
     if (!network) return;
     for (let taken = 0; taken < STEPS_PER_JOB; taken += 1) {
-      const step = await this.tryNext(network);
+      const step = await this.attempt(name, () =>
+        this.reader.next(network, async (views) => {
+          this.#unwatched.set(name, await this.codes.watch(network, views));
+        }),
+      );
       if (!step) return;
       try {
-        if ((await this.write(network, step)) === 'done') return;
+        const outcome = await this.write(network, step);
+        if (outcome === 'failed') return;
+        await this.succeeded(name, step);
+        if (outcome === 'done') return;
       } catch (error) {
-        // What the database refuses is a bug, and is not swallowed.
+        // A refusal by the database is a bug, and is not swallowed.
         if (!isDatabaseUnavailable(error)) throw error;
         return this.failed(name, error);
       }
     }
   }
 
-  /** The next step, or undefined when there is none now. */
-  private async tryNext(network: Network): Promise<Step | undefined> {
-    const name = network.network;
+  /** Reads something of the chain. @returns undefined when it could not be read, which is noted. */
+  private async attempt<T>(name: string, work: () => Promise<T>): Promise<T | undefined> {
     try {
-      const step = await this.reader.next(network, (views) => this.codes.watch(network, views));
-      this.networks.mistrust(name, undefined);
-      if (this.#failing.delete(name)) this.#log.log(`${name}: the chain can be read again`);
-      return step;
+      return await work();
     } catch (error) {
-      if (error instanceof ChainMismatch) this.networks.mistrust(name, error.message);
+      const reason = shortMessage(error);
+      const isContradiction = error instanceof ChainMismatch;
+      await this.note(name, {
+        contradiction: isContradiction ? reason : undefined,
+        quorum: isContradiction ? undefined : reason,
+      });
       this.failed(name, error);
       return undefined;
+    }
+  }
+
+  /** A step was read and written whole. Only now is a contradiction over: releases are read last. */
+  private async succeeded(name: string, step: Step): Promise<void> {
+    const quorum = step.kind === 'short' ? step.reason : undefined;
+    await this.note(name, { contradiction: undefined, quorum });
+    if (quorum !== undefined) this.failed(name, new Error(`nothing may end: ${quorum}`));
+    else if (this.#failing.delete(name)) this.#log.log(`${name}: the chain can be read again`);
+  }
+
+  /** Tells this process and, where the database can be reached, all others. */
+  private async note(name: string, state: Omit<ChainState, 'code'>): Promise<void> {
+    this.networks.mistrust(name, state.contradiction);
+    const code = this.#unwatched.get(name);
+    try {
+      await writeChainState(this.database.pool, name, { ...state, code });
+    } catch (error) {
+      if (!isDatabaseUnavailable(error)) throw error;
     }
   }
 
@@ -78,7 +125,7 @@ export class SettlementService implements OnModuleInit {
     this.#failing.set(name, reason);
   }
 
-  private async write({ network: name }: Network, step: Step): Promise<'done' | 'more'> {
+  private async write({ network: name }: Network, step: Step): Promise<'done' | 'more' | 'failed'> {
     switch (step.kind) {
       case 'rewind': {
         const { from, to } = step;
@@ -90,19 +137,53 @@ export class SettlementService implements OnModuleInit {
         return 'more';
       }
       case 'read': {
-        const ended = await applyReading(this.database, step.reading);
+        const { reading, outside } = step;
+        const began = new Date();
+        this.tell(await finishSpends(this.database, name, reading.upTo.number, outside));
+        const ended = await applyReading(this.database, reading);
         if (!ended) return 'done';
-        this.tell(step.reading.closings.map(({ treasuryId }) => treasuryId));
+        if (step.releases) this.tell(await dropFences(this.database));
+        this.tell(reading.closings.map(({ treasuryId }) => treasuryId));
+        await traceEnds(this.database, this.tracing, ended, began);
         if (ended.length > 0) this.#log.log(`${name}: ${ended.length} payments ended`);
-        return 'more';
+        return (await this.release(name, step.releases)) ? 'more' : 'failed';
       }
-      case 'watch': {
-        if (!step.watch) return 'done';
-        const { after, head, sightings } = step.watch;
-        this.tell(await applySightings(this.database, name, after, head, sightings));
+      case 'watch':
+        await this.look(name, step.watch);
+        return (await this.release(name, step.releases)) ? 'done' : 'failed';
+      case 'short':
+        await this.look(name, step.watch);
         return 'done';
-      }
     }
+  }
+
+  /**
+   * Ends what is past its end at a block, page by page, until all of it is done or the job has its share.
+   *
+   * @returns false when the chain could not be read for it.
+   */
+  private async release(name: string, releases: Releases | undefined): Promise<boolean> {
+    if (!releases) return true;
+    const pages = releases.pages[Symbol.asyncIterator]();
+    for (const until = performance.now() + RELEASING_MS; performance.now() < until; ) {
+      const page = await this.attempt(name, () => pages.next());
+      if (!page) return false;
+      if (page.done) return true;
+      const began = new Date();
+      const ended = await applyReleases(this.database, name, releases.at, page.value);
+      // Another worker has read on: it releases at its block.
+      if (!ended) return true;
+      this.tell(page.value.map(({ treasuryId }) => treasuryId));
+      await traceEnds(this.database, this.tracing, ended, began);
+      if (ended.length > 0) this.#log.log(`${name}: ${ended.length} payments past their end ended`);
+    }
+    return true;
+  }
+
+  private async look(name: string, watch: Watch | undefined): Promise<void> {
+    if (!watch) return;
+    const { after, head, sightings } = watch;
+    this.tell(await applySightings(this.database, name, after, head, sightings));
   }
 
   private tell(treasuryIds: readonly string[]): void {

@@ -3,16 +3,17 @@ import {
   encodeEventTopics,
   formatLog,
   type Hex,
-  isAddressEqual,
   type Log,
   numberToHex,
   type PublicClient,
   pad,
   parseAbi,
   parseEventLogs,
+  ResponseBodyTooLargeError,
   type RpcLog,
   RpcRequestError,
 } from 'viem';
+import { isSameAddress } from '../evm.js';
 
 /** EIP-20 and EIP-3009, as far as settlement reads them. */
 export const TOKEN_ABI = parseAbi([
@@ -30,6 +31,9 @@ const EVENT_TOPICS = (['Transfer', 'AuthorizationUsed', 'AuthorizationCanceled']
 
 /** A log of one of the three events, decoded. */
 export type TokenLog = ReturnType<typeof decode>[number];
+
+/** How many blocks one log query covers: what public RPCs commonly allow. */
+export const BLOCKS_PER_QUERY = 1_000n;
 
 /** Which logs to ask for. */
 export interface LogQuery {
@@ -74,10 +78,9 @@ export async function readLogs(client: PublicClient, query: LogQuery): Promise<T
       ...(await readLogs(client, { ...query, fromBlock: middle + 1n })),
     ];
   }
-  if (!Array.isArray(answer)) throw new RpcNonsense('eth_getLogs was not answered with logs');
   const known = new Map<string, TokenLog>();
   for (const log of decode(answer)) {
-    if (log.removed || !assets.some((asset) => isAddressEqual(asset, log.address))) continue;
+    if (log.removed || !assets.some((asset) => isSameAddress(asset, log.address))) continue;
     if (log.blockNumber === null || log.blockNumber < fromBlock || log.blockNumber > toBlock) {
       throw new RpcNonsense(
         `asked for the logs of blocks ${fromBlock} to ${toBlock}, it gave one of block ${log.blockNumber}`,
@@ -102,8 +105,13 @@ function decode(logs: readonly RpcLog[]) {
   }
 }
 
-/** Whether the node answered and refused, rather than not answering: a shorter range may do then. */
+/** Whether the node answered and refused, or answered too much: a shorter range may do then. */
 function isRefusal(error: unknown): boolean {
   const walk = (error as { walk?: (match: (each: unknown) => boolean) => unknown }).walk;
-  return Boolean(walk?.call(error, (each) => each instanceof RpcRequestError));
+  return Boolean(
+    walk?.call(
+      error,
+      (each) => each instanceof RpcRequestError || each instanceof ResponseBodyTooLargeError,
+    ),
+  );
 }

@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import type { ClientBase } from 'pg';
-import { ConfigError, currenciesOf } from '../config.js';
+import { ConfigError } from '../config/config-error.js';
+import { currenciesOf } from '../config/networks.js';
 import { Database } from '../database/database.js';
 import { type Currency, registerCurrencies } from '../domain/money.js';
 import type { Network } from '../domain/network.js';

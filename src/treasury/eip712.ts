@@ -47,7 +47,7 @@ function separatorOf(domain: TypedDataDomain): Buffer {
   return separator;
 }
 
-/** As hex, by the list of fields, which is a constant of the code. */
+/** Hex text by the list of fields, which is a constant of the code. */
 const typeHashes = new WeakMap<object, string>();
 
 function typeHashOf({ types, primaryType }: FlatTypedData): string {

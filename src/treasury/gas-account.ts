@@ -1,10 +1,9 @@
-import { Inject, Injectable } from '@nestjs/common';
 import type { Hex, TransactionSerializableEIP1559 } from 'viem';
 import { hdKeyToAccount, type LocalAccount, privateKeyToAccount } from 'viem/accounts';
-import { CONFIG, type Config } from '../config.js';
 import { hdRoot } from './hd-root.js';
+import type { WalletKeys } from './signer-of.js';
 
-/** What {@link GasAccount.sign} signs: EIP-1559 transactions that move no ether to anybody else. */
+/** Transactions that {@link GasAccount.sign} signs: EIP-1559 transactions that move no ether to anybody else. */
 export type GasTransaction = Omit<TransactionSerializableEIP1559, 'type' | 'value'>;
 
 /**
@@ -12,14 +11,15 @@ export type GasTransaction = Omit<TransactionSerializableEIP1559, 'type' | 'valu
  * and is nobody's wallet: its key is `BURSAR_GAS_KEY`, else `m/44'/60'/0'/1/0` of the phrase, a branch
  * (BIP-44 "change") that no wallet is on.
  */
-@Injectable()
 export class GasAccount {
   readonly #account: LocalAccount | undefined;
 
-  constructor(@Inject(CONFIG) { gasKey, walletMnemonic }: Config) {
+  /** @param gasKey - a key of its own; without one, a branch of the phrase if the keys are of a phrase. */
+  constructor(gasKey: Hex | undefined, walletKeys: WalletKeys) {
     if (gasKey !== undefined) this.#account = privateKeyToAccount(gasKey);
-    else if (walletMnemonic !== undefined) {
-      this.#account = hdKeyToAccount(hdRoot(walletMnemonic), { accountIndex: 0, changeIndex: 1 });
+    else if (walletKeys.kind === 'phrase') {
+      const root = hdRoot(walletKeys.phrase);
+      this.#account = hdKeyToAccount(root, { accountIndex: 0, changeIndex: 1 });
     }
   }
 

@@ -10,9 +10,10 @@ import {
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { scryptAsync as slowScrypt } from '@noble/hashes/scrypt';
-import { concat, getAddress, type Hex, hexToBytes, keccak256, toHex } from 'viem';
+import { concat, type Hex, hexToBytes, keccak256, toHex } from 'viem';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 import { z } from 'zod';
+import { isSameAddress } from '../evm.js';
 import {
   type SignableTypedData,
   type Signer,
@@ -21,7 +22,7 @@ import {
   type TreasuryKeys,
 } from './signer.js';
 
-/** What a keystore is made with: the standard's own example strength, about 256 MiB for half a second. */
+/** Scrypt parameters of a new keystore: the standard's own example strength, about 256 MiB for half a second. */
 const SCRYPT = { n: 262_144, r: 8, p: 1 } as const;
 
 /** The most memory one key derivation may take, in bytes: what a file asks for is bounded. */
@@ -46,7 +47,10 @@ const cryptoSchema = z.object({
 
 const keystoreSchema = z.object({
   version: z.literal(3, { error: 'only version 3 is read' }),
-  address: z.string().optional(),
+  address: z
+    .string()
+    .regex(/^(0x)?[0-9a-fA-F]{40}$/)
+    .optional(),
   crypto: cryptoSchema,
 });
 
@@ -80,7 +84,7 @@ export async function openKeystore(json: string, password: string): Promise<Hex>
   const key = toHex(Buffer.concat([decipher.update(sealed), decipher.final()]));
   const { address } = parsed.data;
   const opened = privateKeyToAccount(key).address;
-  if (address !== undefined && getAddress(`0x${address.replace(/^0x/, '')}`) !== opened) {
+  if (address !== undefined && !isSameAddress(`0x${address.replace(/^0x/, '')}`, opened)) {
     throw new Error(`holds the key of ${opened}, and says it is that of ${address}`);
   }
   return key;

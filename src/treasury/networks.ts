@@ -1,19 +1,12 @@
 import { Inject, Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
-import {
-  ContractFunctionExecutionError,
-  ContractFunctionRevertedError,
-  ContractFunctionZeroDataError,
-  createPublicClient,
-  domainSeparator,
-  fallback,
-  http,
-  type PublicClient,
-  parseAbi,
-} from 'viem';
-import { CONFIG, type Config } from '../config.js';
+import type { PublicClient } from 'viem';
+import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
 import type { Asset, Network } from '../domain/network.js';
+import { readChainStates } from '../ledger/chain-states.js';
 import { databaseNow } from '../ledger/grant-rows.js';
+import { healthOf, inspect, type NetworkHealth } from './inspection.js';
+import { connect, shortMessage } from './rpc-client.js';
 
 /** How often an RPC that did not check out is looked at again, in milliseconds. */
 const RECHECK_MS = 3_000;
@@ -21,21 +14,8 @@ const RECHECK_MS = 3_000;
 /** How often the clocks of the networks that checked out are looked at, in milliseconds. */
 const CLOCK_CHECK_MS = 15_000;
 
-/** How long one RPC request may take, in milliseconds; it is tried once more. */
-const RPC_TIMEOUT_MS = 4_000;
-
-const TOKEN_ABI = parseAbi([
-  'function DOMAIN_SEPARATOR() view returns (bytes32)',
-  'function decimals() view returns (uint8)',
-]);
-
-/** Whether payments may be made on a network, and if not, why. */
-export type NetworkHealth =
-  | { readonly ready: true }
-  | { readonly ready: false; readonly reason: string };
-
-/** What a look at one RPC URL found. */
-type Inspection = { ok: true } | { ok: false; isWrong: boolean; reason: string };
+/** How often the state of the networks, as the workers found it, is looked up, in milliseconds. */
+const STATES_MS = 2_000;
 
 /** The clients of one network. */
 interface Clients {
@@ -56,7 +36,7 @@ interface Clients {
 @Injectable()
 export class Networks implements OnModuleDestroy {
   readonly #log = new Logger('networks');
-  readonly #networks: ReadonlyMap<string, Network>;
+  readonly #networks: Map<string, Network>;
   /** The clients over the RPCs that checked out, by network. */
   readonly #clients = new Map<string, Clients>();
   readonly #health = new Map<string, NetworkHealth>();
@@ -64,12 +44,15 @@ export class Networks implements OnModuleDestroy {
   readonly #mistrusted = new Map<string, string>();
   /** Networks whose newest block is too old or too new, and by how much. */
   readonly #skewed = new Map<string, string>();
+  /** Tokens that are left aside, by network. */
+  readonly #leftAside = new Map<string, readonly Asset[]>();
   #recheck: NodeJS.Timeout | undefined;
+  #follow: NodeJS.Timeout | undefined;
   #clockCheck: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(
-    @Inject(CONFIG) config: Config,
+    @Inject(CONFIG) config: Pick<Config, 'networks'>,
     private readonly database: Database,
   ) {
     this.#networks = new Map(config.networks.map((network) => [network.network, network]));
@@ -113,6 +96,11 @@ export class Networks implements OnModuleDestroy {
     else this.#mistrusted.set(network, reason);
   }
 
+  /** Tokens that are known without being named, and that the network's chain does not have as they should be. */
+  leftAside(network: string): readonly Asset[] {
+    return this.#leftAside.get(network) ?? [];
+  }
+
   /** Checks every RPC that has not checked out, and keeps checking until each has. */
   async checkAll(): Promise<void> {
     const settled = await Promise.all(this.all().map((network) => this.check(network)));
@@ -123,6 +111,7 @@ export class Networks implements OnModuleDestroy {
     }
     clearTimeout(this.#clockCheck);
     this.#clockCheck = setTimeout(() => void this.keepCheckingClocks(), CLOCK_CHECK_MS).unref();
+    this.#follow ??= setTimeout(() => void this.followStates(), STATES_MS).unref();
   }
 
   /**
@@ -168,6 +157,20 @@ export class Networks implements OnModuleDestroy {
     this.#closed = true;
     clearTimeout(this.#recheck);
     clearTimeout(this.#clockCheck);
+    clearTimeout(this.#follow);
+  }
+
+  /** Learns which chains the workers mistrust: a process that only answers requests reads none itself. */
+  private async followStates(): Promise<void> {
+    try {
+      const states = await readChainStates(this.database.pool);
+      for (const { network } of this.all()) {
+        this.mistrust(network, states.get(network)?.contradiction);
+      }
+    } catch (error) {
+      this.#log.debug(`the state of the networks was not read: ${shortMessage(error)}`);
+    }
+    if (!this.#closed) this.#follow?.refresh();
   }
 
   private async keepCheckingClocks(): Promise<void> {
@@ -182,10 +185,16 @@ export class Networks implements OnModuleDestroy {
     const inspections = await Promise.all(
       network.rpcUrls.map(async (url) => ({
         url,
-        inspection: trusted.includes(url) ? { ok: true as const } : await inspect(network, url),
+        inspection: trusted.includes(url)
+          ? { ok: true as const, silent: [] }
+          : await inspect(network, url),
       })),
     );
     const good = inspections.filter(({ inspection }) => inspection.ok).map(({ url }) => url);
+    this.leaveAside(
+      network,
+      inspections.flatMap(({ inspection }) => (inspection.ok ? inspection.silent : [])),
+    );
     if (good.length > trusted.length) {
       this.#clients.set(network.network, {
         rpcUrls: good,
@@ -197,6 +206,21 @@ export class Networks implements OnModuleDestroy {
     return good.length === network.rpcUrls.length;
   }
 
+  /** Goes on without some tokens of a network: they are as if they were not configured. */
+  private leaveAside(network: Network, tokens: readonly Asset[]): void {
+    if (tokens.length === 0) return;
+    const assets = network.assets.filter((asset) => !tokens.includes(asset));
+    this.#networks.set(network.network, { ...network, assets });
+    const left = [...new Set([...this.leftAside(network.network), ...tokens])];
+    this.#leftAside.set(network.network, left);
+    for (const { address, currency } of tokens) {
+      this.#log.warn(
+        `network ${network.network}: token ${address} (${currency}) is left aside: it does not answer ` +
+          'DOMAIN_SEPARATOR() and decimals()',
+      );
+    }
+  }
+
   private tell(network: string, health: NetworkHealth): void {
     const before = this.#health.get(network);
     this.#health.set(network, health);
@@ -206,101 +230,4 @@ export class Networks implements OnModuleDestroy {
       this.#log.warn(`network ${network} is not ready: ${health.reason}`);
     }
   }
-}
-
-function healthOf(inspections: readonly Inspection[]): NetworkHealth {
-  const failed = inspections.filter((inspection) => !inspection.ok);
-  // An RPC of another chain is never used, but it is a mistake in the configuration: which of the two
-  // was meant is not for us to guess.
-  const wrong = failed.find(({ isWrong }) => isWrong);
-  const [first] = failed;
-  if (wrong) return { ready: false, reason: wrong.reason };
-  if (first && failed.length === inspections.length) return { ready: false, reason: first.reason };
-  return { ready: true };
-}
-
-function connect(rpcUrls: readonly string[]): PublicClient {
-  return createPublicClient({
-    // Tried again at the transport, not around all of them: a silent RPC must not cost a minute.
-    transport: fallback(
-      rpcUrls.map((url) => http(url, { timeout: RPC_TIMEOUT_MS, retryCount: 1 })),
-      { retryCount: 0 },
-    ),
-    // Reads go out as they are asked: a settlement reading must not be answered from a cache.
-    cacheTime: 0,
-  });
-}
-
-async function inspect(network: Network, rpcUrl: string): Promise<Inspection> {
-  const wrong = (reason: string): Inspection => ({ ok: false, isWrong: true, reason });
-  const client = connect([rpcUrl]);
-  try {
-    const chainId = await client.getChainId();
-    if (chainId !== network.chainId) {
-      return wrong(
-        `an RPC of it serves chain ${chainId}, not ${network.chainId}; correct its rpcUrls in BURSAR_NETWORKS`,
-      );
-    }
-    for (const asset of network.assets) {
-      const token = { address: asset.address, abi: TOKEN_ABI } as const;
-      const [separator, decimals] = await Promise.all([
-        client.readContract({ ...token, functionName: 'DOMAIN_SEPARATOR' }),
-        client.readContract({ ...token, functionName: 'decimals' }),
-      ]);
-      const expected = domainSeparator({
-        domain: {
-          name: asset.name,
-          version: asset.version,
-          chainId,
-          verifyingContract: asset.address,
-        },
-      });
-      if (separator !== expected) {
-        return wrong(
-          `token ${asset.address} has another EIP-712 domain than "${asset.name}" version "${asset.version}"`,
-        );
-      }
-      if (decimals !== asset.decimals) {
-        return wrong(`token ${asset.address} has ${decimals} decimals, not ${asset.decimals}`);
-      }
-    }
-    return { ok: true };
-  } catch (error) {
-    // Not `isWrong`: a node that still synchronises has no tokens either, and another RPC may be used.
-    const silent = tokenWithoutAnswer(error);
-    if (silent !== undefined) {
-      const asset = network.assets.find(({ address }) => address === silent);
-      return {
-        ok: false,
-        isWrong: false,
-        reason:
-          `token ${silent} (${asset?.currency}) does not answer DOMAIN_SEPARATOR() and ` +
-          'decimals(); correct its address, or name only the other tokens under assets in BURSAR_NETWORKS',
-      };
-    }
-    return {
-      ok: false,
-      isWrong: false,
-      reason: `its chain cannot be read: ${shortMessage(error)}; check its rpcUrls in BURSAR_NETWORKS`,
-    };
-  }
-}
-
-/** The token that an error says has no such function, or no code; undefined for any other error. */
-function tokenWithoutAnswer(error: unknown): string | undefined {
-  if (!(error instanceof ContractFunctionExecutionError)) return undefined;
-  const isTokens = error.walk(
-    (cause) =>
-      cause instanceof ContractFunctionRevertedError ||
-      cause instanceof ContractFunctionZeroDataError,
-  );
-  return isTokens ? error.contractAddress : undefined;
-}
-
-/** The first line of an error: viem's messages go on for many, and hold the RPC's URL with its key. */
-export function shortMessage(error: unknown): string {
-  const text =
-    (error as { shortMessage?: string } | undefined)?.shortMessage ??
-    (error instanceof Error ? error.message : String(error));
-  return (text.split('\n')[0] ?? '').replace(/\.$/, '');
 }

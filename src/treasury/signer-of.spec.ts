@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { loadConfig } from '../config.js';
-import { resolveSecrets } from '../secrets.js';
+import { loadConfig } from '../config/config.js';
+import { makeSecrets } from '../secrets.js';
 import { signerOf } from './signer-of.js';
 
 describe('the phrase that is kept in the data directory', () => {
@@ -14,8 +14,9 @@ describe('the phrase that is kept in the data directory', () => {
   afterEach(() => rm(dataDir, { recursive: true }));
 
   const wallets = async () => {
-    const config = await resolveSecrets(loadConfig({ BURSAR_DATA_DIR: dataDir }));
-    return signerOf(config).wallets({ position: 0, name: 'main' });
+    const config = loadConfig({ BURSAR_DATA_DIR: dataDir });
+    const { walletKeys } = await makeSecrets(config, false, () => {});
+    return signerOf(walletKeys).wallets({ position: 0, name: 'main' });
   };
 
   it('is made once, and its wallets stay', async () => {

@@ -1,24 +1,35 @@
-import { join } from 'node:path';
-import { type Config, isMnemonic } from '../config.js';
+import { isMnemonic } from '../config/mnemonic.js';
 import { KeystoreSigner } from './keystore.js';
 import { MnemonicSigner, type Signer } from './signer.js';
 import { SocketSigner } from './signer-socket.js';
 
+/** The place of the wallets' keys. */
+export type WalletKeys =
+  | { readonly kind: 'signer'; readonly socket: string }
+  | { readonly kind: 'keystore'; readonly path: string; readonly password: string }
+  | {
+      readonly kind: 'phrase';
+      /** BIP-39. */
+      readonly phrase: string;
+      /** Wallets of each treasury taken from it. */
+      readonly count: number;
+      /** The file that holds the phrase, unless the environment does. */
+      readonly file: string;
+    };
+
 /**
- * The signer a configuration asks for: another process, keystores, or the phrase.
+ * The signer for the keys: another process, keystores, or the phrase.
  *
  * @throws Error when the phrase is none, as a damaged file would hold: other words are other, empty wallets.
  */
-export function signerOf(config: Config): Signer {
-  const { signerSocket, keystore, keystorePassword, walletMnemonic, walletCount } = config;
-  if (signerSocket !== undefined) return new SocketSigner(signerSocket);
-  if (keystore !== undefined) return new KeystoreSigner(keystore, keystorePassword ?? '');
-  if (walletMnemonic === undefined) throw new Error('no wallet mnemonic was resolved');
-  // What came by the environment was looked at there.
-  if (!isMnemonic(walletMnemonic)) {
+export function signerOf(keys: WalletKeys): Signer {
+  if (keys.kind === 'signer') return new SocketSigner(keys.socket);
+  if (keys.kind === 'keystore') return new KeystoreSigner(keys.path, keys.password);
+  // A phrase from the environment was checked there.
+  if (!isMnemonic(keys.phrase)) {
     throw new Error(
-      `${join(config.dataDir, 'wallet-mnemonic')} does not hold a valid BIP-39 phrase of 12 or 24 English words; restore it, its wallets hold the money`,
+      `${keys.file} does not hold a valid BIP-39 phrase of 12 or 24 English words; restore it, its wallets hold the money`,
     );
   }
-  return new MnemonicSigner(walletMnemonic, walletCount);
+  return new MnemonicSigner(keys.phrase, keys.count);
 }

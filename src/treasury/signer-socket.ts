@@ -1,36 +1,26 @@
 import { chmod, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import { authorizationTypes } from '@x402/evm';
-import { getAddress, type Hex, isAddress, isHex } from 'viem';
+import type { Hex } from 'viem';
 import { z } from 'zod';
-import type { Asset, Network } from '../domain/network.js';
-import { cancellationTypes } from './cancel-authorization.js';
+import { addressSchema, isHexOf } from '../evm.js';
 import type { SignableTypedData, Signer, SignerWallets, TreasuryKeys } from './signer.js';
+import type { SignerRules } from './signer-rules.js';
 
 /** How long the signer's process may take to answer, in milliseconds. Opening keystores takes its time. */
 const ANSWER_TIMEOUT_MS = 60_000;
 
 /** The longest request there is, in characters. Whoever sends more is no client of this. */
-const MAX_LINE = 16_384;
+const MAX_LINE = 49_152;
 
-/** How far in the future a signature may end, in seconds: the service's own bound, and some clock. */
-const MAX_VALIDITY_SECONDS = 900;
-
-const address = z
-  .string()
-  .refine((text) => isAddress(text), 'must be a checksummed address')
-  .transform((text) => getAddress(text));
+const address = addressSchema('must be a checksummed address');
 const uint = z
   .string()
   .regex(/^(0|[1-9][0-9]{0,77})$/, 'must be a decimal number')
   .transform(BigInt);
-const bytes32 = z.custom<Hex>((text) => isHex(text) && text.length === 66, 'must be 32 bytes, hex');
+const bytes32 = z.custom<Hex>((text) => isHexOf(text, 32), 'must be 32 bytes, hex');
 
-/**
- * What may be asked. The types that are signed are not part of it: they are the two of EIP-3009 that
- * are written here, whatever a request says.
- */
+/** The requests there are. */
 const requestSchema = z.discriminatedUnion('method', [
   z.strictObject({
     id: z.int(),
@@ -46,6 +36,7 @@ const requestSchema = z.discriminatedUnion('method', [
     address,
     chainId: z.int().positive(),
     token: address,
+    decision: z.string().max(MAX_LINE).optional(),
     data: z.discriminatedUnion('primaryType', [
       z.strictObject({
         primaryType: z.literal('TransferWithAuthorization'),
@@ -65,19 +56,17 @@ const requestSchema = z.discriminatedUnion('method', [
     ]),
   }),
 ]);
-type SignRequest = Extract<z.infer<typeof requestSchema>, { method: 'sign' }>;
 
 /**
  * Serves a signer over a Unix socket that only its owner may use: one JSON object a line, each answered
- * by `{ id, result }` or `{ id, error }`. It signs EIP-3009 payments and cancellations of the tokens of
- * `networks`, from the wallet that signs, for a short time; all else is refused, whoever asks.
+ * by `{ id, result }` or `{ id, error }`. What the rules do not allow is refused, whoever asks.
  *
  * @throws Error when another signer serves the path.
  */
 export async function serveSigner(
   signer: Signer,
   path: string,
-  networks: readonly Network[],
+  rules: SignerRules,
 ): Promise<{ close(): Promise<void> }> {
   if (await answersAt(path)) throw new Error(`another signer already listens on ${path}`);
   await rm(path, { force: true });
@@ -87,7 +76,7 @@ export async function serveSigner(
     socket.on('close', () => open.delete(socket));
     socket.on('error', () => socket.destroy());
     onLines(socket, async (line) => {
-      const answer = await answerTo(signer, networks, line);
+      const answer = await answerTo(signer, rules, line);
       if (!socket.destroyed) socket.write(`${JSON.stringify(answer)}\n`);
     });
   });
@@ -110,7 +99,7 @@ export async function serveSigner(
   };
 }
 
-async function answerTo(signer: Signer, networks: readonly Network[], line: string) {
+async function answerTo(signer: Signer, rules: SignerRules, line: string) {
   let id: unknown = null;
   try {
     const value = JSON.parse(line);
@@ -122,34 +111,13 @@ async function answerTo(signer: Signer, networks: readonly Network[], line: stri
     }
     const request = parsed.data;
     if (request.method === 'wallets') return { id, result: await signer.wallets(request.treasury) };
-    return { id, result: await signer.sign(request.address, checked(request, networks)) };
+    return { id, result: await signer.sign(request.address, rules.check(request)) };
   } catch (error) {
     return { id, error: error instanceof Error ? error.message : String(error) };
   }
 }
 
-/** The typed data of a request, on the registry's domain. @throws Error when it is nothing we sign. */
-function checked(request: SignRequest, networks: readonly Network[]): SignableTypedData {
-  const { chainId, token, data } = request;
-  const asset: Asset | undefined = networks
-    .find((network) => network.chainId === chainId)
-    ?.assets.find((each) => each.address === token);
-  if (!asset) throw new Error(`token ${token} of chain ${chainId} is not in BURSAR_NETWORKS`);
-  const domain = { name: asset.name, version: asset.version, chainId, verifyingContract: token };
-  if (data.primaryType === 'CancelAuthorization') {
-    if (data.message.authorizer !== request.address)
-      throw new Error('authorizer is not the wallet');
-    return { domain, types: cancellationTypes, ...data };
-  }
-  if (data.message.from !== request.address) throw new Error('from is not the wallet');
-  const latest = BigInt(Math.floor(Date.now() / 1000) + MAX_VALIDITY_SECONDS);
-  if (data.message.validBefore > latest) {
-    throw new Error(`validBefore is more than ${MAX_VALIDITY_SECONDS} s away`);
-  }
-  return { domain, types: authorizationTypes, ...data };
-}
-
-interface Waiting {
+interface PendingAnswer {
   resolve(result: unknown): void;
   reject(error: Error): void;
   readonly timer: NodeJS.Timeout;
@@ -159,7 +127,7 @@ interface Waiting {
 export class SocketSigner implements Signer {
   #socket: Promise<Socket> | undefined;
   #lastId = 0;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new Map<number, PendingAnswer>();
 
   constructor(private readonly path: string) {}
 
@@ -167,12 +135,17 @@ export class SocketSigner implements Signer {
     return (await this.ask({ method: 'wallets', treasury: { position, name } })) as SignerWallets;
   }
 
-  async sign(wallet: string, { domain, primaryType, message }: SignableTypedData): Promise<Hex> {
+  async sign(
+    wallet: string,
+    { domain, primaryType, message }: SignableTypedData,
+    decision?: string,
+  ): Promise<Hex> {
     return (await this.ask({
       method: 'sign',
       address: wallet,
       chainId: domain.chainId,
       token: domain.verifyingContract,
+      decision,
       data: { primaryType, message },
     })) as Hex;
   }

@@ -40,9 +40,11 @@ export interface Signer {
    * Signs EIP-712 typed data, deterministically (RFC 6979, low s): the same data always gives the
    * same 65 bytes.
    *
+   * @param decision - of a payment: the canonical record whose SHA-256 is the nonce. A signer in another process
+   *   demands it (`signer-rules.ts`).
    * @throws Error when `address` is not one of those {@link wallets} gave.
    */
-  sign(address: string, data: SignableTypedData): Promise<Hex>;
+  sign(address: string, data: SignableTypedData, decision?: string): Promise<Hex>;
 }
 
 /**

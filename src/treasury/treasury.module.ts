@@ -1,23 +1,18 @@
 import { Module } from '@nestjs/common';
-import { CONFIG } from '../config.js';
+import { OutboxModule } from '../outbox/outbox.module.js';
 import { Currencies } from './currencies.js';
-import { GasAccount } from './gas-account.js';
+import { GasFundsReader } from './gas-funds.js';
+import { LowTreasuries } from './low-treasuries.js';
 import { Networks } from './networks.js';
-import { SIGNER } from './signer.js';
-import { signerOf } from './signer-of.js';
 import { TreasuryController } from './treasury.controller.js';
+import { TreasurySettings } from './treasury-settings.js';
 import { Wallets } from './wallets.js';
 
 /** Networks, their tokens, and the wallets that pay. */
 @Module({
+  imports: [OutboxModule],
   controllers: [TreasuryController],
-  providers: [
-    Currencies,
-    Networks,
-    Wallets,
-    GasAccount,
-    { provide: SIGNER, inject: [CONFIG], useFactory: signerOf },
-  ],
-  exports: [Networks, Wallets, GasAccount],
+  providers: [Currencies, Networks, Wallets, GasFundsReader, TreasurySettings, LowTreasuries],
+  exports: [Networks, Wallets, GasFundsReader],
 })
 export class TreasuryModule {}

@@ -1,5 +1,5 @@
-import { getAddress, type Hex } from 'viem';
 import type { Database } from '../database/database.js';
+import { parseAddress } from '../evm.js';
 
 /** An EIP-7702 delegation designator: 0xef0100, then the address of the delegate. */
 const DESIGNATOR = /^0xef0100([0-9a-f]{40})$/;
@@ -7,7 +7,7 @@ const DESIGNATOR = /^0xef0100([0-9a-f]{40})$/;
 /** The contract that code on a wallet delegates to (EIP-7702); undefined for other code. */
 export function delegateOf(code: string): string | undefined {
   const [, address] = DESIGNATOR.exec(code) ?? [];
-  return address === undefined ? undefined : getAddress(`0x${address}` as Hex);
+  return parseAddress(`0x${address}`);
 }
 
 /** Code as a sentence names it: `code (a delegation to 0x...)`. */

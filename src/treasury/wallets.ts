@@ -2,18 +2,18 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import type { Hex } from 'viem';
 import { type Caller, seesTreasury, treasuriesOf } from '../access/caller.js';
-import { ConfigError } from '../config.js';
 import { Database } from '../database/database.js';
-import type { Network } from '../domain/network.js';
 import { Problem } from '../domain/problem.js';
 import { type Page, page } from '../http/paging.js';
 import { newId } from '../ids.js';
-import { appendEvents, type NewEvent } from '../ledger/events.js';
+import { appendEvents } from '../ledger/events.js';
 import { databaseNow } from '../ledger/grant-rows.js';
 import { mainTreasury } from '../ledger/service-events.js';
 import { enrolCurrencies } from './currencies.js';
+import { enrolWallets, type KeyedTreasury } from './enrolment.js';
 import { Networks } from './networks.js';
 import { SIGNER, type SignableTypedData, type Signer } from './signer.js';
+import { changeWalletStatus, type StatusChange, type WalletStatus } from './wallet-status.js';
 
 /** A treasury as stored. */
 export interface TreasuryRecord {
@@ -22,12 +22,17 @@ export interface TreasuryRecord {
   /** Its place in the key tree. */
   readonly position: number;
   readonly createdAt: Date;
+  /** Whether payments of 0 may be made. */
+  readonly zeroPayments: boolean;
+  /** Payments that are signed and have not ended. */
+  readonly openPayments: number;
+  /** Since when it is stopped, by whom and why; null while it runs. */
+  readonly suspension: {
+    readonly at: Date;
+    readonly by: string;
+    readonly reason: string | null;
+  } | null;
 }
-
-/** What a wallet does: pays, settles what is open, or nothing any more. */
-export const WALLET_STATUSES = ['active', 'draining', 'retired'] as const;
-/** See {@link WALLET_STATUSES}. */
-export type WalletStatus = (typeof WALLET_STATUSES)[number];
 
 /** A wallet's funds in one registered token. Atomic units. */
 export interface WalletFunds {
@@ -47,13 +52,15 @@ export interface WalletFunds {
   readonly code:
     | { readonly bytes: string; readonly block: bigint; readonly seenAt: Date }
     | undefined;
+  /** The start of its hold for a spend that no payment stands for; it makes no payment meanwhile. */
+  readonly heldSince: Date | undefined;
 }
 
 /** The pool of wallets behind each treasury. */
 @Injectable()
 export class Wallets {
   readonly #log = new Logger('treasury');
-  /** What the signer has keys for, by treasury. A process learns of new keys when it starts. */
+  /** Addresses that the signer has keys for, by treasury. A process learns of new keys when it starts. */
   readonly #signable = new Map<string, readonly string[]>();
   readonly #insufficient = new Map<string, number>();
   #mainTreasuryId: string | undefined;
@@ -132,12 +139,17 @@ export class Wallets {
       },
       orderBy: { id: 'asc' },
       take: query.limit + 1,
+      include: { suspension: true, usage: true },
     });
     return page(
       rows,
       query.limit,
       ({ id }) => id,
-      (row) => row,
+      ({ suspension: stop, usage, ...row }) => ({
+        ...row,
+        openPayments: usage?.openPayments ?? 0,
+        suspension: stop && { at: stop.suspendedAt, by: stop.suspendedBy, reason: stop.reason },
+      }),
     );
   }
 
@@ -168,9 +180,9 @@ export class Wallets {
    * @throws Problem `unavailable` when the signer cannot sign now: the same request may be made again,
    *   and gets the same bytes then.
    */
-  async sign(address: string, data: SignableTypedData): Promise<Hex> {
+  async sign(address: string, data: SignableTypedData, decision?: string): Promise<Hex> {
     try {
-      return await this.signer.sign(address, data);
+      return await this.signer.sign(address, data, decision);
     } catch (error) {
       this.#log.error(error instanceof Error ? error.message : String(error));
       throw new Problem(
@@ -180,48 +192,9 @@ export class Wallets {
     }
   }
 
-  /**
-   * Sets a wallet's status. An active wallet pays; a draining one pays no more and settles what is open;
-   * a retired one is done for good, and its key may be destroyed.
-   *
-   * @throws Problem `not_found`; `invalid_transition` for a retired wallet, and for retiring one that is
-   *   not draining or still has open payments.
-   */
-  async setStatus(
-    walletId: string,
-    status: WalletStatus,
-    by: {
-      actor: string;
-      /** Those the caller may see; undefined for all. */
-      treasuries?: readonly string[] | undefined;
-      requestId?: string | undefined;
-      reason?: string | undefined;
-    },
-  ): Promise<void> {
-    const { treasuries, ...who } = by;
-    await this.database.transaction(async (tx) => {
-      const { rows } = await tx.query<{
-        treasury_id: string;
-        address: string;
-        status: WalletStatus;
-      }>('SELECT treasury_id, address, status FROM wallets WHERE id = $1 FOR NO KEY UPDATE', [
-        walletId,
-      ]);
-      const wallet = rows[0];
-      if (!wallet || treasuries?.includes(wallet.treasury_id) === false)
-        throw new Problem('not_found', `no wallet ${walletId.slice(0, 64)}`);
-      if (wallet.status === status) return;
-      await refuseTransition(tx, walletId, wallet.status, status);
-      await tx.query('UPDATE wallets SET status = $2 WHERE id = $1', [walletId, status]);
-      await appendEvents(tx, await databaseNow(tx), [
-        {
-          treasuryId: wallet.treasury_id,
-          kind: `wallet.${status}`,
-          ...who,
-          data: { walletId, address: wallet.address, from: wallet.status, to: status },
-        },
-      ]);
-    });
+  /** See {@link changeWalletStatus}. */
+  setStatus(walletId: string, status: WalletStatus, by: StatusChange): Promise<void> {
+    return changeWalletStatus(this.database, walletId, status, by);
   }
 
   /** Notes that a payment was refused for want of money in a treasury's wallets. */
@@ -238,35 +211,10 @@ export class Wallets {
     return this.#insufficient;
   }
 
-  private async enrolWallets(treasury: TreasuryRecord): Promise<void> {
-    const { addresses, isOrdered } = await this.signer.wallets(treasury);
-    await this.database.transaction(async (tx) => {
-      // One process enrols at a time: positions are given out in turn.
-      await tx.query('SELECT 1 FROM treasuries WHERE id = $1 FOR NO KEY UPDATE', [treasury.id]);
-      const now = await databaseNow(tx);
-      const events: NewEvent[] = [];
-      const { rows: known } = await tx.query<{ address: string; position: number }>(
-        'SELECT address, position FROM wallets WHERE treasury_id = $1 ORDER BY position',
-        [treasury.id],
-      );
-      if (known.length > 0 && !known.some(({ address }) => addresses.includes(address))) {
-        throw foreignKeys(treasury, isOrdered, addresses[0] ?? 'no wallet', 0, known[0]?.address);
-      }
-      let next = Math.max(-1, ...known.map(({ position }) => position)) + 1;
-      for (const [place, address] of addresses.entries()) {
-        const found = known.find((wallet) => wallet.address === address);
-        const position = found?.position ?? (isOrdered ? place : next++);
-        const other = known.find((wallet) => wallet.position === position);
-        if (other && other.address !== address) {
-          throw foreignKeys(treasury, isOrdered, address, position, other.address);
-        }
-        const wallet = { treasuryId: treasury.id, address, position };
-        if (!found) await insertWallet(tx, now, events, wallet);
-        await insertFunds(tx, wallet, this.networks.all());
-      }
-      await appendEvents(tx, now, events);
-    });
-    this.#signable.set(treasury.id, addresses);
+  private async enrolWallets(treasury: KeyedTreasury): Promise<void> {
+    const held = await this.signer.wallets(treasury);
+    await this.database.transaction((tx) => enrolWallets(tx, treasury, held, this.networks.all()));
+    this.#signable.set(treasury.id, held.addresses);
   }
 
   /**
@@ -317,6 +265,7 @@ export class Wallets {
             funds.code !== null && funds.codeBlock !== null && funds.codeSeenAt !== null
               ? { bytes: funds.code, block: funds.codeBlock, seenAt: funds.codeSeenAt }
               : undefined,
+          heldSince: funds.heldSince ?? undefined,
         };
       }),
     );
@@ -327,6 +276,13 @@ export class Wallets {
   async mainTreasuryId(): Promise<string> {
     this.#mainTreasuryId ??= await this.database.transaction(mainTreasury, 'all');
     return this.#mainTreasuryId;
+  }
+
+  /** Whether a treasury is there, and the caller may see it. */
+  async isSeen(caller: Caller, treasuryId: string): Promise<boolean> {
+    if (!seesTreasury(caller, treasuryId)) return false;
+    const where = { id: treasuryId };
+    return (await this.database.prisma.treasury.findUnique({ where })) !== null;
   }
 
   /**
@@ -368,98 +324,14 @@ async function insertTreasury(
   await appendEvents(tx, now, [
     { treasuryId: id, kind: 'treasury.created', actor, requestId, data: { name } },
   ]);
-  return { id, name, position: rows[0].position, createdAt: now };
-}
-
-interface EnrolledWallet {
-  readonly treasuryId: string;
-  readonly address: string;
-  readonly position: number;
-}
-
-async function insertWallet(
-  tx: ClientBase,
-  now: Date,
-  events: NewEvent[],
-  { treasuryId, address, position }: EnrolledWallet,
-): Promise<void> {
-  const id = newId('wal');
-  const made = await tx.query(
-    `INSERT INTO wallets (treasury_id, id, address, position, created_at)
-     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (address) DO NOTHING`,
-    [treasuryId, id, address, position, now],
-  );
-  if (made.rowCount === 0) {
-    throw new ConfigError([
-      `BURSAR_KEYSTORE: wallet ${address} belongs to another treasury already; a wallet has one treasury`,
-    ]);
-  }
-  const data = { walletId: id, address, position };
-  events.push({ treasuryId, kind: 'wallet.added', actor: 'system:treasury', data });
-}
-
-async function insertFunds(
-  tx: ClientBase,
-  { treasuryId, address }: EnrolledWallet,
-  networks: readonly Network[],
-): Promise<void> {
-  const rows = networks.flatMap(({ network, assets }) =>
-    assets.map((asset) => ({ network, asset })),
-  );
-  await tx.query(
-    `INSERT INTO wallet_balances (treasury_id, wallet_id, network, asset)
-     SELECT w.treasury_id, w.id, n.network, n.asset
-     FROM wallets w, unnest($3::text[], $4::text[]) AS n (network, asset)
-     WHERE w.treasury_id = $1 AND w.address = $2
-     ON CONFLICT DO NOTHING`,
-    [
-      treasuryId,
-      address,
-      rows.map(({ network }) => network),
-      rows.map(({ asset }) => asset.address),
-    ],
-  );
-}
-
-async function refuseTransition(
-  tx: ClientBase,
-  walletId: string,
-  from: WalletStatus,
-  to: WalletStatus,
-): Promise<void> {
-  if (from === 'retired') {
-    throw new Problem('invalid_transition', `wallet ${walletId} is retired for good`);
-  }
-  if (to !== 'retired') return;
-  if (from !== 'draining') {
-    throw new Problem('invalid_transition', `wallet ${walletId} is ${from}; set it draining first`);
-  }
-  // Payments in the making read the status under these locks: none is open after they are taken.
-  const { rows } = await tx.query<{ reserved: string }>(
-    `SELECT reserved FROM wallet_balances WHERE wallet_id = $1
-     ORDER BY treasury_id, wallet_id, network, asset FOR NO KEY UPDATE`,
-    [walletId],
-  );
-  if (rows.some(({ reserved }) => BigInt(reserved) > 0n)) {
-    throw new Problem(
-      'invalid_transition',
-      `wallet ${walletId} still has open payments; retire it once they have ended`,
-    );
-  }
-}
-
-function foreignKeys(
-  { name }: TreasuryRecord,
-  isOrdered: boolean,
-  given: string,
-  position: number,
-  known: string | undefined,
-): ConfigError {
-  return new ConfigError([
-    isOrdered
-      ? `BURSAR_WALLET_MNEMONIC: gives ${given} as wallet ${position}, but this database's treasury has ` +
-        `${known ?? 'another'} there; give the phrase the treasury was made with`
-      : `BURSAR_KEYSTORE: has the key of none of the wallets of treasury "${name}", such as ${known}; ` +
-        'give the keystores the treasury was made with',
-  ]);
+  const { position } = rows[0];
+  return {
+    id,
+    name,
+    position,
+    createdAt: now,
+    zeroPayments: true,
+    openPayments: 0,
+    suspension: null,
+  };
 }

@@ -1,5 +1,5 @@
 import { ResourceInfoSchema } from '@x402/core/schemas';
-import { jsonParts } from './json-text.js';
+import { jsonParts } from '../domain/json-text.js';
 import { PAYMENT_IDENTIFIER } from './payment-identifier.js';
 
 /** The unsigned members of a v2 402 that a payment's header echoes, as JSON text. */

@@ -65,7 +65,7 @@ const signedSchema = z.discriminatedUnion('format', [
   }),
   z.object({ format: z.literal('jws'), signature: z.string().regex(JWS) }),
 ]);
-type Signed = z.infer<typeof signedSchema>;
+type SignedArtifact = z.infer<typeof signedSchema>;
 
 /** Public members only, of the kinds of keys that the extension signs with. */
 const jwkSchema = z.union([
@@ -182,7 +182,7 @@ function contradictionOf(
 /** The signers of the offers in the payment's 402, of those in the receipt's format. */
 async function offerSigners(
   { extensionsJson }: ReceiptSubject,
-  format: Signed['format'],
+  format: SignedArtifact['format'],
 ): Promise<string[]> {
   if (extensionsJson === undefined) return [];
   const info = memberOf(memberOf(JSON.parse(extensionsJson), OFFER_RECEIPT), 'info');
@@ -208,7 +208,7 @@ async function offerSigners(
   return signers.flat();
 }
 
-function payloadOf(signed: Signed): ReceiptPayload | undefined {
+function payloadOf(signed: SignedArtifact): ReceiptPayload | undefined {
   try {
     const payload = signed.format === 'jws' ? extractJWSPayload(signed.signature) : signed.payload;
     return payloadSchema.safeParse(payload).data;

@@ -1,8 +1,10 @@
 import { EVM_NETWORK_CHAIN_ID_MAP } from '@x402/evm/v1';
-import { getAddress, isAddress, zeroAddress } from 'viem';
+import { zeroAddress } from 'viem';
 import { canonicalJson, sha256Hex } from '../domain/canonical.js';
+import { jsonParts } from '../domain/json-text.js';
 import { parseAtomic } from '../domain/money.js';
 import { Problem, type ProblemCode, untrusted } from '../domain/problem.js';
+import { parseAddress } from '../evm.js';
 import {
   type Echo,
   headerLineBytes,
@@ -12,11 +14,10 @@ import {
   without,
 } from './echo.js';
 import { bytesWithoutEcho } from './header.js';
-import { jsonParts } from './json-text.js';
 import { identifierDeclaration, PAYMENT_IDENTIFIER } from './payment-identifier.js';
 import { SCHEME_NAMES, type SchemeName, schemeOf } from './schemes.js';
 import { refuseUnsafe, refuseUnsafeText } from './untrusted.js';
-import { type JsonPiece, unwrapTerms } from './unwrap.js';
+import { type JsonPiece, maxTextCharacters, unwrapTerms } from './unwrap.js';
 
 /** Bounds on what is read of a seller's 402. All inclusive. */
 export const LIMITS = Object.freeze({
@@ -29,6 +30,9 @@ export const LIMITS = Object.freeze({
   /** Characters of a declared resource that are recorded. */
   resourceCharacters: 2_048,
 });
+
+/** The longest text that a 402 may be handed in as. */
+export const MAX_TERMS_CHARACTERS = maxTextCharacters(LIMITS.jsonCharacters);
 
 /** Stands for a `maxTimeoutSeconds` that a seller left out: as long as this service ever signs for. */
 const NO_TIMEOUT = Number.MAX_SAFE_INTEGER;
@@ -50,7 +54,7 @@ export interface Offer {
   readonly maxTimeoutSeconds: number;
   /** Whether the seller settles before it answers (`extra.paymentFlow` is `upfront`). */
   readonly isUpfront: boolean;
-  /** What the seller says of the token's EIP-712 domain and of how it is paid; empty where it says nothing. */
+  /** Seller's claims about the token's EIP-712 domain and how it is paid; empty where it says nothing. */
   readonly extra: Readonly<Record<string, unknown>>;
   /** The resource the seller declares: unsigned, any text. */
   readonly declaredResource: string | undefined;
@@ -58,7 +62,7 @@ export interface Offer {
   readonly json: string;
   /** SHA-256 (hex) of the entry's canonical JSON. */
   readonly hash: string;
-  /** What else the header echoes, as much of it as fits; undefined when not even the entry alone fits. */
+  /** Rest that the header echoes, as much of it as fits; undefined when not even the entry alone fits. */
   readonly echo: Echo | undefined;
   /** The bytes of its shortest header line, see {@link MAX_HEADER_BYTES}; 0 in v1, whose header is always short. */
   readonly headerBytes: number;
@@ -183,25 +187,25 @@ function acceptsOf(members: ReadonlyMap<string, JsonPiece[]>): JsonPiece[] {
   });
 }
 
-/** What all v2 entries have in common. */
-interface Shared {
+/** Members that all v2 entries have in common. */
+interface SharedMembers {
   readonly declaredResource: string | undefined;
   /** Whether `payment-identifier` is declared properly. */
   readonly hasIdentifier: boolean;
-  /** What may be echoed, the fullest first, with its length in UTF-8. */
+  /** Candidates for the echo, the fullest first, with its length in UTF-8. */
   readonly echoes: readonly { readonly echo: Echo; readonly bytes: number }[];
 }
 
 const NO_ECHO: Echo = Object.freeze({ resourceJson: undefined, extensionsJson: undefined });
 
-const NOTHING_SHARED: Shared = {
+const NOTHING_SHARED: SharedMembers = {
   declaredResource: undefined,
   hasIdentifier: false,
   echoes: [{ echo: NO_ECHO, bytes: 0 }],
 };
 
 /** Reads `resource` and `extensions`. Nobody signs for them: what is unsound is left out. */
-function sharedMembers(members: ReadonlyMap<string, JsonPiece[]>): Shared {
+function sharedMembers(members: ReadonlyMap<string, JsonPiece[]>): SharedMembers {
   const resource = soundPiece(members.get('resource'));
   const extensions = members.get('extensions');
   const declared = membersIn(extensions?.[0]?.value);
@@ -252,7 +256,7 @@ function safeJson({ value, text }: JsonPiece, at: string): string {
   throw refuse(`is longer than ${LIMITS.jsonCharacters} characters`);
 }
 
-function parseOffer(piece: JsonPiece, index: number, version: 1 | 2, shared: Shared): Offer {
+function parseOffer(piece: JsonPiece, index: number, version: 1 | 2, shared: SharedMembers): Offer {
   const at = `accepts[${index}]`;
   const entry = membersIn(piece.value);
   if (!entry) throw entryInvalid(`${at} is no object`);
@@ -308,7 +312,10 @@ function parseOffer(piece: JsonPiece, index: number, version: 1 | 2, shared: Sha
  *
  * @param bytes - of the header's JSON text without its echoes.
  */
-function fittingEcho(bytes: number, { echoes }: Shared): Pick<Offer, 'echo' | 'headerBytes'> {
+function fittingEcho(
+  bytes: number,
+  { echoes }: SharedMembers,
+): Pick<Offer, 'echo' | 'headerBytes'> {
   const lineOf = (echoed: number) => headerLineBytes('PAYMENT-SIGNATURE', bytes + echoed);
   const fitting = echoes.find((each) => lineOf(each.bytes) <= MAX_HEADER_BYTES);
   return { echo: fitting?.echo, headerBytes: lineOf(echoes.at(-1)?.bytes ?? 0) };
@@ -346,13 +353,11 @@ function caip2(network: unknown, version: 1 | 2, at: string): string {
 }
 
 function address(text: unknown, at: string): string {
-  // The length comes first: viem keeps every text it is asked about. viem checks the EIP-55 checksum of
-  // mixed-case text, so a mistyped payee is refused, not paid.
-  const isSound = typeof text === 'string' && text.length === 42 && isAddress(text);
-  if (!isSound || text === zeroAddress) {
+  const parsed = parseAddress(text);
+  if (parsed === undefined || parsed === zeroAddress) {
     throw entryInvalid(`${at} must be an EVM address with a valid checksum`, text);
   }
-  return getAddress(text);
+  return parsed;
 }
 
 function membersIn(value: unknown): Readonly<Record<string, unknown>> | undefined {

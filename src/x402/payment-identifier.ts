@@ -1,5 +1,5 @@
+import { jsonParts } from '../domain/json-text.js';
 import { Problem } from '../domain/problem.js';
-import { jsonParts } from './json-text.js';
 
 /** The extension's key (x402 spec, `extensions/payment_identifier.md`). */
 export const PAYMENT_IDENTIFIER = 'payment-identifier';

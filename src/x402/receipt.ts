@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { countMembers } from '../domain/json-text.js';
 import { Problem } from '../domain/problem.js';
-import { countMembers } from './json-text.js';
 import { readHeader, refuseUnsafe } from './untrusted.js';
 
 /** Bounds on a receipt. Inclusive. Extensions may ride on one, so it is not only a few fields. */
@@ -8,6 +8,9 @@ const LIMITS = Object.freeze({ jsonCharacters: 12_288, depth: 8, schemaDepth: 16
 
 /** Bytes of a receipt as it is kept: 12,288 in base64, or as much of JSON text. */
 const VALUE_BYTES = 16_384;
+
+/** The longest text that a receipt may be handed in as: with its header's name in front. */
+export const MAX_RECEIPT_CHARACTERS = VALUE_BYTES + 64;
 
 /** The header's name, as it stands in front of its value when the whole line is handed in. */
 const HEADER_NAME = /^(?:x-)?payment-response:/i;
@@ -37,7 +40,7 @@ const receiptSchema = z.looseObject({
   errorReason: short(1_024),
 });
 
-/** What a seller says became of a payment. A hint, and nobody's proof. */
+/** Seller's claim of what became of a payment. A hint, and no proof. */
 export type Receipt = z.infer<typeof receiptSchema>;
 
 /** A receipt as it was handed in. */
@@ -58,12 +61,8 @@ export interface HandedReceipt {
  * @throws Problem `invalid_request` saying what is wrong with it.
  */
 export function readReceipt(text: string): HandedReceipt {
-  const value = text
-    .slice(0, VALUE_BYTES + 64)
-    .trim()
-    .replace(HEADER_NAME, '')
-    .trim();
-  if (text.length > VALUE_BYTES + 64 || Buffer.byteLength(value) > VALUE_BYTES) {
+  const value = text.slice(0, MAX_RECEIPT_CHARACTERS).trim().replace(HEADER_NAME, '').trim();
+  if (text.length > MAX_RECEIPT_CHARACTERS || Buffer.byteLength(value) > VALUE_BYTES) {
     throw invalid(`is longer than ${VALUE_BYTES} bytes`);
   }
   if (TRANSACTION_HASH.test(value)) return { value, response: undefined, transaction: value };

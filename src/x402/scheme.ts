@@ -34,9 +34,9 @@ export interface TypedData {
   readonly message: Readonly<Record<string, unknown>>;
 }
 
-/** A way to pay, as x402 calls it. One file each; {@link SCHEMES} in `schemes.ts` lists them. */
+/** A way to pay, as x402 calls it. One file each; `SCHEMES` in `schemes.ts` lists them. */
 export interface Scheme<Data extends TypedData = TypedData> {
-  /** As `accepts` names it. */
+  /** Named as in `accepts`. */
   readonly name: string;
   /**
    * Reads which variant of the scheme an entry of `accepts` asks for.
@@ -57,7 +57,7 @@ export interface Scheme<Data extends TypedData = TypedData> {
     asset: Asset,
     chainId: number,
   ): string | undefined;
-  /** What is signed. The domain is the registered asset's and never the seller's. */
+  /** Typed data that is signed. The domain is the registered asset's and never the seller's. */
   typedData(payment: FixedPayment, asset: Asset): Data;
   /** The header's `payload` member. */
   payload(payment: FixedPayment, signature: string): object;

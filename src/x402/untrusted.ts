@@ -1,5 +1,5 @@
+import { countMembers } from '../domain/json-text.js';
 import type { Problem } from '../domain/problem.js';
-import { countMembers } from './json-text.js';
 
 /** Makes the error for input that is refused; `what` completes a sentence: "is nested too deep". */
 export type Refuse = (what: string) => Problem;

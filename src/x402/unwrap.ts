@@ -1,4 +1,4 @@
-import { jsonParts } from './json-text.js';
+import { jsonParts } from '../domain/json-text.js';
 import { decodeHeader } from './untrusted.js';
 
 /** A JSON value, with its own text where it came as text. */
@@ -94,14 +94,18 @@ function tryReadText(text: string, maxCharacters: number): JsonPiece | undefined
   }
 }
 
+/** The longest form of a JSON text of so many characters: base64 with a header's name before it. */
+export function maxTextCharacters(maxCharacters: number): number {
+  return Math.ceil(maxCharacters / 3) * 4 + 64;
+}
+
 /** JSON text, a header's base64 value, or a whole header line. */
 function readText(
   given: string,
   maxCharacters: number,
   refuse: (what: string) => Error,
 ): JsonPiece {
-  // No form is longer than base64 with a header's name before it.
-  if (given.length > Math.ceil(maxCharacters / 3) * 4 + 64) {
+  if (given.length > maxTextCharacters(maxCharacters)) {
     throw refuse(`is longer than ${maxCharacters} characters`);
   }
   const text = given.replace(/^\s*(?:x-)?payment-required\s*:/i, '').trim();

@@ -1,0 +1,124 @@
+import type { ClientBase } from 'pg';
+import { ConfigError } from '../config/config-error.js';
+import type { Network } from '../domain/network.js';
+import { newId } from '../ids.js';
+import { appendEvents, type NewEvent } from '../ledger/events.js';
+import { databaseNow } from '../ledger/grant-rows.js';
+import type { SignerWallets } from './signer.js';
+
+/** Members of a treasury by which its keys are found. */
+export type KeyedTreasury = {
+  readonly id: string;
+  readonly name: string;
+  readonly position: number;
+};
+
+/**
+ * Writes the wallets that a signer has for a treasury, with a row of funds for each registered token. Idempotent.
+ *
+ * @throws ConfigError when the treasury has other wallets than the signer, or a wallet has another treasury.
+ */
+export async function enrolWallets(
+  tx: ClientBase,
+  treasury: KeyedTreasury,
+  { addresses, isOrdered }: SignerWallets,
+  networks: readonly Network[],
+): Promise<void> {
+  // One process enrols at a time: positions are given out in turn.
+  await tx.query('SELECT 1 FROM treasuries WHERE id = $1 FOR NO KEY UPDATE', [treasury.id]);
+  const now = await databaseNow(tx);
+  const events: NewEvent[] = [];
+  const { rows: known } = await tx.query<{ address: string; position: number }>(
+    'SELECT address, position FROM wallets WHERE treasury_id = $1 ORDER BY position',
+    [treasury.id],
+  );
+  if (known.length > 0 && !known.some(({ address }) => addresses.includes(address))) {
+    throw foreignKeys(treasury, isOrdered, addresses[0] ?? 'no wallet', 0, known[0]?.address);
+  }
+  let next = Math.max(-1, ...known.map(({ position }) => position)) + 1;
+  for (const [place, address] of addresses.entries()) {
+    const found = known.find((wallet) => wallet.address === address);
+    const position = found?.position ?? (isOrdered ? place : next++);
+    const other = known.find((wallet) => wallet.position === position);
+    if (other && other.address !== address) {
+      throw foreignKeys(treasury, isOrdered, address, position, other.address);
+    }
+    const wallet = { treasuryId: treasury.id, address, position };
+    if (!found) await insertWallet(tx, now, events, wallet);
+    await insertFunds(tx, wallet, networks);
+  }
+  await appendEvents(tx, now, events);
+}
+
+interface EnrolledWallet {
+  readonly treasuryId: string;
+  readonly address: string;
+  readonly position: number;
+}
+
+async function insertWallet(
+  tx: ClientBase,
+  now: Date,
+  events: NewEvent[],
+  { treasuryId, address, position }: EnrolledWallet,
+): Promise<void> {
+  const id = newId('wal');
+  const made = await tx.query(
+    `INSERT INTO wallets (treasury_id, id, address, position, created_at)
+     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (address) DO NOTHING`,
+    [treasuryId, id, address, position, now],
+  );
+  if (made.rowCount === 0) {
+    throw new ConfigError([
+      `BURSAR_KEYSTORE: wallet ${address} belongs to another treasury already; a wallet has one treasury`,
+    ]);
+  }
+  const data = { walletId: id, address, position };
+  events.push({ treasuryId, kind: 'wallet.added', actor: 'system:treasury', data });
+}
+
+async function insertFunds(
+  tx: ClientBase,
+  { treasuryId, address }: EnrolledWallet,
+  networks: readonly Network[],
+): Promise<void> {
+  const rows = networks.flatMap(({ network, assets }) =>
+    assets.map((asset) => ({ network, asset })),
+  );
+  await tx.query(
+    // Code is the wallet's, not the token's: a new token's row starts with what the others say. So is a hold.
+    `INSERT INTO wallet_balances (treasury_id, wallet_id, network, asset, code, code_block, code_seen_at, held_since)
+     SELECT w.treasury_id, w.id, n.network, n.asset, s.code, s.code_block, s.code_seen_at, (
+       SELECT min(o.seen_at) FROM outside_spends o
+       WHERE o.treasury_id = w.treasury_id AND o.wallet_id = w.id AND o.status IN ('seen', 'final'))
+     FROM wallets w CROSS JOIN unnest($3::text[], $4::text[]) AS n (network, asset)
+     LEFT JOIN LATERAL (
+       SELECT b.code, b.code_block, b.code_seen_at FROM wallet_balances b
+       WHERE b.treasury_id = w.treasury_id AND b.wallet_id = w.id AND b.network = n.network
+         AND b.code IS NOT NULL ORDER BY b.code_block DESC LIMIT 1) s ON true
+     WHERE w.treasury_id = $1 AND w.address = $2
+     ON CONFLICT DO NOTHING`,
+    [
+      treasuryId,
+      address,
+      rows.map(({ network }) => network),
+      rows.map(({ asset }) => asset.address),
+    ],
+  );
+}
+
+function foreignKeys(
+  { name }: KeyedTreasury,
+  isOrdered: boolean,
+  given: string,
+  position: number,
+  known: string | undefined,
+): ConfigError {
+  return new ConfigError([
+    isOrdered
+      ? `BURSAR_WALLET_MNEMONIC: gives ${given} as wallet ${position}, but this database's treasury has ` +
+        `${known ?? 'another'} there; give the phrase the treasury was made with`
+      : `BURSAR_KEYSTORE: has the key of none of the wallets of treasury "${name}", such as ${known}; ` +
+        'give the keystores the treasury was made with',
+  ]);
+}

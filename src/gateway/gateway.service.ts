@@ -1,0 +1,127 @@
+import { Injectable } from '@nestjs/common';
+import { type Caller, seesTreasury, treasuriesOf } from '../access/caller.js';
+import { checkSpan, notSeen } from '../access/grant-filter.js';
+import { Conditions } from '../database/conditions.js';
+import { Database } from '../database/database.js';
+import { currencyOf, formatAmount } from '../domain/money.js';
+import { page } from '../http/paging.js';
+import type {
+  RevenueDimension,
+  RevenueQuery,
+  RevenueReport,
+  SalesQuery,
+  SaleView,
+} from './gateway.dto.js';
+
+/** The word for a sale's state, see SALE_STATUSES. */
+const STATUS = `CASE
+  WHEN s.charge = 'settled' AND s.call IN ('failed', 'lost') THEN 'refund_owed'
+  WHEN s.charge = 'settled' THEN 'settled'
+  WHEN s.ended_at IS NULL THEN 'open' ELSE 'uncharged' END`;
+
+const GROUPS: Readonly<Record<RevenueDimension, string>> = {
+  operation: 's.operation',
+  payer: 's.payer',
+  day: `to_char(s.created_at, 'YYYY-MM-DD')`,
+  network: 's.network',
+};
+
+type SaleRow = Omit<SaleView, 'createdAt' | 'endedAt'> & { createdAt: Date; endedAt: Date | null };
+
+/** Tells what gateways sold. */
+@Injectable()
+export class GatewayService {
+  constructor(private readonly database: Database) {}
+
+  /** A page of sales, oldest first. */
+  async sales(caller: Caller, query: SalesQuery) {
+    const where = this.scope(caller, query)
+      .add(query.operation, (value) => `s.operation = ${value}`)
+      .add(query.payer, (value) => `lower(s.payer) = lower(${value})`)
+      .add(query.status, (value) => `${STATUS} = ${value}`)
+      .add(query.cursor, (value) => `s.id > ${value}`);
+    const { rows } = await this.database.pool.query<SaleRow>(
+      `SELECT s.id, s.treasury_id AS "treasuryId", ${STATUS} AS status, s.operation, s.resource, s.amount, s.currency, s.network,
+         s.asset, s.payer, s.pay_to AS "payTo", s.settle, s.status_code AS "statusCode", s.transaction, s.reason,
+         s.config_hash AS "configHash", s.created_at AS "createdAt", s.ended_at AS "endedAt"
+       FROM gateway_sales s ${where.where} ORDER BY s.id LIMIT ${query.limit + 1}`,
+      where.values,
+    );
+    return page(
+      rows,
+      query.limit,
+      ({ id }) => id,
+      (row): SaleView => ({
+        ...row,
+        amount: formatAmount(BigInt(row.amount), currencyOf(row.currency)),
+        createdAt: row.createdAt.toISOString(),
+        endedAt: row.endedAt?.toISOString() ?? null,
+      }),
+    );
+  }
+
+  /** The sums of each group, in the order of the groups. */
+  async revenue(caller: Caller, query: RevenueQuery): Promise<RevenueReport> {
+    const where = this.scope(caller, query);
+    const offset = Number(query.cursor ?? 0);
+    const groups = query.groupBy.map((name) => GROUPS[name]);
+    const keys = [...groups, 's.currency'].join(', ');
+    const { rows } = await this.database.pool.query<RevenueRow>(
+      `SELECT array[${groups.join(', ')}]::text[] AS groups, s.currency, count(*) AS sales,
+         count(*) FILTER (WHERE s.charge = 'settled') AS settled,
+         coalesce(sum(s.amount) FILTER (WHERE s.charge = 'settled'), 0) AS revenue,
+         coalesce(sum(s.amount) FILTER (WHERE ${STATUS} = 'refund_owed' AND NOT EXISTS (
+           SELECT FROM gateway_credit_notes n WHERE n.treasury_id = s.treasury_id AND n.sale_id = s.id
+             AND n.status = 'refunded')), 0) AS owed,
+         count(*) FILTER (WHERE ${STATUS} = 'uncharged') AS uncharged
+       FROM gateway_sales s ${where.where} GROUP BY ${keys} ORDER BY ${keys} LIMIT ${query.limit + 1} OFFSET ${offset}`,
+      where.values,
+    );
+    return {
+      items: rows.slice(0, query.limit).map((row) => {
+        const currency = currencyOf(row.currency);
+        return {
+          group: Object.fromEntries(
+            query.groupBy.map((name, place) => [name, row.groups[place] ?? '']),
+          ),
+          currency: row.currency,
+          sales: Number(row.sales),
+          settled: Number(row.settled),
+          revenue: formatAmount(BigInt(row.revenue), currency),
+          owed: formatAmount(BigInt(row.owed), currency),
+          uncharged: Number(row.uncharged),
+        };
+      }),
+      nextCursor: rows.length > query.limit ? String(offset + query.limit) : null,
+    };
+  }
+
+  private scope(
+    caller: Caller,
+    {
+      treasuryId,
+      from,
+      to,
+    }: { treasuryId?: string | undefined; from?: string | undefined; to?: string | undefined },
+  ): Conditions {
+    checkSpan(from, to);
+    if (treasuryId !== undefined && !seesTreasury(caller, treasuryId)) {
+      throw notSeen('treasuryId', `treasury ${treasuryId}`);
+    }
+    const treasuries = treasuryId === undefined ? treasuriesOf(caller) : [treasuryId];
+    return new Conditions()
+      .add(treasuries, (value) => `s.treasury_id = ANY (${value}::text[])`)
+      .add(from, (value) => `s.created_at >= ${value}::timestamptz`)
+      .add(to, (value) => `s.created_at <= ${value}::timestamptz`);
+  }
+}
+
+interface RevenueRow {
+  readonly groups: readonly string[];
+  readonly currency: string;
+  readonly sales: string;
+  readonly settled: string;
+  readonly revenue: string;
+  readonly owed: string;
+  readonly uncharged: string;
+}

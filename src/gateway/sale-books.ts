@@ -1,0 +1,96 @@
+import type { ClientBase } from 'pg';
+import type { Database } from '../database/database.js';
+import { appendEvents, type NewEvent } from '../ledger/events.js';
+import { databaseNow } from '../ledger/grant-rows.js';
+import type { Answer, Answers } from './answers.js';
+import { changeSale, type Sale, type SaleChange, type SaleGuard } from './sale-rows.js';
+
+const ACTOR = 'system:gateway';
+
+/**
+ * Changes of sales, each in one transaction with what belongs to it: the answer that is kept, the event in the treasury's
+ * log, the credit note of a payer who was charged for nothing.
+ */
+export class SaleBooks {
+  constructor(
+    private readonly database: Database,
+    private readonly answers: Answers,
+  ) {}
+
+  /**
+   * Changes a sale that is in the state `from`.
+   *
+   * @param answer - kept with it.
+   * @returns the sale, or undefined when it was in another state: then nothing was written.
+   */
+  change(
+    sale: Pick<Sale, 'treasuryId' | 'id'>,
+    from: SaleGuard,
+    to: SaleChange,
+    answer?: Answer,
+  ): Promise<Sale | undefined> {
+    return this.database.transaction(async (tx) => {
+      const changed = await changeSale(tx, sale, from, to);
+      if (!changed) return undefined;
+      if (answer) await this.answers.keep(tx, changed, answer);
+      const events = eventsOf(changed, from);
+      if (events.some(({ kind }) => kind === 'sale.refund_owed')) await oweRefund(tx, changed);
+      if (events.length > 0) await appendEvents(tx, await databaseNow(tx), events);
+      return changed;
+    });
+  }
+
+  /** Notes that a sale is charged for: by its facilitator's word, or by the chain's. */
+  async settled(sale: Sale, transaction: string): Promise<Sale | undefined> {
+    const { call } = sale;
+    return (
+      (await this.change(sale, { call, charge: 'settling' }, { charge: 'settled', transaction })) ??
+      // It was taken over meanwhile, by somebody who did not know yet.
+      this.change(sale, { call, charge: 'unknown' }, { charge: 'settled', transaction })
+    );
+  }
+}
+
+/** The events of a change: a charge is one, and so is a charge for which nothing was given. */
+function eventsOf(sale: Sale, from: SaleGuard): NewEvent[] {
+  const events: NewEvent[] = [];
+  const event = (
+    kind: 'sale.settled' | 'sale.refund_owed',
+    data: Record<string, unknown>,
+  ): NewEvent => ({
+    treasuryId: sale.treasuryId,
+    kind,
+    actor: ACTOR,
+    data: {
+      saleId: sale.id,
+      operation: sale.operation,
+      network: sale.network,
+      asset: sale.asset,
+      payer: sale.payer,
+      currency: sale.currency,
+      value: sale.amount.toString(),
+      transaction: sale.transaction,
+      ...data,
+    },
+  });
+  if (sale.charge === 'settled' && from.charge !== 'settled') {
+    const { payTo, nonce, requestHash, configHash, settle } = sale;
+    events.push(event('sale.settled', { payTo, nonce, requestHash, configHash, settle }));
+  }
+  if (
+    sale.charge === 'settled' &&
+    (sale.call === 'failed' || sale.call === 'lost') &&
+    sale.call !== from.call
+  ) {
+    events.push(event('sale.refund_owed', { statusCode: sale.statusCode, reason: sale.reason }));
+  }
+  return events;
+}
+
+async function oweRefund(tx: ClientBase, { treasuryId, id }: Sale): Promise<void> {
+  await tx.query(
+    `INSERT INTO gateway_credit_notes (treasury_id, sale_id, next_try_at, created_at) VALUES ($1, $2, now(), now())
+     ON CONFLICT DO NOTHING`,
+    [treasuryId, id],
+  );
+}

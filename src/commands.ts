@@ -1,280 +1,240 @@
-import { once } from 'node:events';
-import { parseArgs } from 'node:util';
-import type { AdminRole } from './access/caller.js';
-import type { Keys } from './access/keys.js';
-import type { Config } from './config.js';
-import type { Database } from './database/database.js';
-import type { OpenDatabase } from './open-database.js';
+import { adminToken, manageKeys, parseTreasuries } from './access-commands.js';
+import type { OperatorValues } from './cli/operators.js';
+import type { GivenConfig } from './config/config.js';
+import type { WithDatabase } from './open-database.js';
+import { UsageError } from './options.js';
+import { aborted } from './stop-request.js';
 
-const HELP = `npx bursar COMMAND
-
-  admin-token [--role admin|approver|auditor] [--name NAME] [--ttl 12h] [--treasury ID]...
-              prints a bearer token for an admin, of all treasuries or of those named; --ttl takes
-              s, m, h or d
-  actor SUBJECT
-              prints how somebody who signs in at the identity provider is named in the log
-  keys list   prints the keys that tokens are signed with: id, state, since when
-  keys rotate [--in 60s]
-              makes a new key: published at once, signing after the time given. The keys before it
-              go on verifying
-  keys retire ID
-              ends a key: tokens it signed are refused from then on
-  jobs        prints the jobs that failed all their tries: id, job, where it was to look, when, why
-  jobs retry ID|all
-              has them tried again
-  audit verify FILE [--checkpoint FILE]... [--key KEY] [--rpc URL]...
-              verifies an exported log, without a database; see docs/audit.md
-  check       tests the invariants I1 to I9 of the database and the chains; see: npx bursar check --help
-  wallets     prints every wallet: address, treasury, status, and its funds as last read; then the
-              account that pays the gas of cancellations
-  wallets new --dir DIR [--count 1]
-              makes encrypted keystores, opened by BURSAR_KEYSTORE_PASSWORD, and prints their addresses
-  wallets active|draining|retired ADDRESS [--reason TEXT]
-              sets what a wallet does: pay, only settle what is open, or nothing for good
-  signer --socket PATH
-              holds the wallets' keys for services whose BURSAR_SIGNER_SOCKET is PATH; until signalled
-
-It reads the same environment as the service, and works while the service runs.
-`;
-
-const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
-
-/** How long a new key is known before it signs, at least: processes look every five seconds. */
-const MIN_LEAD_SECONDS = 10;
-
-/** The longest life of an admin token, in seconds: a year. */
-const MAX_TTL_SECONDS = 31_536_000;
-
-/**
- * Runs the command of the command line. Each loads what it needs and no more: the service's libraries take
- * longer to load than most commands to run.
- *
- * @throws Error with one line for what it cannot do.
- */
-export async function runCommand(): Promise<void> {
-  const [room, ...rest] = process.argv.slice(2);
-  if (room === 'audit') {
-    const { auditCommand } = await import('./audit/verify-command.js');
-    process.stdout.write(`${await auditCommand(rest)}\n`);
-    return;
-  }
-  const { values, positionals } = parseArgs({
-    args: keyIdsLast(process.argv.slice(2)),
-    allowPositionals: true,
-    options: {
-      role: { type: 'string', default: 'admin' },
-      name: { type: 'string', default: 'cli' },
-      ttl: { type: 'string', default: '12h' },
-      dir: { type: 'string' },
-      count: { type: 'string', default: '1' },
-      reason: { type: 'string' },
-      socket: { type: 'string' },
-      treasury: { type: 'string', multiple: true },
-      in: { type: 'string', default: '60s' },
-      help: { type: 'boolean', short: 'h' },
-    },
-  });
-  const [command, ...words] = positionals;
-  if (values.help || command === undefined) {
-    process.stdout.write(HELP);
-    return;
-  }
-  const most = { actor: 1, jobs: 2, keys: 2, wallets: words[0] === 'new' ? 1 : 2 }[command] ?? 0;
-  if (words.length > most) throw new Error(`too many words: ${positionals.join(' ')}`);
-  switch (command) {
-    case 'actor': {
-      const [subject] = words;
-      if (subject === undefined)
-        throw new Error('actor takes the subject, as the provider names it');
-      const { Oidc } = await import('./access/oidc.js');
-      const { resolveSecrets } = await import('./secrets.js');
-      const oidc = new Oidc(await resolveSecrets(await configured()));
-      process.stdout.write(`admin:${oidc.nameOf(subject)}\n`);
-      return;
-    }
-    case 'admin-token': {
-      const role = await parseRole(values.role);
-      const ttlSeconds = parseTime('--ttl', values.ttl);
-      const name = parseName(values.name);
-      return withKeys(async (keys, { database, config }) => {
-        const treasuries = await parseTreasuries(database, values.treasury);
-        const { JwtService } = await import('@nestjs/jwt');
-        const { Tokens } = await import('./access/tokens.js');
-        const { appendServiceEvent } = await import('./ledger/service-events.js');
-        const tokens = new Tokens(new JwtService({}), keys, config);
-        // The event first: a token that is not in the log is never shown.
-        await database.transaction((tx) =>
-          appendServiceEvent(tx, {
-            kind: 'admin.token_minted',
-            actor: 'system:cli',
-            data: { name, role, ttlSeconds, treasuries: treasuries ?? null },
-          }),
-        );
-        const token = await tokens.mintAdminToken({ name, role, treasuries }, ttlSeconds);
-        process.stdout.write(`${token}\n`);
-      });
-    }
-    case 'jobs': {
-      const [action, id] = words;
-      if (action !== undefined && (action !== 'retry' || id === undefined)) {
-        throw new Error('jobs takes nothing, or: retry ID, retry all; see: npx bursar --help');
-      }
-      const { printDeadLetters, retryDeadLetters } = await import('./outbox/commands.js');
-      if (id === undefined)
-        return withDatabase(({ database, config }) => printDeadLetters(database, config));
-      return withDatabase(({ database, config }) => retryDeadLetters(database, config, id));
-    }
-    case 'keys':
-      return manageKeys(words, () => parseTime('--in', values.in));
-    case 'wallets': {
-      const [what, address] = words;
-      const { printWallets, setWalletStatus, writeKeystores } = await import(
-        './treasury/commands.js'
-      );
-      const { WALLET_STATUSES } = await import('./treasury/wallets.js');
-      if (what === undefined)
-        return withDatabase(({ database, config }) => printWallets(database, config));
-      if (what === 'new') {
-        return writeKeystores(
-          values.dir,
-          parseCount(values.count),
-          process.env.BURSAR_KEYSTORE_PASSWORD,
-        );
-      }
-      const status = WALLET_STATUSES.find((each) => each === what);
-      if (!status || address === undefined) {
-        throw new Error(`"wallets ${what}" is not known; see: npx bursar --help`);
-      }
-      return withDatabase(({ database, config }) =>
-        setWalletStatus(database, config, address, status, values.reason),
-      );
-    }
-    case 'signer':
-      return runSigner(values.socket);
-    default:
-      throw new Error(`there is no command "${command}"; see: npx bursar --help`);
-  }
+/** An operators' command that was asked for. */
+interface Order {
+  readonly command: string;
+  readonly values: OperatorValues;
+  readonly words: readonly string[];
 }
 
-async function runSigner(socket: string | undefined): Promise<void> {
-  if (socket === undefined) throw new Error('--socket is missing; give the path to listen on');
+/** Registers what closes something that the command has opened. */
+type OnStop = (close: () => Promise<void>) => void;
+
+/**
+ * Runs a command. Each loads what it needs and no more: the service's libraries take longer to load than most
+ * commands to run.
+ *
+ * @param stopped - aborted when the command is to end early.
+ * @throws Error with one line for what it cannot do.
+ */
+export async function runCommand(
+  order: Order,
+  onStop: OnStop,
+  stopped: AbortSignal,
+): Promise<'done' | 'running'> {
+  const { command, values, words } = order;
+  switch (command) {
+    case 'signer':
+      await runSigner(values.socket, values.maxPerHour, onStop);
+      return 'running';
+    case 'gateway':
+      return runGateway(words[0] ?? '', values.check === true, onStop);
+    case 'actor':
+      await printActor(words);
+      return 'done';
+    case 'restore':
+      await runRestore(order, stopped);
+      return 'done';
+  }
+  const run = DATABASE_COMMANDS[command];
+  if (!run) throw new Error(`unreachable: the command ${command}`);
+  await run(order, databaseOpener(onStop, stopped));
+  return 'done';
+}
+
+/** An operators' command that works on the database, and ends. */
+type DatabaseCommand = (order: Order, withDatabase: WithDatabase) => Promise<void>;
+
+const DATABASE_COMMANDS: Readonly<Record<string, DatabaseCommand>> = {
+  'admin-token': ({ words, values }, withDatabase) => adminToken(words, values, withDatabase),
+  adopt: adoptSpend,
+  fence: setFence,
+  jobs: manageJobs,
+  keys: ({ words, values }, withDatabase) => manageKeys(words, values, withDatabase),
+  resume: setStopped,
+  stop: setStopped,
+  unfence: setFence,
+  wallets: manageWallets,
+};
+
+async function printActor([subject]: readonly string[]): Promise<void> {
+  if (subject === undefined)
+    throw new UsageError('actor takes the subject, as the provider names it');
   const config = await configured();
-  if (config.signerSocket !== undefined) {
-    throw new Error(
-      'BURSAR_SIGNER_SOCKET is for services; a signer needs BURSAR_KEYSTORE or BURSAR_WALLET_MNEMONIC',
+  // The name is derived from issuer and subject: without the issuer it would be a name that stands nowhere.
+  if (config.oidc === undefined) {
+    const { ConfigError } = await import('./config/config-error.js');
+    throw new ConfigError([
+      'BURSAR_OIDC_ISSUER: is required; give the issuer that the service has',
+    ]);
+  }
+  const { Oidc } = await import('./access/oidc.js');
+  const { readMasterSecret } = await import('./secrets.js');
+  const oidc = new Oidc(config, await readMasterSecret(config));
+  process.stdout.write(`admin:${oidc.nameOf(subject)}\n`);
+}
+
+async function runRestore({ words, values }: Order, stopped: AbortSignal): Promise<void> {
+  const { describeDatabase } = await import('./database/describe.js');
+  const config = await configured();
+  process.stderr.write(`bursar: ${describeDatabase(config)}\n`);
+  const { restore } = await import('./restore.js');
+  const restoring = restore(config.databaseUrl, words[0], values.reason, process.env);
+  await Promise.race([restoring, aborted(stopped)]);
+}
+
+async function adoptSpend({ words, values }: Order, withDatabase: WithDatabase): Promise<void> {
+  const { adopt } = await import('./treasury/spend-commands.js');
+  return withDatabase(({ database, config }) =>
+    adopt(database, words[0], values.reason, {
+      grantId: values.grant,
+      key: values.key,
+      networks: config.networks,
+    }),
+  );
+}
+
+async function setFence({ command, values }: Order, withDatabase: WithDatabase): Promise<void> {
+  const { setFences } = await import('./treasury/spend-commands.js');
+  return withDatabase(async ({ database }) =>
+    setFences(
+      database,
+      command === 'fence' ? 'fence' : 'unfence',
+      await parseTreasuries(database, values.treasury),
+      values.reason,
+    ),
+  );
+}
+
+async function manageJobs({ words, values }: Order, withDatabase: WithDatabase): Promise<void> {
+  const [action, id] = words;
+  if (action !== undefined && (action !== 'retry' || id === undefined)) {
+    throw new UsageError('jobs takes nothing, or: retry ID, retry all; see: npx bursar help');
+  }
+  const { printDeadLetters, retryDeadLetters } = await import('./outbox/commands.js');
+  return withDatabase(({ database, config }) =>
+    id === undefined
+      ? printDeadLetters(database, config, values.json)
+      : retryDeadLetters(database, config, id),
+  );
+}
+
+/** Stops a treasury, or all of them, or lets them pay again. */
+async function setStopped({ command, values }: Order, withDatabase: WithDatabase): Promise<void> {
+  const { all, treasury, reason } = values;
+  if ((treasury === undefined) === (all !== true)) {
+    throw new UsageError(
+      `${command} takes --treasury NAME or --all; see: npx bursar help ${command}`,
     );
   }
-  const stopped = Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)));
-  const { resolveSecrets } = await import('./secrets.js');
+  const { setRunning } = await import('./treasury/stop-commands.js');
+  const what = command === 'stop' ? 'stop' : 'resume';
+  return withDatabase(({ database }) => setRunning(database, what, treasury, reason));
+}
+
+async function manageWallets({ words, values }: Order, withDatabase: WithDatabase): Promise<void> {
+  const [what, address] = words;
+  const { printWallets, setWalletStatus, writeKeystores } = await import('./treasury/commands.js');
+  const { WALLET_STATUSES } = await import('./treasury/wallet-status.js');
+  if (what === undefined) return withDatabase((open) => printWallets(open, values.json));
+  if (what === 'new') {
+    const { BURSAR_KEYSTORE_PASSWORD: password } = process.env;
+    return writeKeystores(values.dir, parseCount(values.count), password);
+  }
+  const status = WALLET_STATUSES.find((each) => each === what);
+  if (!status || address === undefined) {
+    throw new UsageError(`"wallets ${what}" is not known; see: npx bursar help`);
+  }
+  return withDatabase((open) => setWalletStatus(open, address, status, values.reason));
+}
+
+async function runSigner(
+  socket: string | undefined,
+  maxPerHour: string | undefined,
+  onStop: OnStop,
+): Promise<void> {
+  if (socket === undefined) throw new UsageError('--socket is missing; give the path to listen on');
+  const config = await configured();
+  if (config.signerSocket !== undefined) {
+    const { ConfigError } = await import('./config/config-error.js');
+    throw new ConfigError([
+      'BURSAR_SIGNER_SOCKET: is for services; a signer needs BURSAR_KEYSTORE or BURSAR_WALLET_MNEMONIC',
+    ]);
+  }
+  const { readWalletKeys } = await import('./secrets.js');
   const { signerOf } = await import('./treasury/signer-of.js');
   const { serveSigner } = await import('./treasury/signer-socket.js');
-  const signer = signerOf(await resolveSecrets(config));
+  const { SignerRules } = await import('./treasury/signer-rules.js');
+  const { currencyOf, parseAmount } = await import('./domain/money.js');
+  const most = ({ currency }: { currency: string }) =>
+    maxPerHour === undefined
+      ? undefined
+      : parseAmount(maxPerHour, currencyOf(currency), '--max-per-hour');
+  for (const { assets } of config.networks) assets.forEach(most);
+  const signer = signerOf(await readWalletKeys(config));
   const { addresses } = await signer.wallets({ position: 0, name: 'main' });
-  const server = await serveSigner(signer, socket, config.networks);
+  const server = await serveSigner(signer, socket, new SignerRules(config.networks, most));
+  onStop(() => server.close());
   process.stdout.write(
     `The signer is ready on ${socket}, with ${addresses.length} wallets of main\n`,
   );
-  await stopped;
-  await server.close();
 }
 
-/** A key's id is base64url and may begin with a dash, which is no option then: it stands behind a `--`. */
-function keyIdsLast(args: readonly string[]): string[] {
-  const isId = (arg: string) => /^-[\w-]{42}$/.test(arg);
-  if (args.includes('--') || !args.some(isId)) return [...args];
-  return [...args.filter((arg) => !isId(arg)), '--', ...args.filter(isId)];
+async function runGateway(
+  path: string,
+  isCheck: boolean,
+  onStop: OnStop,
+): Promise<'done' | 'running'> {
+  const config = await configured();
+  const { loadShop, registerTokens, startGateway } = await import('./gateway/start-gateway.js');
+  const environment = process.env;
+  if (isCheck) {
+    registerTokens(config);
+    const { describeShop } = await import('./gateway/describe-shop.js');
+    process.stdout.write(describeShop(await loadShop(path, { config, environment })));
+    return 'done';
+  }
+  const { createLogger } = await import('./ops/logger.js');
+  const { openDatabase } = await import('./open-database.js');
+  const { describeDatabase } = await import('./database/describe.js');
+  process.stderr.write(`bursar: ${describeDatabase(config)}\n`);
+  const logger = createLogger(config.logLevel);
+  const { close, ...open } = await openDatabase(config, logger, 'gateway');
+  onStop(close);
+  const gateway = await startGateway(path, { ...open, logger, environment });
+  onStop(() => gateway.stop());
+  const { served, priced } = gateway.operations;
+  process.stdout.write(
+    `The gateway is ready on ${gateway.url}, with ${served} operations, ${priced} of them priced\n`,
+  );
+  return 'running';
 }
 
-async function manageKeys(
-  [action, kid, ...more]: readonly string[],
-  leadSeconds: () => number,
-): Promise<void> {
-  const say = (line: string) => void process.stdout.write(`${line}\n`);
-  if (action === 'list' && kid === undefined) {
-    return withKeys(async (keys) => {
-      for (const key of await keys.list()) {
-        const since = key.retiredAt ?? key.signsFrom;
-        say(`${key.kid} ${key.state.padEnd(9)} since ${since.toISOString()}`);
-      }
-    });
-  }
-  if (action === 'rotate' && kid === undefined) {
-    const seconds = leadSeconds();
-    if (seconds < MIN_LEAD_SECONDS) {
-      throw new Error(
-        `--in must be ${MIN_LEAD_SECONDS}s at least: every process must know the key first`,
-      );
-    }
-    return withKeys(async (keys) => say(await keys.rotate(seconds)));
-  }
-  if (action === 'retire' && kid !== undefined && more.length === 0) {
-    return withKeys((keys) => keys.retire(kid));
-  }
-  throw new Error('keys takes one of: list, rotate, retire ID; see: npx bursar --help');
-}
-
-async function configured(): Promise<Config> {
-  const { loadConfig } = await import('./config.js');
+async function configured(): Promise<GivenConfig> {
+  const { loadConfig } = await import('./config/config.js');
   return loadConfig(process.env);
 }
 
-async function withDatabase(work: (open: OpenDatabase) => Promise<void>): Promise<void> {
-  const { createLogger } = await import('./ops/logger.js');
-  const { openDatabase } = await import('./open-database.js');
-  const open = await openDatabase(await configured(), createLogger('silent'));
-  try {
-    await work(open);
-  } finally {
-    await open.close();
-  }
-}
-
-async function withKeys(work: (keys: Keys, open: OpenDatabase) => Promise<void>): Promise<void> {
-  return withDatabase(async (open) => {
-    const { Keys } = await import('./access/keys.js');
-    const keys = new Keys(open.database, open.config);
-    await keys.load();
-    await work(keys, open);
-  });
-}
-
-async function parseRole(text: string): Promise<AdminRole> {
-  const { ADMIN_ROLES } = await import('./access/caller.js');
-  const role = ADMIN_ROLES.find((each) => each === text);
-  if (!role) throw new Error(`--role must be one of: ${ADMIN_ROLES.join(', ')}`);
-  return role;
+function databaseOpener(onStop: OnStop, stopped: AbortSignal): WithDatabase {
+  return async (work) => {
+    const { createLogger } = await import('./ops/logger.js');
+    const { openDatabase } = await import('./open-database.js');
+    const config = await configured();
+    const { describeDatabase } = await import('./database/describe.js');
+    process.stderr.write(`bursar: ${describeDatabase(config)}\n`);
+    const open = await openDatabase(config, createLogger('silent'), 'command');
+    onStop(() => open.close());
+    await Promise.race([work(open), aborted(stopped)]);
+  };
 }
 
 function parseCount(text: string): number {
-  if (!/^([1-9][0-9]?|100)$/.test(text)) throw new Error('--count must be a number from 1 to 100');
+  if (!/^([1-9][0-9]?|100)$/.test(text))
+    throw new UsageError('--count must be a number from 1 to 100');
   return Number(text);
-}
-
-/** Whom events name. What comes from the identity provider begins differently: no one poses as another. */
-function parseName(text: string): string {
-  if (/^[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}$/.test(text)) return text;
-  throw new Error('--name takes 1 to 100 letters, digits, ".", "_", "@", "+" and "-"');
-}
-
-async function parseTreasuries(
-  database: Database,
-  ids: string[] | undefined,
-): Promise<string[] | undefined> {
-  if (ids === undefined) return undefined;
-  const { rows } = await database.pool.query<{ id: string }>(
-    'SELECT id FROM treasuries WHERE id = ANY ($1::text[])',
-    [ids],
-  );
-  const unknown = ids.find((id) => !rows.some((row) => row.id === id));
-  if (unknown !== undefined) throw new Error(`--treasury: there is no treasury ${unknown}`);
-  return rows.map(({ id }) => id).sort();
-}
-
-function parseTime(option: string, text: string): number {
-  const match = /^([1-9][0-9]{0,8})([smhd])$/.exec(text);
-  const seconds = Number(match?.[1]) * (SECONDS[match?.[2] ?? ''] ?? Number.NaN);
-  if (!(seconds <= MAX_TTL_SECONDS)) {
-    throw new Error(`${option} must be a time such as 90s, 30m, 12h or 7d, a year at most`);
-  }
-  return seconds;
 }

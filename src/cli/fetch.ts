@@ -1,0 +1,148 @@
+import { randomUUID } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { Writable } from 'node:stream';
+import { printable } from '../domain/printable.js';
+import { UsageError } from '../options.js';
+import { tell } from './output.js';
+import { parseAmountText, parseDuration } from './parse.js';
+import { type RequestOptions, requestOf, urlOfWords } from './request.js';
+import { type Bursar, keyOfIntent } from './sdk.js';
+import { openBursar } from './session.js';
+
+/** The options of `bursar fetch`. */
+export interface FetchOptions extends RequestOptions {
+  readonly output?: string;
+  readonly include?: boolean;
+  readonly fail?: boolean;
+  readonly silent?: boolean;
+  readonly maxAmount?: string;
+  readonly intent?: string;
+  readonly key?: string;
+  readonly memo?: string;
+  readonly wait?: string;
+  readonly json?: boolean;
+}
+
+/** `bursar fetch`: the body on standard output, what it cost on standard error. */
+export async function fetchCommand(
+  url: string,
+  options: FetchOptions,
+  stopped: AbortSignal,
+): Promise<void> {
+  const { intent, key, maxAmount, memo, wait, json } = options;
+  if (intent !== undefined && key !== undefined) {
+    throw new UsageError('--intent and --key both name the purchase; give one of them');
+  }
+  const request = requestOf(options);
+  if (key !== undefined) request.headers.set('idempotency-key', key);
+  const target = urlOfWords(url);
+  const bursar = openBursar();
+  // Named by us where nobody names it, so that its key is known when this process is stopped half-way.
+  const name = key === undefined ? (intent ?? `bursar fetch ${randomUUID()}`) : undefined;
+  const response = await bursar
+    .fetch(target, {
+      ...request,
+      signal: stopped,
+      ...(name === undefined ? {} : { intent: name }),
+      ...(maxAmount === undefined ? {} : { maxAmount: parseAmountText('--max-amount', maxAmount) }),
+      ...(memo === undefined ? {} : { memo }),
+      ...(wait === undefined ? {} : { waitForApproval: parseDuration('--wait', wait) * 1_000 }),
+      onApproval: ({ id, amount, currency }) => {
+        if (wait !== undefined) {
+          tell(
+            `${id} of ${amount} ${currency} waits for an approval: npx bursar approvals approve ${id}`,
+          );
+        }
+      },
+    })
+    .catch(async (error: unknown) => {
+      if (stopped.aborted && !json) {
+        const again = key ?? (await keyOfIntent(name ?? ''));
+        tell(`stopped; if a payment was signed already, continue with it: --key ${again}`);
+      }
+      throw plain(error, target);
+    });
+  tellCost(bursar, response, options);
+  const isFailed = options.fail === true && response.status >= 400;
+  if (options.include) await writeOut(headOf(response));
+  if (isFailed) await response.body?.cancel();
+  else await writeBody(response, options.output);
+  await bursar.idle();
+  if (isFailed) {
+    if (!json) tell(`the seller answered ${response.status}`);
+    process.exitCode = 1;
+  }
+  if (response.status === 402) process.exitCode = 1;
+}
+
+/** The error of `fetch` for a seller that cannot be reached says only "fetch failed". */
+function plain(error: unknown, url: string): unknown {
+  const { cause } = error as { cause?: Error };
+  if (!(error instanceof TypeError) || !cause) return error;
+  return new Error(
+    `${new URL(url).host} does not answer (${cause.message || cause.name}); nothing was paid`,
+  );
+}
+
+function tellCost(bursar: Bursar, response: Response, { silent, json }: FetchOptions): void {
+  const payment = bursar.paymentOf(response);
+  const { status } = response;
+  if (silent) return;
+  if (json) {
+    process.stderr.write(`${JSON.stringify({ status, payment: payment ?? null })}\n`);
+  } else if (payment) {
+    const { id, amount, currency, remaining, replayed, answered } = payment;
+    const left = remaining === '' ? '' : `, ${remaining} ${currency} left`;
+    const paid = replayed ? 'paid earlier:' : 'paid';
+    tell(`${paid} ${amount} ${currency}${left}; ${id}`);
+    if (!answered)
+      tell(
+        `the seller answered ${status}; whether it takes the money shows: npx bursar payments ${id}`,
+      );
+  } else if (status === 402) {
+    tell(
+      '402, but nothing was paid: its terms are no x402 of the origin that was asked; see: npx bursar doctor URL',
+    );
+  } else {
+    tell(`free${status >= 400 ? `, status ${status}` : ''}; nothing was paid`);
+  }
+}
+
+function headOf({ status, statusText, headers }: Response): Buffer {
+  const lines = [...headers].map(([name, value]) => `${name}: ${value}`);
+  return Buffer.from(
+    `${printable([`HTTP ${status} ${statusText}`.trimEnd(), ...lines].join('\n'))}\n\n`,
+  );
+}
+
+async function writeBody(response: Response, file: string | undefined): Promise<void> {
+  const { body } = response;
+  if (!body) return;
+  if (file !== undefined && file !== '-') {
+    await body.pipeTo(Writable.toWeb(createWriteStream(file)));
+    return;
+  }
+  if (process.stdout.isTTY !== true || file === '-') {
+    for await (const chunk of body) await writeOut(chunk);
+    return;
+  }
+  // A seller's bytes must not steer the terminal. What is no text is nothing to read there either.
+  const bytes = Buffer.from(await response.arrayBuffer());
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    tell(
+      `the body is ${bytes.length} bytes of ${response.headers.get('content-type') ?? 'no text'}; write them with: -o FILE`,
+    );
+    return;
+  }
+  await writeOut(Buffer.from(printable(text.replaceAll('\r\n', '\n'))));
+  if (!text.endsWith('\n')) await writeOut(Buffer.from('\n'));
+}
+
+function writeOut(bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()));
+  });
+}

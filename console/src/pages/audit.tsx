@@ -1,0 +1,115 @@
+import { Button, NativeSelect, TextInput } from '@mantine/core';
+import { useEffect, useState } from 'react';
+import type { AuditEvent } from '../api.js';
+import { EVENT_KINDS } from '../kinds.js';
+import { Empty, Failure, Head, Loading } from '../parts/bits.js';
+import { EventTable } from '../parts/events.js';
+import { type EventFilter, readEvents, useEvents } from '../reads.js';
+import { useParam, useTitle } from '../router.js';
+
+const PAGE = 50;
+
+/** The log: who did what, when, and why. */
+export function AuditPage() {
+  const [kind, setKind] = useParam('kind');
+  const [actor, setActor] = useParam('actor');
+  const [about, setAbout] = useParam('grantId');
+  const [paymentId] = useParam('paymentId');
+  const [from, setFrom] = useParam('from');
+  const [to, setTo] = useParam('to');
+  useTitle('Audit');
+  const filter: EventFilter = {
+    ...(kind ? { kind } : {}),
+    ...(/^(admin|grant|system):./.test(actor) ? { actor } : {}),
+    ...(/^grt_[0-9a-z]{26}$/.test(about) ? { grantId: about } : {}),
+    ...(/^pay_[0-9a-z]{26}$/.test(paymentId) ? { paymentId } : {}),
+    ...(from ? { from: new Date(from).toISOString() } : {}),
+    ...(to ? { to: new Date(to).toISOString() } : {}),
+  };
+  const { events, hasMore, readMore, error, refetch } = useLog(filter);
+  return (
+    <>
+      <Head title="Audit">
+        <Button variant="default" disabled={!events?.length} onClick={() => download(events ?? [])}>
+          Export what is shown
+        </Button>
+      </Head>
+      <div className="filters">
+        <NativeSelect
+          label="Event"
+          data={[{ value: '', label: 'All' }, ...EVENT_KINDS]}
+          value={kind}
+          onChange={(event) => setKind(event.currentTarget.value)}
+        />
+        <TextInput
+          label="By"
+          placeholder="admin:ann, grant:grt_…"
+          value={actor}
+          onChange={(event) => setActor(event.currentTarget.value.trim())}
+        />
+        <TextInput
+          label="Grant and all below it"
+          placeholder="grt_…"
+          value={about}
+          onChange={(event) => setAbout(event.currentTarget.value.trim())}
+        />
+        <TextInput
+          type="datetime-local"
+          label="From"
+          value={from}
+          onChange={(event) => setFrom(event.currentTarget.value)}
+        />
+        <TextInput
+          type="datetime-local"
+          label="To"
+          value={to}
+          onChange={(event) => setTo(event.currentTarget.value)}
+        />
+      </div>
+      {error ? <Failure error={error} retry={refetch} /> : null}
+      {!events && !error ? <Loading what="the log" /> : null}
+      {events?.length === 0 ? (
+        <Empty title="No event matches">Clear a filter to see more.</Empty>
+      ) : null}
+      {events && events.length > 0 ? <EventTable events={events} /> : null}
+      {hasMore ? (
+        <div className="acts">
+          <Button mt="md" variant="default" onClick={readMore}>
+            Older events
+          </Button>
+        </div>
+      ) : null}
+    </>
+  );
+}
+
+function useLog(filter: EventFilter) {
+  const name = JSON.stringify(filter);
+  const [older, setOlder] = useState<{ items: AuditEvent[]; cursor: string | null }>();
+  useEffect(() => setOlder(undefined), [name]);
+  const { data, error, refetch } = useEvents(filter, PAGE);
+  const cursor = older ? older.cursor : (data?.nextCursor ?? null);
+  const seen = new Set(data?.items.map(({ id }) => id));
+  const readMore = async () => {
+    if (cursor === null) return;
+    const page = await readEvents(filter, { cursor, limit: PAGE });
+    setOlder((now) => ({ items: [...(now?.items ?? []), ...page.items], cursor: page.nextCursor }));
+  };
+  return {
+    events: data && [...data.items, ...(older?.items.filter(({ id }) => !seen.has(id)) ?? [])],
+    hasMore: cursor !== null,
+    readMore: () => void readMore(),
+    error,
+    refetch: () => void refetch(),
+  };
+}
+
+/** JSON Lines of exactly the rows on the page. The whole log, byte for byte, is at `/v1/audit/export`. */
+function download(events: readonly AuditEvent[]): void {
+  const text = events.map((event) => `${JSON.stringify(event)}\n`).join('');
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([text], { type: 'application/jsonl' }));
+  link.download = `bursar-events-${new Date().toISOString().slice(0, 10)}.jsonl`;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}

@@ -1,0 +1,301 @@
+import type { Grant, Payment } from '@bursar/sdk';
+import { Button } from '@mantine/core';
+import { useState } from 'react';
+import type { Treasury } from '../api.js';
+import { readGrant } from '../api.js';
+import { type Attention, attentionOf } from '../attention.js';
+import { count, exact, money, sum } from '../format.js';
+import { useLive, useNow } from '../live.js';
+import {
+  Bar,
+  Empty,
+  Failure,
+  Head,
+  Id,
+  LimitedBy,
+  Loading,
+  Money,
+  Status,
+  Time,
+} from '../parts/bits.js';
+import { RevokeDialog } from '../parts/revoke.js';
+import { StopDialog } from '../parts/stop.js';
+import {
+  useApprovals,
+  useEvents,
+  useGrant,
+  usePayments,
+  useRaises,
+  useSummary,
+  useTreasuries,
+  useWallets,
+} from '../reads.js';
+import { Link, useTitle } from '../router.js';
+import { useMay, useSession } from '../session.js';
+
+/** How far back "spending now" looks, in milliseconds. */
+const RECENT_MS = 600_000;
+/** How many grants it names. */
+const MOST_SPENDERS = 5;
+
+/** Overview: what needs attention, who is spending, and how to stop them. */
+export function Overview() {
+  const { grantId } = useSession();
+  const may = useMay();
+  const treasuries = useTreasuries().data;
+  const [stopping, setStopping] = useState<Treasury>();
+  const [revoking, setRevoking] = useState<string>();
+  useTitle('Overview');
+  const active = treasuries?.filter(({ status }) => status === 'active') ?? [];
+  return (
+    <>
+      <Head title="Overview">
+        {may('treasury')
+          ? active.map((treasury) => (
+              <Button
+                key={treasury.id}
+                color="var(--bad)"
+                variant="outline"
+                onClick={() => setStopping(treasury)}
+              >
+                Stop everything{active.length > 1 ? ` of ${treasury.name}` : ''}
+              </Button>
+            ))
+          : null}
+      </Head>
+      <NeedsAttention />
+      <Spenders revoke={setRevoking} />
+      {grantId === null ? <Totals /> : <OwnGrant id={grantId} />}
+      <Refusals />
+      {stopping ? <StopDialog treasury={stopping} close={() => setStopping(undefined)} /> : null}
+      {revoking ? <RevokeDialog id={revoking} close={() => setRevoking(undefined)} /> : null}
+    </>
+  );
+}
+
+function NeedsAttention() {
+  const found = attentionOf({
+    treasuries: useTreasuries().data,
+    summary: useSummary().data,
+    wallets: useWallets().data,
+    approvals: useApprovals().data,
+    raises: useRaises().data,
+    now: useNow(),
+  });
+  return (
+    <section className="card" aria-labelledby="attention">
+      <h2 id="attention">Needs attention</h2>
+      {found.length === 0 ? (
+        <p className="soft">Nothing. Payments flow, the log is sealed, nobody waits.</p>
+      ) : (
+        <ul className="rows">
+          {found.map((each) => (
+            <AttentionRow key={each.id} attention={each} />
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function AttentionRow({ attention }: { attention: Attention }) {
+  const { severity, text, detail, to, action } = attention;
+  return (
+    <li>
+      <span className={`severity ${severity}`} />
+      <span className="grow">
+        <strong>{text}</strong>
+        <br />
+        <span className="soft">{detail}</span>
+      </span>
+      <Link to={to}>{action}</Link>
+    </li>
+  );
+}
+
+/** One grant of "spending now". */
+interface Spender {
+  readonly grantId: string;
+  readonly payments: number;
+  readonly amount: string;
+  readonly currency: string;
+}
+
+/** The grants that paid most lately, by what their newest payments come to. */
+export function spendersOf(payments: readonly Payment[], now: number): Spender[] {
+  const groups = new Map<string, Payment[]>();
+  for (const payment of payments) {
+    const isRecent = now - Date.parse(payment.createdAt) < RECENT_MS;
+    const isSpent = payment.status === 'authorized' || payment.status === 'settled';
+    if (!isRecent || !isSpent) continue;
+    groups.set(payment.grantId, [...(groups.get(payment.grantId) ?? []), payment]);
+  }
+  return [...groups]
+    .map(([grantId, own]) => ({
+      grantId,
+      payments: own.length,
+      amount: sum(own.map(({ amount }) => amount)),
+      currency: own[0]?.currency ?? '',
+    }))
+    .sort((a, b) => (exact(a.amount) < exact(b.amount) ? 1 : -1))
+    .slice(0, MOST_SPENDERS);
+}
+
+function Spenders({ revoke }: { revoke: (id: string) => void }) {
+  const { data, error, refetch } = usePayments({});
+  const now = useNow();
+  const spenders = spendersOf(data?.items ?? [], now);
+  return (
+    <section className="card" aria-labelledby="spending">
+      <h2 id="spending">Spending now</h2>
+      {error ? <Failure error={error} retry={() => void refetch()} /> : null}
+      {data === undefined && !error ? <Loading what="payments" /> : null}
+      {data && spenders.length === 0 ? (
+        <p className="soft">No payment in the last ten minutes.</p>
+      ) : null}
+      <ul className="rows">
+        {spenders.map((spender) => (
+          <SpenderRow key={spender.grantId} spender={spender} revoke={revoke} />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function SpenderRow({ spender, revoke }: { spender: Spender; revoke: (id: string) => void }) {
+  const may = useMay();
+  const { grantId, payments, amount, currency } = spender;
+  const grant = useGrant(grantId).data;
+  return (
+    <li>
+      <span className="grow">
+        <strong>
+          <Link to={`/grants/${grantId}`}>{grant?.holder ?? grantId}</Link>
+        </strong>{' '}
+        {grant && grant.status !== 'active' ? <Status of={grant.status} /> : null}
+        <br />
+        <Link to={`/payments?grantId=${grantId}`}>{count(payments, 'payment')}</Link>,{' '}
+        <Money amount={amount} currency={currency} /> in ten minutes
+      </span>
+      <span className="grow">{grant ? <GrantBar grant={grant} /> : null}</span>
+      {may('steer') && grant && grant.status !== 'revoked' ? (
+        <Button size="xs" color="var(--bad)" variant="outline" onClick={() => revoke(grantId)}>
+          Revoke
+          <span className="sr"> {grant.holder}</span>
+        </Button>
+      ) : null}
+    </li>
+  );
+}
+
+function GrantBar({ grant }: { grant: Grant }) {
+  const binding = useLive(
+    ['binding', grant.limitedBy.grantId],
+    () => readGrant(grant.limitedBy.grantId).catch(() => null),
+    { isOn: grant.limitedBy.grantId !== grant.id, everyMs: 30_000 },
+  ).data;
+  return (
+    <>
+      <Bar grant={grant} />
+      <LimitedBy grant={grant} holders={new Map(binding ? [[binding.id, binding.holder]] : [])} />
+    </>
+  );
+}
+
+function Totals() {
+  const { data, error, refetch } = useSummary();
+  if (error) return <Failure error={error} retry={() => void refetch()} />;
+  if (!data) return <Loading what="totals" />;
+  const { currency, exposure, spent, funds, grants } = data;
+  return (
+    <div className="grid tiles totals">
+      <Tile title="Exposure" value={exposure.amount} to="/payments?status=authorized">
+        {exposure.payments === 0 ? (
+          'nothing signed is open'
+        ) : (
+          <>
+            {currency} in {count(exposure.payments, 'open payment')}
+            {exposure.lastValidBefore ? (
+              <>
+                , the last ends <Time at={exposure.lastValidBefore} />
+              </>
+            ) : null}
+          </>
+        )}
+      </Tile>
+      <Tile title="Spent" value={spent} to="/payments?status=settled">
+        {currency}, settled for good
+      </Tile>
+      <Tile title="Free" value={funds.free} to="/treasury">
+        {currency} of {money(funds.balance)} in the wallets
+      </Tile>
+      <Link to="/grants?status=active" className="card tile">
+        <h2>Grants</h2>
+        <span className="value num">{grants.active}</span>
+        <span className="soft">
+          active, {grants.suspended} suspended, {grants.revoked} revoked
+        </span>
+      </Link>
+    </div>
+  );
+}
+
+function Tile({
+  title,
+  value,
+  to,
+  children,
+}: {
+  title: string;
+  value: string;
+  to: string;
+  children: React.ReactNode;
+}) {
+  return (
+    <Link to={to} className="card tile">
+      <h2>{title}</h2>
+      <span className="value num">{money(value)}</span>
+      <span className="soft">{children}</span>
+    </Link>
+  );
+}
+
+function OwnGrant({ id }: { id: string }) {
+  const { data } = useGrant(id);
+  if (!data) return <Loading what="your grant" />;
+  return (
+    <section className="card" aria-labelledby="own">
+      <h2 id="own">
+        Your grant: <Link to={`/grants/${id}`}>{data.holder}</Link> <Status of={data.status} />
+      </h2>
+      <GrantBar grant={data} />
+    </section>
+  );
+}
+
+function Refusals() {
+  const { data } = useEvents({ kind: 'payment.refused' }, 8);
+  if (!data) return null;
+  return (
+    <section className="card" aria-labelledby="refusals">
+      <h2 id="refusals">Latest refusals</h2>
+      {data.items.length === 0 ? (
+        <Empty title="Nothing was refused">Every payment fitted its grant.</Empty>
+      ) : null}
+      <ul className="rows">
+        {data.items.map(({ id, at, grantId, data: record }) => (
+          <li key={id}>
+            <Status of="refused" />
+            <span className="grow break">
+              <Link to={`/audit/${id}`}>{String(record.code)}</Link>: {String(record.detail)}
+            </span>
+            {grantId ? <Id id={grantId} to={`/grants/${grantId}`} /> : null}
+            <span className="soft">
+              <Time at={at} />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

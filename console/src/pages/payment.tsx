@@ -1,0 +1,147 @@
+import type { Payment } from '@bursar/sdk';
+import type { AuditEvent } from '../api.js';
+import { whole } from '../format.js';
+import { Failure, Head, Loading, Money, Status, Time } from '../parts/bits.js';
+import { EventTable } from '../parts/events.js';
+import { Sequence, stepsOf } from '../parts/sequence.js';
+import { useEvents, useGrant, usePayment } from '../reads.js';
+import { Link, useTitle } from '../router.js';
+
+/** One payment, from the 402 to the transfer on chain. */
+export function PaymentPage({ id }: { id: string }) {
+  const { data, error, refetch } = usePayment(id);
+  const { data: events } = useEvents({ paymentId: id }, 50);
+  useTitle(data ? `${data.amount} ${data.currency}` : 'Payment');
+  if (error) return <Failure isPage error={error} retry={() => void refetch()} />;
+  if (!data) return <Loading what="the payment" />;
+  return (
+    <>
+      <Head
+        title={<Money amount={data.amount} currency={data.currency} />}
+        crumbs={<Link to="/payments">Payments</Link>}
+      >
+        <Status
+          of={
+            data.status === 'pending_approval' && data.approval?.approvedAt
+              ? 'approved'
+              : data.status
+          }
+        />
+      </Head>
+      <Facts payment={data} />
+      {events ? (
+        <>
+          <section className="card" aria-labelledby="story">
+            <h2 id="story">What happened</h2>
+            <Sequence steps={stepsOf(data, events.items)} />
+          </section>
+          <Decision events={events.items} />
+          <section className="card" aria-labelledby="events">
+            <h2 id="events">Its events, each with its proof</h2>
+            <EventTable events={events.items} />
+          </section>
+        </>
+      ) : null}
+    </>
+  );
+}
+
+function Facts({ payment }: { payment: Payment }) {
+  const { data: grant } = useGrant(payment.grantId);
+  const { approval, receipts = [] } = payment;
+  const facts: readonly (readonly [string, React.ReactNode])[] = [
+    [
+      'Grant',
+      <Link key="grant" to={`/grants/${payment.grantId}`}>
+        {grant?.holder ?? payment.grantId}
+      </Link>,
+    ],
+    ['For', payment.resource],
+    ['Memo of the agent', payment.memo ?? 'none'],
+    ['To', <code key="to">{payment.payTo}</code>],
+    ['Network', payment.network],
+    ['From wallet', payment.wallet ? <code key="wallet">{payment.wallet}</code> : 'not signed'],
+    ['Nonce', payment.nonce ? <code key="nonce">{payment.nonce}</code> : 'not signed'],
+    [
+      'Valid before',
+      payment.validBefore ? <Until key="until" at={payment.validBefore} /> : 'not signed',
+    ],
+    ['Transaction', payment.transaction ?? payment.seen?.transaction ?? 'none seen'],
+    ['Idempotency key', payment.idempotencyKey],
+    ['Asked', <Until key="asked" at={payment.createdAt} />],
+    ...(payment.settledAt
+      ? ([['Settled', <Until key="settled" at={payment.settledAt} />]] as const)
+      : []),
+    ...(payment.resourceMismatch
+      ? ([
+          [
+            'The seller says',
+            <span key="says" className="bad">
+              {payment.declaredResource}: another host
+            </span>,
+          ],
+        ] as const)
+      : []),
+    ...(approval
+      ? ([
+          [
+            'Approval',
+            approval.decidedBy ? (
+              `${approval.approvedAt ? 'approved' : 'rejected'} by ${approval.decidedBy}${approval.reason ? `: ${approval.reason}` : ''}`
+            ) : (
+              <Link key="inbox" to="/inbox">
+                waits in the inbox
+              </Link>
+            ),
+          ],
+        ] as const)
+      : []),
+    ...receipts.map(
+      (receipt, index) =>
+        [
+          `Receipt ${index + 1}`,
+          `${receipt.success === null ? 'a hash alone' : receipt.success ? 'the seller says paid' : 'the seller says not paid'}, signature ${receipt.signature.outcome}`,
+        ] as const,
+    ),
+  ];
+  return (
+    <section className="card" aria-labelledby="facts">
+      <h2 id="facts">The payment</h2>
+      <dl className="facts">
+        {facts.map(([name, value]) => (
+          <div key={name} style={{ display: 'contents' }}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+        <dt>Id</dt>
+        <dd>
+          <code>{payment.id}</code>
+        </dd>
+      </dl>
+    </section>
+  );
+}
+
+function Until({ at }: { at: string }) {
+  return (
+    <>
+      {whole(at)} (<Time at={at} />)
+    </>
+  );
+}
+
+/** The decision record, word for word. */
+function Decision({ events }: { events: readonly AuditEvent[] }) {
+  const authorized = events.find(({ kind }) => kind === 'payment.authorized');
+  if (!authorized) return null;
+  return (
+    <section className="card" aria-labelledby="decision">
+      <h2 id="decision">The decision that the nonce commits to</h2>
+      <p>
+        <Link to={`/audit/${authorized.id}`}>Verify it in this browser</Link>
+      </p>
+      <pre tabIndex={0}>{JSON.stringify(authorized.data.decision, null, 2)}</pre>
+    </section>
+  );
+}

@@ -1,0 +1,266 @@
+import type { Grant } from '@bursar/sdk';
+import { BursarError } from '@bursar/sdk';
+import { Button, Loader } from '@mantine/core';
+import { type ReactNode, useState } from 'react';
+import { clock, exact, money, percent, period, relative, short, whole } from '../format.js';
+import { useFreshness, useNow } from '../live.js';
+import { Link } from '../router.js';
+
+/** An amount: exact, in figures of one width. */
+export function Money({ amount, currency }: { amount: string; currency?: string | undefined }) {
+  return (
+    <span className="num">
+      {money(amount)}
+      {currency === undefined ? '' : ` ${currency}`}
+    </span>
+  );
+}
+
+/** A time as people say it; the date with its zone stands behind it. */
+export function Time({ at }: { at: string }) {
+  return (
+    <time dateTime={at} title={whole(at)} className="num">
+      {relative(at, useNow())}
+    </time>
+  );
+}
+
+const TONES: Readonly<Record<string, string>> = {
+  active: 'good',
+  settled: 'good',
+  ready: 'good',
+  authorized: 'info',
+  approved: 'good',
+  pending: 'warn',
+  pending_approval: 'warn',
+  suspended: 'warn',
+  draining: 'warn',
+  revoked: 'bad',
+  rejected: 'bad',
+  refused: 'bad',
+};
+
+const WORDS: Readonly<Record<string, string>> = {
+  pending_approval: 'waits',
+  authorized: 'open',
+  not_started: 'not started',
+};
+
+/** A status as a word with a colour; the word alone says it all. */
+export function Status({ of }: { of: string }) {
+  return <span className={`chip ${TONES[of] ?? 'quiet'}`}>{WORDS[of] ?? of}</span>;
+}
+
+/** An id, cut in the middle, that leads to its page. */
+export function Id({ id, to }: { id: string; to?: string }) {
+  const text = short(id, 7);
+  return to === undefined ? (
+    <code title={id}>{text}</code>
+  ) : (
+    <Link to={to} title={id}>
+      <code>{text}</code>
+    </Link>
+  );
+}
+
+type Sums = Pick<
+  Grant,
+  'budget' | 'spent' | 'reserved' | 'allocated' | 'remaining' | 'currency' | 'limitedBy'
+>;
+
+/** Bar of a grant's budget: spent, held and set aside. */
+export function Bar({ grant }: { grant: Sums }) {
+  const budget = exact(grant.budget);
+  const part = (amount: string) => ({ width: `${percent(exact(amount), budget)}%` });
+  const { spent, reserved, allocated, remaining, currency } = grant;
+  const label =
+    `${spent} spent, ${reserved} held, ${allocated} set aside of ${grant.budget} ${currency}; ` +
+    `${remaining} can be spent now`;
+  return (
+    <div className="bar" role="img" aria-label={label} title={label}>
+      <span className="spent" style={part(spent)} />
+      <span className="held" style={part(reserved)} />
+      <span className="aside" style={part(allocated)} />
+    </div>
+  );
+}
+
+/** Legend of the bars. */
+export function BarKey() {
+  const parts = [
+    ['spent', 'spent', '--bar-spent'],
+    ['held', 'signed, not settled', '--bar-held'],
+    ['aside', 'set aside below', '--bar-aside'],
+    ['left', 'left', '--bar-left'],
+  ] as const;
+  return (
+    <div className="key">
+      {parts.map(([id, text, colour]) => (
+        <span key={id}>
+          <i style={{ background: `var(${colour})` }} />
+          {text}
+        </span>
+      ))}
+    </div>
+  );
+}
+
+/** Which limit a grant meets first, and whose it is. */
+export function LimitedBy({
+  grant,
+  holders,
+  isBare = false,
+}: {
+  grant: Grant;
+  holders: ReadonlyMap<string, string>;
+  /** Whether a heading says already what this is. */
+  isBare?: boolean;
+}) {
+  const { limitedBy, id, remaining, currency, status } = grant;
+  const { grantId, by, windowSeconds, reopensAt } = limitedBy;
+  const holder = grantId === id ? 'it' : (holders.get(grantId) ?? 'a grant above');
+  const named = grantId === id ? holder : <Link to={`/grants/${grantId}`}>{holder}</Link>;
+  if (by === 'status') {
+    return (
+      <span className="soft">
+        nothing: {named} is {WORDS[status] ?? status}
+      </span>
+    );
+  }
+  const limit = {
+    budget: 'budget',
+    payments: 'number of payments',
+    window: `limit per ${period(windowSeconds ?? 0)}`,
+  }[by];
+  return (
+    <span className="soft">
+      {isBare ? '' : 'limited by '}
+      {grantId === id ? (
+        `its own ${limit}`
+      ) : (
+        <>
+          the {limit} of {named}
+        </>
+      )}
+      : {money(remaining)} {currency} left{reopensAt ? `, resets ${clock(reopensAt)}` : ''}
+    </span>
+  );
+}
+
+/** Something that is being read. */
+export function Loading({ what }: { what: string }) {
+  return (
+    <div className="empty" role="status">
+      <Loader size="sm" color="var(--accent)" />
+      <p>Reading {what}…</p>
+    </div>
+  );
+}
+
+/** A place with nothing in it, and what to do about that. */
+export function Empty({
+  title,
+  isPage = false,
+  children,
+}: {
+  title: string;
+  isPage?: boolean;
+  children?: ReactNode;
+}) {
+  return (
+    <div className="empty">
+      {isPage ? <h1>{title}</h1> : <h2>{title}</h2>}
+      {children}
+    </div>
+  );
+}
+
+/** An error in the service's words, with a way to go on. */
+export function Failure({
+  error,
+  retry,
+  isPage = false,
+}: {
+  error: unknown;
+  retry?: () => void;
+  isPage?: boolean;
+}) {
+  const isGone = error instanceof BursarError && error.code === 'not_found';
+  const title = isGone ? 'Not there, or not yours to see' : 'This could not be read';
+  return (
+    <div className="empty" role="alert">
+      {isPage ? <h1>{title}</h1> : <h2>{title}</h2>}
+      <p>{explain(error)}</p>
+      {retry && !isGone ? (
+        <Button mt="sm" variant="default" onClick={retry}>
+          Try again
+        </Button>
+      ) : null}
+    </div>
+  );
+}
+
+/** The sentence of an error. */
+export function explain(error: unknown): string {
+  if (error instanceof BursarError) {
+    return error.message || error.code;
+  }
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** How fresh the page is, always on the screen. */
+function FreshnessMark() {
+  const { at, isStale } = useFreshness();
+  const now = useNow();
+  const ago = at === 0 ? 'reading' : relative(new Date(Math.min(at, now)).toISOString(), now);
+  return (
+    <span className={isStale ? 'fresh stale' : 'fresh'}>
+      <span className="dot" />
+      {isStale ? `out of date, read ${ago}` : `live, read ${ago}`}
+    </span>
+  );
+}
+
+/** A secret that is shown once, with a button that copies it. */
+export function Secret({ value, label }: { value: string; label: string }) {
+  const [copied, setCopied] = useState(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(value);
+    setCopied(true);
+  };
+  return (
+    <div className="form">
+      <p className="note warn">
+        Shown once. Copy it now: nobody can show it again, only replace it by a fresh one.
+      </p>
+      <section aria-label={label}>
+        <code className="token" data-testid="secret">
+          {value}
+        </code>
+      </section>
+      <div className="acts">
+        <Button onClick={() => void copy()}>{copied ? 'Copied' : 'Copy'}</Button>
+      </div>
+    </div>
+  );
+}
+
+/** Page heading: where one is, the name, and what can be done. */
+export function Head({
+  title,
+  crumbs,
+  children,
+}: {
+  title: ReactNode;
+  crumbs?: ReactNode;
+  children?: ReactNode;
+}) {
+  return (
+    <header className="head">
+      {crumbs ? <div className="crumbs">{crumbs}</div> : null}
+      <h1 tabIndex={-1}>{title}</h1>
+      <FreshnessMark />
+      <div className="acts grow">{children}</div>
+    </header>
+  );
+}

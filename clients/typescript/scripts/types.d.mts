@@ -1,0 +1,2 @@
+/** The text of src/openapi.ts for an OpenAPI document. */
+export function typesOf(document: object): Promise<string>;

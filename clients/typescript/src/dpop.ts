@@ -1,0 +1,65 @@
+import { base64url, sha256, utf8 } from './bytes.js';
+import type { HolderJwk, HolderKey } from './types.js';
+
+/** Members of a DPoP proof that depend on the moment. */
+interface ProofTime {
+  /** Milliseconds to add to this machine's clock to get the service's. */
+  readonly skewMs: number;
+  /** The nonce that the service last asked for. */
+  readonly nonce: string | undefined;
+}
+
+/**
+ * Makes the key pair of a key-bound grant: P-256, its private half not extractable.
+ *
+ * @example
+ * const key = await generateHolderKey();
+ * const child = await bursar.delegate({ holder: 'sub-agent', budget: '1.00', key });
+ */
+export function generateHolderKey(): Promise<HolderKey> {
+  return crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, [
+    'sign',
+    'verify',
+  ]) as Promise<HolderKey>;
+}
+
+/**
+ * The public JWK of a key, as `holderKey` of a grant wants it.
+ *
+ * @example
+ * await admin.grants.mint({ holder: 'agent', budget: '5', ttlSeconds: 3600, holderKey: await publicJwk(key) });
+ */
+export async function publicJwk({ publicKey }: HolderKey): Promise<HolderJwk> {
+  const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', publicKey);
+  return { kty, crv, x, ...(y === undefined ? {} : { y }) } as HolderJwk;
+}
+
+/** Signs a DPoP proof (RFC 9449, section 4.2) for one request. Never use one twice. */
+export async function signProof(
+  key: HolderKey,
+  request: { readonly method: string; readonly url: string; readonly token: string },
+  { skewMs, nonce }: ProofTime,
+): Promise<string> {
+  const { name } = key.privateKey.algorithm;
+  const header = {
+    typ: 'dpop+jwt',
+    alg: name === 'ECDSA' ? 'ES256' : 'EdDSA',
+    jwk: await publicJwk(key),
+  };
+  const claims = {
+    jti: crypto.randomUUID(),
+    htm: request.method,
+    htu: request.url.replace(/[?#].*$/, ''),
+    iat: Math.floor((Date.now() + skewMs) / 1000),
+    ath: base64url(await sha256(utf8(request.token))),
+    ...(nonce === undefined ? {} : { nonce }),
+  };
+  const input = [header, claims].map((part) => base64url(utf8(JSON.stringify(part)))).join('.');
+  // WebCrypto signs ECDSA as r || s, which is what JOSE wants (RFC 7518, section 3.4).
+  const signature = await crypto.subtle.sign(
+    { name, hash: 'SHA-256' },
+    key.privateKey,
+    utf8(input),
+  );
+  return `${input}.${base64url(new Uint8Array(signature))}`;
+}

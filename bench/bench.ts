@@ -1,5 +1,5 @@
-import { parseArgs } from 'node:util';
-import { runUntilSignalled } from '../sandbox/run.js';
+import { parseOptions } from '../src/options.js';
+import { runUntilSignalled } from '../src/run.js';
 import { compareDepths, compareGrowth, comparePeers } from './comparing.js';
 import { SHAPES, type Shape } from './grants.js';
 import { type Lab, openLab } from './lab.js';
@@ -9,10 +9,11 @@ import { oneOf, positive } from './options.js';
 import { type Measured, openPaying, TOPOLOGIES, type Topology } from './payments.js';
 import { allViolations, asText, type PaymentsPart, type Report } from './report.js';
 import { measureRevoking } from './revoking.js';
+import { measureSdk } from './sdk.js';
 import { measureSettling } from './settling.js';
 
 /** Parts of a run beside the shapes. */
-const PARTS = ['peers', 'depth', 'growth', 'revoking', 'settling'] as const;
+const PARTS = ['peers', 'depth', 'growth', 'revoking', 'settling', 'sdk'] as const;
 
 const HELP = `npm run bench -- [--json] [--only PART]... [--seconds N] [--clients N]...
 
@@ -36,20 +37,23 @@ BENCH_NODE_OPTIONS are options of node for its processes, such as --cpu-prof.
 `;
 
 await runUntilSignalled('bench', async (onStop, stopped) => {
-  const { values } = parseArgs({
-    options: {
-      json: { type: 'boolean', default: false },
-      only: { type: 'string', multiple: true },
-      seconds: { type: 'string', default: '4' },
-      clients: { type: 'string', multiple: true, default: ['1', '10', '50', '200'] },
-      api: { type: 'string', multiple: true, default: [...TOPOLOGIES] },
-      rounds: { type: 'string', default: '3' },
-      growth: { type: 'string', default: '20000x100000' },
-      trees: { type: 'string', multiple: true, default: ['1', '1000', '100000'] },
-      settle: { type: 'string', default: '2000' },
-      help: { type: 'boolean', short: 'h' },
+  const { values } = parseOptions(
+    {
+      options: {
+        json: { type: 'boolean', default: false },
+        only: { type: 'string', multiple: true },
+        seconds: { type: 'string', default: '4' },
+        clients: { type: 'string', multiple: true, default: ['1', '10', '50', '200'] },
+        api: { type: 'string', multiple: true, default: [...TOPOLOGIES] },
+        rounds: { type: 'string', default: '3' },
+        growth: { type: 'string', default: '20000x100000' },
+        trees: { type: 'string', multiple: true, default: ['1', '1000', '100000'] },
+        settle: { type: 'string', default: '2000' },
+        help: { type: 'boolean', short: 'h' },
+      },
     },
-  });
+    'npm run bench -- --help',
+  );
   if (values.help) {
     process.stdout.write(HELP);
     return 'done';
@@ -112,6 +116,10 @@ await runUntilSignalled('bench', async (onStop, stopped) => {
     progress('settling');
     report.settling = await measureSettling(lab, settle, progress);
   }
+  if (wanted('sdk')) {
+    progress('sdk');
+    report.sdk = await measureSdk(lab, turns.rounds * turns.seconds);
+  }
   report.tookSeconds = (performance.now() - began) / 1_000;
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : asText(report));
   const broken = allViolations(report);
@@ -157,7 +165,7 @@ function inOneLine(point: Omit<Measured, 'kept'>): string {
   return `${clients} clients: ${perSecond.toFixed(0)}/s, p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms; CPU ms each: ${cpu}${failed}`;
 }
 
-/** What of our environment the service's processes get. */
+/** Variables that the service's processes get of our environment. */
 function passedOn(): Record<string, string> {
   return Object.fromEntries(
     Object.entries(process.env).filter(

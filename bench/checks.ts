@@ -58,7 +58,7 @@ const CHECKS: Readonly<Record<string, string>> = {
       || CASE WHEN p.status = 'authorized' THEN ARRAY[]::text[] ELSE ARRAY['payment.' || p.status] END`,
 };
 
-/** What a payment that was bulk-loaded is called at most; every id the service makes sorts above it. */
+/** The highest id of a bulk-loaded payment; every id the service makes sorts above it. */
 const LAST_LOADED_PAYMENT = 'pay_00000000zzzzzzzzzzzzzzzzzz';
 
 /**

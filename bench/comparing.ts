@@ -28,7 +28,7 @@ export interface Comparison {
   /** The median over the rounds of the first's CPU a payment, divided by each other's. */
   readonly timesCpu: Readonly<Record<string, number>>;
   readonly violations: readonly string[];
-  /** What could not be measured, and why. */
+  /** Measurements that could not be made, and why. */
   readonly leftOut: readonly string[];
 }
 
@@ -183,7 +183,7 @@ function ratios(figures: Readonly<Record<string, readonly number[]>>): Record<st
   );
 }
 
-/** What has the grants of a shape pay without HTTP. */
+/** Order by which the grants of a shape pay without HTTP. */
 export function ledgerOrder(
   chain: Chain,
   { grants }: Paying,

@@ -1,7 +1,7 @@
 import type { Chain } from '../sandbox/chain.js';
 import { VALIDITY_SECONDS } from './lab.js';
 
-/** What every payment of a run costs: 0.01 USDC in atomic units. */
+/** Price of every payment of a run: 0.01 USDC in atomic units. */
 export const PRICE = 10_000n;
 
 /** No run spends it. */
@@ -72,7 +72,7 @@ export async function mintShape(
 ): Promise<PayingGrant[]> {
   // One end for all, so that a child's is not later than its parent's.
   const expiresAt = new Date(Date.now() + 86_400_000).toISOString();
-  const mint = async (parentId?: string): Promise<Minted> => {
+  const mint = async (parentId?: string, delegationDepth = 0): Promise<Minted> => {
     const response = await fetch(`${url}/v1/grants`, {
       method: 'POST',
       headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
@@ -80,7 +80,7 @@ export async function mintShape(
         holder: 'agent',
         budget: BUDGET,
         expiresAt,
-        ...(parentId === undefined ? { delegationDepth: 8 } : { parentId }),
+        ...(parentId === undefined ? { delegationDepth: 8 } : { parentId, delegationDepth }),
       }),
     });
     if (response.status !== 201) throw new Error(`not minted: ${await response.text()}`);
@@ -93,7 +93,7 @@ export async function mintShape(
   } else {
     let above = await parent();
     const levels = shape === 'depth-8' ? 7 : 0;
-    for (let level = 0; level < levels; level += 1) above = (await mint(above)).grant.id;
+    for (let level = 0; level < levels; level += 1) above = (await mint(above, 7 - level)).grant.id;
     paying = () => mint(above);
   }
   const body = paymentBody(chain);

@@ -19,7 +19,7 @@ import {
   TEST_MNEMONIC,
 } from './service.js';
 
-/** What every wallet holds: enough that no payment is ever refused for want of money. */
+/** Balance of every wallet: enough that no payment is ever refused for want of money. */
 const WALLET_FUNDS = 10n ** 18n;
 const WALLET_COUNT = 4;
 const FINALITY_BLOCKS = 2;
@@ -31,7 +31,7 @@ export const VALIDITY_SECONDS = 300;
 export interface World {
   readonly databaseUrl: string;
   readonly db: pg.Pool;
-  /** What a process of the service is given. */
+  /** Settings of one process of the service. */
   readonly environment: Readonly<Record<string, string>>;
   start(role: Role, changes?: Readonly<Record<string, string>>): Promise<ServiceProcess>;
   /** A bearer token for an admin. */
@@ -49,7 +49,7 @@ export interface Lab {
   world(): Promise<World>;
 }
 
-/** What a lab is made of. */
+/** Parts of a lab. */
 export interface LabOptions {
   /** A server on which databases may be made; an embedded one when left out. */
   readonly databaseUrl: string | undefined;
@@ -93,7 +93,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   };
   onStop(() => drop(template));
   await migrate(named(server, template));
-  // Whatever is asked of the databases then fails, so that nobody waits for a long statement.
+  // Queries fail from here on, so that nobody waits for a long statement.
   options.stopped.addEventListener('abort', () => {
     query(
       server,
@@ -124,6 +124,9 @@ export async function openLab(options: LabOptions): Promise<Lab> {
       PATH: process.env.PATH ?? '',
       HOME: process.env.HOME ?? '',
       PORT: '0',
+      BURSAR_METRICS_PORT: 'off',
+      // Its clients wait for their answers, however long that takes on a slow machine.
+      BURSAR_MAX_PAYMENT_WAIT_MS: '10000',
       DATABASE_URL: url,
       ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),
       BURSAR_DATA_DIR: join(directory, name),

@@ -1,7 +1,7 @@
-// What writes payments without HTTP: the group commit itself, and the plain design that it replaces. In a
+// Two ledgers that write payments without HTTP: the group commit itself, and the plain design that it replaces. In a
 // process of its own, on the database of a shape that is not being paid from meanwhile.
 
-import { loadConfig } from '../src/config.js';
+import { loadConfig } from '../src/config/config.js';
 import { Database } from '../src/database/database.js';
 import type { PrismaClient } from '../src/database/generated/client.js';
 import { canonicalJson, sha256Hex } from '../src/domain/canonical.js';
@@ -10,7 +10,8 @@ import { Problem } from '../src/domain/problem.js';
 import { parseResource } from '../src/domain/scope.js';
 import { newId } from '../src/ids.js';
 import { Ledger } from '../src/ledger/ledger.js';
-import type { ReservationOrder } from '../src/ledger/reservations.js';
+import type { ReservationOrder } from '../src/ledger/order.js';
+import { readWalletKeys } from '../src/secrets.js';
 import type { Signer } from '../src/treasury/signer.js';
 import { signerOf } from '../src/treasury/signer-of.js';
 import { exactTypedData } from '../src/x402/exact.js';
@@ -21,13 +22,13 @@ import { type Sample, sample } from './sample.js';
 const config = loadConfig(process.env);
 const database = new Database(config.databaseUrl ?? '', {
   maxConnections: config.databaseConnections,
-  // Whoever waits for a hot row is measured, not sent away.
+  // Payments that wait for a hot row are measured, not sent away.
   connectionTimeoutMs: 60_000,
   statementTimeoutMs: 60_000,
 });
-const signer = signerOf(config);
+const signer = signerOf(await readWalletKeys(config));
 const { addresses } = await signer.wallets({ position: 0, name: 'main' });
-const ledger = new Ledger(database, config.batches);
+const ledger = new Ledger(database, config.batches, config.bounds);
 let used = 0;
 
 answerOrders<LedgerOrder, Sample>(async (order) => {
@@ -54,7 +55,7 @@ async function reserve(treasuryId: string, order: LedgerOrder): Promise<void> {
   if (outcome !== 'reserved') throw new Error(`a payment was ${outcome}`);
 }
 
-/** What the service makes of a request, parsed and hashed beforehand. */
+/** Orders as the service makes them of a request, parsed and hashed beforehand. */
 function reservationOrder(treasuryId: string, order: LedgerOrder): ReservationOrder {
   const { requirement, url } = order;
   const resource = parseResource(url);

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { PRICE } from './grants.js';
 
-/** What a database is filled with before it is measured. */
+/** Rows that fill a database before it is measured. */
 export interface Growth {
   readonly grants: number;
   readonly payments: number;

@@ -40,7 +40,7 @@ export interface Measured extends LoadResult {
   readonly cpuMs: {
     readonly api: number;
     readonly worker: number;
-    /** Of a Postgres on this machine. */
+    /** Figures of a Postgres on this machine. */
     readonly postgres: number;
     readonly client: number;
   };
@@ -74,7 +74,7 @@ export async function openPaying(
     if (!api) throw new Error('no process answers');
     const idleMiB = await residentMiB(api.pid);
     const grants = await mintShape(shape, api.url, adminToken, lab.chain);
-    // As autovacuum does within a minute, where it is on.
+    // Autovacuum does the same within a minute, where it is on.
     await world.db.query('ANALYZE');
     let acknowledged = 0;
     return {

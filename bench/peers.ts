@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const INSTALLED = join(ROOT, 'node_modules/.cache/bursar-bench');
 
 /**
- * Of the package, only this module is used: its entry needs the packages of networks that are not compared.
+ * Only this module of the package is used: its entry needs the packages of networks that are not compared.
  */
 const GUARDRAILS = 'node_modules/@coinbase/cdp-sdk/_esm/x402/guardrails/apply.js';
 

@@ -1,10 +1,10 @@
-// What the benchmark and the processes it starts tell one another.
+// Messages between the benchmark and the processes that it starts.
 
 /** One run of the client. */
 export interface LoadOrder {
   /** Where the service listens; connections are dealt out evenly. */
   readonly urls: readonly string[];
-  /** What is asked for in turn: the same payment for this grant, each time with a new key. */
+  /** Requests that are made in turn: the same payment for this grant, each time with a new key. */
   readonly requests: readonly { readonly token: string; readonly body: string }[];
   /** Connections, each with one payment under way. */
   readonly clients: number;
@@ -19,7 +19,7 @@ export interface LoadOrder {
   readonly perSecond?: number;
 }
 
-/** What a run of the client found. Rates and times without its warm-up. */
+/** Results of a run of the client. Rates and times without its warm-up. */
 export interface LoadResult {
   /** Answers 201, warm-up included: as many payments must be in the database. */
   readonly paid: number;
@@ -63,4 +63,25 @@ export interface LedgerOrder {
   /** Payments under way at once. */
   readonly clients: number;
   readonly seconds: number;
+}
+
+/** One run of an agent that buys by bursar.fetch and by hand. */
+export interface SdkOrder {
+  /** The path of the built package. */
+  readonly sdk: string;
+  /** The service's. */
+  readonly url: string;
+  readonly token: string;
+  readonly sellerUrl: string;
+  readonly seconds: number;
+}
+
+/** Results of such a run. */
+export interface SdkResult {
+  /** Payments in all, warm-up included: as many must be in the database. */
+  readonly bought: number;
+  /** Measured calls of either way. */
+  readonly calls: number;
+  readonly byHand: { readonly p50Ms: number; readonly p99Ms: number };
+  readonly byFetch: { readonly p50Ms: number; readonly p99Ms: number };
 }

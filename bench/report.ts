@@ -3,10 +3,11 @@ import type { Shape } from './grants.js';
 import { type Machine, machineText } from './machine.js';
 import type { Measured, Topology } from './payments.js';
 import type { Revoking } from './revoking.js';
+import type { SdkPart } from './sdk.js';
 import type { Settling } from './settling.js';
 import { table } from './table.js';
 
-/** What one run found. Ratios are the result; times are of this machine at that moment. */
+/** Results of one run. Ratios are the result; times are of this machine at that moment. */
 export interface Report {
   readonly machine: Machine & { readonly postgres: string; readonly queues: string };
   readonly at: string;
@@ -17,6 +18,7 @@ export interface Report {
   growth?: Comparison & { readonly grants: number; readonly payments: number };
   revoking?: { readonly trees: readonly Revoking[]; readonly violations: readonly string[] };
   settling?: Settling;
+  sdk?: SdkPart;
 }
 
 /** One shape in one topology. */
@@ -32,15 +34,15 @@ export interface PaymentsPart {
 
 /** Everything in a report that breaks an invariant. */
 export function allViolations(report: Report): string[] {
-  const { payments, peers, depth, growth, revoking, settling } = report;
-  return [...payments, peers, depth, growth, revoking, settling].flatMap(
+  const { payments, peers, depth, growth, revoking, settling, sdk } = report;
+  return [...payments, peers, depth, growth, revoking, settling, sdk].flatMap(
     (part) => part?.violations ?? [],
   );
 }
 
 /** A report as people read it. */
 export function asText(report: Report): string {
-  const { machine, payments, peers, depth, growth, revoking, settling } = report;
+  const { machine, payments, peers, depth, growth, revoking, settling, sdk } = report;
   const parts: string[] = [
     `${machineText(machine)}, Postgres ${machine.postgres}, queues on ${machine.queues}; ${report.at}, ${report.tookSeconds.toFixed(0)} s`,
   ];
@@ -77,9 +79,21 @@ export function asText(report: Report): string {
       `RPC calls for 1,000 payments: ${settling.rpcCallsPer1000Payments.toFixed(1)}`,
     );
   }
+  if (sdk) parts.push(sdkTable(sdk));
   const broken = allViolations(report);
   parts.push(broken.length === 0 ? 'The invariants hold.' : `VIOLATIONS:\n${broken.join('\n')}`);
   return `${parts.join('\n\n')}\n`;
+}
+
+function sdkTable({ calls, byHand, byFetch, addedMs, ratio }: SdkPart): string {
+  const rows = [
+    ['bursar.fetch', ms(byFetch.p50Ms), ms(byFetch.p99Ms)],
+    ['the same requests by hand', ms(byHand.p50Ms), ms(byHand.p99Ms)],
+  ];
+  return [
+    table(`A paid call, ${calls} of each in turns`, ['', 'p50 ms', 'p99 ms'], rows),
+    `bursar.fetch adds ${addedMs.toFixed(2)} ms at p50, x ${ratio.toFixed(2)}`,
+  ].join('\n');
 }
 
 function paymentsTable(parts: readonly PaymentsPart[]): string {

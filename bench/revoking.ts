@@ -3,7 +3,7 @@ import { loadTree } from './loading.js';
 import { openPaying } from './payments.js';
 import { quantile } from './sample.js';
 
-/** What revoking a tree took, over HTTP. */
+/** Time that revoking a tree took, over HTTP. */
 export interface Revoking {
   readonly grants: number;
   readonly times: number;

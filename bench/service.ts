@@ -98,7 +98,7 @@ export async function mintAdminToken(
   return stdout.trim();
 }
 
-/** What ends a process: SIGTERM, SIGKILL when it takes too long, and its end awaited. */
+/** Ends a process: SIGTERM, SIGKILL when it takes too long, and its end awaited. */
 export function stopper(child: ChildProcess): () => Promise<void> {
   let stopping: Promise<void> | undefined;
   const stop = async () => {

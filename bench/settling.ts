@@ -20,7 +20,7 @@ const TOKEN_ABI = parseAbi([
   'function transferWithAuthorization(address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce, bytes signature)',
 ]);
 
-/** What the work behind the payments takes. */
+/** Time that the work behind the payments takes. */
 export interface Settling {
   /** Events of payments that were waiting when the worker started. */
   readonly sealedEvents: number;

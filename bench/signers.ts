@@ -1,4 +1,4 @@
-// What signs payments without keeping anything: the reference client, and the spend controls that can be
+// Signers that keep no budget: the reference client, and the spend controls that can be
 // put around it. In memory and in a process of its own.
 import { pathToFileURL } from 'node:url';
 import { x402Client } from '@x402/core/client';
@@ -13,7 +13,7 @@ import { type Sample, sample } from './sample.js';
 /** How many payments are added to a ledger before it is made anew at its size. */
 const GROWTH = 500;
 
-/** What is used of `@coinbase/cdp-sdk`. */
+/** The members of `@coinbase/cdp-sdk` that are used. */
 interface Guardrails {
   applySpendControls(
     client: x402Client,

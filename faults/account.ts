@@ -11,7 +11,7 @@ export interface Received {
   readonly value: string;
 }
 
-/** What of a payment's row a header must agree with. */
+/** Columns of a payment with which a header must agree. */
 export interface PaymentRow {
   readonly id: string;
   readonly grant_id: string;

@@ -66,7 +66,7 @@ export async function startAgents(stack: Stack, seed: number, perSecond: number)
   const chance = random(seed, 'agents');
   const order = madeUpOrder(stack);
   const stopped = new AbortController();
-  // Whoever waits listens.
+  // An agent that waits listens.
   setMaxListeners(0, stopped.signal);
   let rate = perSecond;
   let pausing: Promise<void> | undefined;
@@ -80,20 +80,29 @@ export async function startAgents(stack: Stack, seed: number, perSecond: number)
   ): Promise<Settled | undefined> => {
     const giveUpAt = performance.now() + PATIENCE_MS;
     let backoff: number = BACKOFF_MS.first;
+    let last: Outcome | undefined;
     for (let attempt = 0; performance.now() < giveUpAt; attempt += 1) {
       const url = stack.apis[(first + attempt) % 2 === 0 ? 0 : 1].url;
       const outcome = await tries(url, attempt);
+      last = outcome;
       if (outcome.kind === 'answer' && outcome.status < 500 && outcome.status !== 429) {
         return outcome;
       }
       if (stopped.signal.aborted) return undefined;
-      // Who lost its answer asks again at once; who was refused for now waits, ever longer.
+      // An agent that lost its answer asks again at once; one that was refused for now waits, ever longer.
       if (outcome.kind === 'lost') continue;
       const advice = outcome.kind === 'answer' ? (outcome.retryAfterMs ?? 0) : 0;
       const wait = Math.min(BACKOFF_MS.most, Math.max(advice, backoff * chance.between(0.5, 1.5)));
       await delay(wait, undefined, { signal: stopped.signal }).catch(() => {});
       backoff = Math.min(BACKOFF_MS.most, backoff * 2);
     }
+    const told =
+      last?.kind === 'answer'
+        ? `${last.status} ${last.body.code}: ${last.body.detail}`
+        : last?.kind;
+    process.stderr.write(
+      `faults: nobody answered for good within ${PATIENCE_MS / 1_000} s; last: ${told}\n`,
+    );
     return undefined;
   };
 
@@ -169,7 +178,7 @@ export async function startAgents(stack: Stack, seed: number, perSecond: number)
       Array.from({ length: RACERS }, () => pay(payer, randomUUID(), order, { lose: 0.1 })),
     );
     const won = answers.filter((each) => each?.status === 201).length;
-    // What was released meanwhile may be spent again: only the checker can tell then.
+    // Released money may be spent again: only the checker can tell then.
     if (won > RACE_PRIZES && answers.every((each) => each !== undefined)) {
       const { rows } = await stack.db.query(
         `SELECT 1 FROM payments WHERE grant_id = $1 AND status NOT IN ('authorized', 'settled')`,
@@ -184,7 +193,7 @@ export async function startAgents(stack: Stack, seed: number, perSecond: number)
     let isRevoked = false;
     const stream = async (): Promise<void> => {
       for (let late = 0; late < 2 && !stopped.signal.aborted; ) {
-        // What is asked for after the revocation was answered is never given.
+        // A request that comes after the revocation's answer is never granted.
         const wasRevoked = isRevoked;
         const key = randomUUID();
         const paid = await pay(payer, key, order, { lose: 0.1 });

@@ -9,7 +9,7 @@ const BURSAR = fileURLToPath(new URL('../../bin/bursar.mjs', import.meta.url));
 /** How long the checker may take, in milliseconds. */
 const CHECK_TIMEOUT_MS = 600_000;
 
-/** What of the checker's answer is read here. */
+/** The members of the checker's answer that are read here. */
 interface CheckAnswer {
   readonly error?: string;
   readonly invariants?: readonly {

@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:http';
 
-/** What became of one request. */
+/** Outcome of one request. */
 export type Outcome =
   | {
       readonly kind: 'answer';
@@ -19,7 +19,7 @@ export type Outcome =
   /** No answer in time. */
   | { readonly kind: 'timeout' };
 
-/** What of an answer's body is read here. */
+/** The members of an answer's body that are read here. */
 export interface Body {
   readonly code?: string;
   readonly detail?: string;
@@ -42,7 +42,7 @@ export interface How {
   readonly connections?: Agent | undefined;
 }
 
-/** As long as a patient agent waits for one answer, in milliseconds. */
+/** The time that a patient agent waits for one answer, in milliseconds. */
 const TIMEOUT_MS = 30_000;
 
 /** Connections that are kept between requests. */

@@ -2,7 +2,7 @@ import type { Agents } from './agents.js';
 import type { Random } from './random.js';
 import type { Queues, Stack } from './stack.js';
 
-/** What a fault is done to. */
+/** The running system that a fault is done to. */
 export interface Scene {
   readonly stack: Stack;
   readonly agents: Agents;
@@ -13,20 +13,20 @@ export interface Scene {
   readonly isShort: boolean;
 }
 
-/** What became of one run. */
+/** Outcome of one run. */
 export interface Injected {
   /** Which kind of the fault it was, such as `commit sent`. */
   readonly kind: string;
   /** From the fault's end, or from a process's end, until all was well again, in seconds. */
   readonly recoverySeconds: number;
-  /** Whatever the table's criterion does not allow. */
+  /** Violations of the table's criterion. */
   readonly failures: readonly string[];
 }
 
 /** One row of the table. */
 export interface Fault {
   readonly name: string;
-  /** What is done, for people. */
+  /** The fault in words. */
   readonly what: string;
   /** When it passes, beside 0 violations. */
   readonly pass: string;
@@ -39,7 +39,7 @@ export interface Fault {
   readonly queues?: Queues;
   /** Whether Postgres needs a disk that can be filled. */
   readonly smallDisk?: true;
-  /** Of the requests of a run, how many must be answered: the requests that nobody listened to included. */
+  /** The share of a run's requests that must be answered: the requests that nobody listened to included. */
   readonly answeredShare?: number;
   /** How many of the requests may break off unanswered; any number when left out. */
   readonly dropped?: 0;

@@ -1,10 +1,11 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { thisMachine } from '../bench/machine.js';
 import { oneOf, positive } from '../bench/options.js';
-import { runUntilSignalled } from '../sandbox/run.js';
+import { parseOptions, UsageError } from '../src/options.js';
+import { runUntilSignalled } from '../src/run.js';
+import { aborted } from '../src/stop-request.js';
 import { type Agents, startAgents } from './agents.js';
 import type { Fault } from './fault.js';
 import { FAULTS } from './list.js';
@@ -48,23 +49,26 @@ Faults that cannot be injected on this machine are told as "not run", and why.
 `;
 
 await runUntilSignalled('faults', async (onStop, stopped) => {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      json: { type: 'boolean', default: false },
-      markdown: { type: 'boolean', default: false },
-      only: { type: 'string', multiple: true },
-      runs: { type: 'string' },
-      seed: { type: 'string' },
-      queues: { type: 'string', multiple: true },
-      rate: { type: 'string', default: '12' },
-      overload: { type: 'string', default: '20' },
-      soak: { type: 'string', default: '20' },
-      short: { type: 'boolean', default: false },
-      merge: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h' },
+  const { values, positionals } = parseOptions(
+    {
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean', default: false },
+        markdown: { type: 'boolean', default: false },
+        only: { type: 'string', multiple: true },
+        runs: { type: 'string' },
+        seed: { type: 'string' },
+        queues: { type: 'string', multiple: true },
+        rate: { type: 'string', default: '12' },
+        overload: { type: 'string', default: '20' },
+        soak: { type: 'string', default: '20' },
+        short: { type: 'boolean', default: false },
+        merge: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h' },
+      },
     },
-  });
+    'npm run faults -- --help',
+  );
   if (values.help) {
     process.stdout.write(HELP);
     return 'done';
@@ -81,7 +85,10 @@ await runUntilSignalled('faults', async (onStop, stopped) => {
     print(merged(files.map((text) => JSON.parse(text) as Report)));
     return 'done';
   }
-  if (positionals.length > 0) throw new Error(`what is "${positionals[0]}"? see --help`);
+  if (positionals.length > 0)
+    throw new UsageError(
+      `there is nothing to do with "${positionals[0]}"; see: npm run faults -- --help`,
+    );
   const only = values.only?.map((name) => oneOf('only', NAMES, name));
   const everywhere = ['redis', 'postgres'] as const;
   const kinds = values.queues?.map((each) => oneOf('queues', everywhere, each)) ?? everywhere;
@@ -158,8 +165,10 @@ await runUntilSignalled('faults', async (onStop, stopped) => {
     withStack({ queues, smallDisk: false }, async (stack, agents) => {
       progress(`${part}, queues on ${queues}`);
       if (part === 'overload') {
-        const found = await overload(stack, agents, overloadSeconds, progress);
-        report.overload.push({ ...found, queues, violations: await atRest(stack, agents) });
+        for (const processes of [1, 2] as const) {
+          const found = await overload(stack, agents, overloadSeconds, processes, progress);
+          report.overload.push({ ...found, queues, violations: await atRest(stack, agents) });
+        }
       } else {
         const found = await soak(stack, soakMinutes, progress);
         report.soak.push({ ...found, queues, violations: await atRest(stack, agents) });
@@ -179,22 +188,16 @@ await runUntilSignalled('faults', async (onStop, stopped) => {
       );
     }
   };
-  // Whatever is awaited when it is stopped is awaited no longer.
+  // A stop ends every wait.
   await Promise.race([all(), aborted(stopped)]);
   report.tookSeconds = (performance.now() - began) / 1_000;
   print(report);
   return 'done';
 });
-// What was awaited when it was stopped may still wait.
+// Something that was awaited may still wait.
 process.exit();
 
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-  });
-}
-
-/** What each fault lacks on this machine. */
+/** Programs that each fault lacks on this machine. */
 async function whyNot(
   queues: Queues,
   faults: readonly Fault[],

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** What listens in on one connection. */
+/** Listener on one connection. */
 export interface Tap {
   /** Sees what the client sends; false keeps it from the server. */
   fromClient?(chunk: Buffer): boolean;
@@ -70,7 +70,7 @@ export async function startProxy(port: number, host = '127.0.0.1'): Promise<TcpP
       socket.once('close', () => {
         sockets.delete(socket);
         if (client.destroyed && upstream.destroyed) pairs.delete(cut);
-        // Whoever is half open does not hear that the other end is gone.
+        // A half-open end does not hear that the other is gone.
         if (!isSwallowing && born === age) cut();
       });
     }

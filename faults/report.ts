@@ -1,12 +1,12 @@
 import { type Machine, machineText } from '../bench/machine.js';
 import { quantile } from '../bench/sample.js';
 import { table } from '../bench/table.js';
-import type { Overload } from './overload.js';
+import type { Modest, Overload } from './overload.js';
 import type { Soak } from './soak.js';
 import type { Queues } from './stack.js';
 import { add, type Counts, noCounts } from './tally.js';
 
-/** What one fault did, over its runs. */
+/** Effects of one fault over its runs. */
 export interface FaultPart {
   readonly name: string;
   readonly what: string;
@@ -20,13 +20,13 @@ export interface FaultPart {
   readonly counts: Counts;
   /** By kind: how long each run took to recover, in seconds. */
   readonly recoverySeconds: Readonly<Record<string, readonly number[]>>;
-  /** Whatever the criterion does not allow. */
+  /** Violations of the criterion. */
   readonly failures: readonly string[];
-  /** Whatever breaks an invariant. */
+  /** Broken invariants. */
   readonly violations: readonly string[];
 }
 
-/** What one or several invocations found. */
+/** Findings of one or several invocations. */
 export interface Report {
   readonly machine: Machine;
   readonly at: string;
@@ -62,7 +62,7 @@ export function merged(reports: readonly Report[]): Report {
 }
 
 function joined(one: FaultPart, other: FaultPart): FaultPart {
-  // What was not run says nothing beside what was.
+  // Faults that were not run say nothing beside those that were.
   if (one.notRun !== undefined) return other;
   if (other.notRun !== undefined) return one;
   const counts = noCounts();
@@ -130,6 +130,10 @@ function cells(part: FaultPart): string[] {
   ];
 }
 
+function modest({ requests, answered, p99Ms }: Modest): string {
+  return `${answered} of ${requests} answered, p99 ${Number(p99Ms).toFixed(0)} ms`;
+}
+
 function listed(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
     .sort(([, one], [, other]) => other - one)
@@ -149,6 +153,7 @@ export function asText(report: Report, isMarkdown = false): string {
   for (const each of overload) {
     const { before, most, after } = each.memoryMiB;
     const rows = [
+      ['processes', String(each.processes)],
       ['it can carry', `${each.capacityPerSecond.toFixed(0)} payments a second`],
       ['asked for', `${each.askedPerSecond.toFixed(0)} a second, for ${each.seconds} s`],
       [
@@ -157,6 +162,13 @@ export function asText(report: Report, isMarkdown = false): string {
       ],
       // Where none was refused JSON knows no figure.
       ['refused', `${listed(each.refused)}; p99 ${Number(each.refusedP99Ms).toFixed(0)} ms`],
+      ['a modest grant meanwhile', modest(each.sibling)],
+      ['replays meanwhile', modest(each.replays)],
+      [
+        'events meanwhile',
+        `${each.sealedPerSecond.toFixed(0)} sealed a second, none older than ${each.unsealedSeconds.toFixed(1)} s`,
+      ],
+      ['the clients took', `${each.clientCores.toFixed(2)} cores of this machine`],
       [
         'memory of the bigger API',
         `${before.toFixed(0)}, at most ${most.toFixed(0)}, after ${after.toFixed(0)} MiB`,

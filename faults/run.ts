@@ -14,7 +14,7 @@ const PATIENCE_MS = 180_000;
 /** How long what is open may take to end when nobody pays any more: validity, finality and 60 s. */
 const AT_REST_MS = 90_000;
 
-/** What the runs of a fault are. */
+/** Settings of a fault's runs. */
 export interface Runs {
   readonly runs: number;
   readonly seed: number;

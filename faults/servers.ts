@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import { isFree } from '../sandbox/ports.js';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/database/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../src/database/embedded-postgres.js';
+import type { EmbeddedPostgres } from '../src/database/postgres-owner.js';
 import { random } from './random.js';
 import { until } from './until.js';
 
@@ -26,7 +27,7 @@ export async function pickPort(): Promise<number> {
 
 /** A Postgres with a cluster of its own. */
 export interface PostgresServer {
-  /** As superuser; on another port after each start. */
+  /** A URL for the superuser; the port is another one after each start. */
   readonly url: string;
   readonly port: number;
   /** The file system that holds the cluster, when it is a small one that can be filled. */

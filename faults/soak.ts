@@ -7,7 +7,7 @@ const SAMPLE_MS = 5_000;
 /** How much more the last quarter may show than the second one: a share, and what is nothing anyway. */
 const GROWTH = 1.5;
 
-/** What is looked at, and how much of it is nothing. */
+/** Measures, and how much of each is noise. */
 const BOUNDED = {
   'heap of the bigger API, MiB': 40,
   'heap of the bigger worker, MiB': 40,
@@ -20,7 +20,7 @@ const BOUNDED = {
 
 type Measure = keyof typeof BOUNDED;
 
-/** What steady load left behind. */
+/** Traces that steady load left behind. */
 export interface Soak {
   readonly minutes: number;
   readonly payments: number;
@@ -78,12 +78,12 @@ async function look(stack: Stack): Promise<Record<Measure, number>> {
   const [row] = rows;
   if (!row) throw new Error('Postgres says nothing');
   const heap = async (url: string): Promise<number> => {
-    const text = await (await fetch(`${url}/metrics`)).text();
+    const text = await (await fetch(url)).text();
     const bytes = /^nodejs_heap_size_used_bytes ([0-9.e+]+)$/m.exec(text)?.[1];
     return Number(bytes) / 2 ** 20;
   };
-  const most = async (processes: readonly { url: string }[]) =>
-    Math.max(...(await Promise.all(processes.map(({ url }) => heap(url)))));
+  const most = async (processes: readonly { metricsUrl: string }[]) =>
+    Math.max(...(await Promise.all(processes.map(({ metricsUrl }) => heap(metricsUrl)))));
   return {
     'heap of the bigger API, MiB': await most(stack.apis),
     'heap of the bigger worker, MiB': await most(stack.workers),

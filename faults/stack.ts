@@ -9,7 +9,8 @@ import { type Chain, startChain } from '../sandbox/chain.js';
 import { type Facilitator, startFacilitator } from '../sandbox/facilitator.js';
 import { type Seller, startSeller } from '../sandbox/seller.js';
 import { closeAll } from '../src/close-all.js';
-import { loadConfig } from '../src/config.js';
+import { loadConfig } from '../src/config/config.js';
+import { readWalletKeys } from '../src/secrets.js';
 import { GasAccount } from '../src/treasury/gas-account.js';
 import { MnemonicSigner } from '../src/treasury/signer.js';
 import { Account } from './account.js';
@@ -36,7 +37,7 @@ const BLOCK_SECONDS = 0.5;
 const VALIDITY_SECONDS = 10;
 
 const WALLET_COUNT = 4;
-/** What every wallet holds: no payment is ever refused for want of money. */
+/** Balance of every wallet: no payment is ever refused for want of money. */
 const WALLET_FUNDS = 10n ** 15n;
 
 const START_TIMEOUT_MS = 60_000;
@@ -65,7 +66,7 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
-/** What a stack is made of. */
+/** Parts of a stack. */
 export interface StackOptions {
   readonly queues: Queues;
   /** Whether Postgres gets a disk that can be filled. */
@@ -106,6 +107,10 @@ export async function openStack(options: StackOptions): Promise<Stack> {
     return {
       PATH: process.env.PATH ?? '',
       HOME: process.env.HOME ?? '',
+      // Such as --cpu-prof: where a process under overload spends its time.
+      ...(process.env.BENCH_NODE_OPTIONS === undefined
+        ? {}
+        : { BENCH_NODE_OPTIONS: process.env.BENCH_NODE_OPTIONS }),
       DATABASE_URL: url.href,
       ...(redis ? { REDIS_URL: redis.url } : {}),
       BURSAR_DATA_DIR: join(directory, 'service'),
@@ -139,6 +144,7 @@ export async function openStack(options: StackOptions): Promise<Stack> {
       name: `${role} ${place}`,
       role,
       port: await pickPort(),
+      metricsPort: await pickPort(),
       log: join(directory, `${role}-${place}.log`),
       postgresPort: postgres.port,
       environment,
@@ -203,7 +209,10 @@ async function fund(chain: Chain): Promise<void> {
     addresses.map((wallet) => chain.mintUsdc(wallet as `0x${string}`, WALLET_FUNDS)),
   );
   // For the cancellations that revocations ask for: 10 ether, in wei.
-  const { address } = new GasAccount(loadConfig({ BURSAR_WALLET_MNEMONIC: TEST_MNEMONIC }));
+  const { address } = new GasAccount(
+    undefined,
+    await readWalletKeys(loadConfig({ BURSAR_WALLET_MNEMONIC: TEST_MNEMONIC })),
+  );
   if (address) await chain.setEther(address, 10n ** 19n);
   await chain.mineBlocks(FINALITY_BLOCKS + 1);
 }

@@ -24,6 +24,7 @@ export interface Supervised {
   readonly name: string;
   readonly role: Role;
   readonly url: string;
+  readonly metricsUrl: string;
   /** Its way to Postgres, and nobody else's. */
   readonly database: TcpProxy;
   /** How often it was started. */
@@ -45,15 +46,20 @@ export async function supervise(options: {
   readonly name: string;
   readonly role: Role;
   readonly port: number;
+  readonly metricsPort: number;
   readonly log: string;
   /** Postgres's own port. */
   readonly postgresPort: number;
   /** The process's variables, for a port of its proxy. */
   readonly environment: (databasePort: number) => Readonly<Record<string, string>>;
 }): Promise<Supervised> {
-  const { name, role, port, log } = options;
+  const { name, role, port, metricsPort, log } = options;
   const database = await startProxy(options.postgresPort);
-  const environment = { ...options.environment(database.port), PORT: String(port) };
+  const environment = {
+    ...options.environment(database.port),
+    PORT: String(port),
+    BURSAR_METRICS_PORT: String(metricsPort),
+  };
   const url = `http://127.0.0.1:${port}`;
   let stopping = false;
   let starts = 0;
@@ -77,6 +83,7 @@ export async function supervise(options: {
     name,
     role,
     url,
+    metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
     database,
     get starts() {
       return starts;

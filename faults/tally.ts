@@ -1,6 +1,6 @@
 import type { Outcome } from './client.js';
 
-/** What became of the requests that began in a stretch of time. */
+/** Outcomes of the requests that began in a stretch of time. */
 export interface Counts {
   requests: number;
   /** Answers that settle the matter: 2xx, and refusals for good (4xx but 429). */

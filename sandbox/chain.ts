@@ -56,7 +56,7 @@ const DEV_ACCOUNT_COUNT = 10;
 
 const BLOCK_TIME_SECONDS = 1;
 const SLOTS_IN_AN_EPOCH = 32;
-/** As deep as a reorg may go: anvil cannot undo a block whose parent's state it has forgotten. */
+/** Deepest reorg: anvil cannot undo a block whose parent's state it has forgotten. */
 const REORG_DEPTH_BLOCKS = 64;
 const HISTORY_SLACK_BLOCKS = 16;
 
@@ -289,7 +289,7 @@ function createIntervalMiner(
   const mine = (): void => {
     mining = client
       .mine({ blocks: 1 })
-      // Whoever pauses anvil's process knows of it; blocks come again once it answers again.
+      // A pause of anvil's process is on purpose: blocks come again once it answers again.
       .catch(() => undefined)
       .then(() => void timer?.refresh());
   };
@@ -313,7 +313,7 @@ function createAutominer(client: Pick<TestActions, 'mine' | 'setAutomine'>): Min
     pause: () => client.setAutomine(false),
     async resume() {
       await client.setAutomine(true);
-      // What came in during the pause; anvil would leave it until the next transaction.
+      // Mine the transactions of the pause: anvil would leave them until the next one.
       await client.mine({ blocks: 1 });
     },
   };

@@ -5,7 +5,8 @@ import { createPublicClient, formatUnits, http, parseUnits } from 'viem';
 import { leafHash, MerkleTree } from '../src/domain/merkle.js';
 import { isSignedBy, parseCheckpoint, parseNote, parseVerifierKey } from '../src/domain/note.js';
 import { createLogger } from '../src/ops/logger.js';
-import { runUntilSignalled } from './run.js';
+import { parseOptions } from '../src/options.js';
+import { runUntilSignalled } from '../src/run.js';
 import { startSeller } from './seller.js';
 import { type Stack, startStack, WALLET_FUNDS } from './stack.js';
 
@@ -15,7 +16,7 @@ const POLL_MS = 200;
 
 type Json = Record<string, unknown>;
 
-/** What the demo reads of the contract's answers. */
+/** Members that the demo reads of the contract's answers. */
 interface Grant extends Json {
   id: string;
   holder: string;
@@ -382,13 +383,31 @@ async function until<T>(what: string, probe: () => Promise<T | undefined>): Prom
   throw new Error(`waited ${SETTLE_TIMEOUT_MS / 1000} s for ${what}`);
 }
 
+const HELP = `npm run demo
+
+The main job, end to end: the service, a local chain with a test token, a paid API, and two agents that pay it within
+their grants. Says what happens at every step, and exits 0 only if each held. Takes no options.
+`;
+
 const startedAt = Date.now();
 await runUntilSignalled('demo', async (onStop, stopped) => {
   signal = stopped;
+  const { values } = parseOptions(
+    { options: { help: { type: 'boolean', short: 'h' } } },
+    'npm run demo -- --help',
+  );
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 'done';
+  }
   say('Bursar, end to end. Everything here is real and local; the money is a test token.\n');
   try {
     const stack = await startStack({
-      logger: createLogger('error', pino.destination({ dest: 2, sync: true })),
+      logger: createLogger(
+        'error',
+        pino.destination({ dest: 2, sync: true }),
+        process.stderr.isTTY === true,
+      ),
       progress: (what) => {
         stopped.throwIfAborted();
         say(`   starting ${what}`);

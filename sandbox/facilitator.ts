@@ -1,24 +1,12 @@
-import { setTimeout } from 'node:timers/promises';
 import { x402Facilitator } from '@x402/core/facilitator';
 import type { Network, PaymentPayload, PaymentRequirements } from '@x402/core/types';
-import { toFacilitatorEvmSigner } from '@x402/evm';
 import { ExactEvmScheme } from '@x402/evm/exact/facilitator';
 import { ExactEvmSchemeV1 } from '@x402/evm/exact/v1/facilitator';
 import express, { type NextFunction, type Request, type Response } from 'express';
-import {
-  type Address,
-  createWalletClient,
-  defineChain,
-  type Hex,
-  http,
-  type PublicActions,
-  publicActions,
-  type TransactionReceipt,
-  TransactionReceiptNotFoundError,
-  type VerifyTypedDataParameters,
-} from 'viem';
+import { type Address, createWalletClient, defineChain, type Hex, http, publicActions } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { baseSepolia } from 'viem/chains';
+import { facilitatorSigner } from '../src/gateway/facilitator-signer.js';
 import { createQueue } from './chain.js';
 import { type HttpService, serve } from './ports.js';
 
@@ -31,7 +19,7 @@ const CONFIRMATION_TIMEOUT_MS = 30_000;
 
 /** Options of {@link startFacilitator}. */
 export interface FacilitatorOptions {
-  /** A chain with id 84532, such as {@link startChain}'s. */
+  /** A chain with id 84532, such as the one of `startChain`. */
   readonly rpcUrl: string;
   /** The key that sends settlements. It needs ether for gas: a dev account has it. */
   readonly privateKey: Hex;
@@ -112,48 +100,16 @@ function createFacilitator(
 
   // Payments arrive concurrently, and they all leave from one key.
   const inTurn = createQueue();
-  const signer = toFacilitatorEvmSigner(
-    {
-      address: client.account.address,
-      getCode: (args) => client.getCode(args),
-      readContract: ({ args = [], ...call }) => client.readContract({ ...call, args }),
-      // The package's type is looser than viem's, which wants the domain's and types' shapes.
-      verifyTypedData: (args) => client.verifyTypedData(args as VerifyTypedDataParameters),
-      writeContract: (args) => inTurn(() => client.writeContract(args)),
-      sendTransaction: (args) => inTurn(() => client.sendTransaction(args)),
-      waitForTransactionReceipt: ({ hash, timeout = confirmationTimeoutMs }) =>
-        waitForReceipt(client, hash, timeout, stopping),
-    },
-    { confirmationTimeoutMs },
-  );
+  const signer = facilitatorSigner(client, {
+    inTurn,
+    confirmationTimeoutMs,
+    pollMs: POLL_INTERVAL_MS,
+    stopping,
+  });
   const facilitator = new x402Facilitator()
     .register(NETWORK, new ExactEvmScheme(signer))
     .registerV1(NETWORK_V1, new ExactEvmSchemeV1(signer));
   return { facilitator, address: client.account.address };
-}
-
-/**
- * viem's own wait cannot be ended: it would go on asking, and keep the process up, after stop().
- * The deadline is a time and not a signal joined to `stopping`: on Node 20 what AbortSignal.any
- * makes of an AbortSignal.timeout never aborts once the garbage collector has run.
- */
-async function waitForReceipt(
-  client: Pick<PublicActions, 'getTransactionReceipt'>,
-  hash: Hex,
-  timeoutMs: number,
-  stopping: AbortSignal,
-): Promise<TransactionReceipt> {
-  const deadlineMs = performance.now() + timeoutMs;
-  while (performance.now() < deadlineMs) {
-    stopping.throwIfAborted();
-    try {
-      return await client.getTransactionReceipt({ hash });
-    } catch (error) {
-      if (!(error instanceof TransactionReceiptNotFoundError)) throw error;
-    }
-    await setTimeout(POLL_INTERVAL_MS, undefined, { signal: stopping });
-  }
-  throw new Error(`no receipt for ${hash} within ${timeoutMs} ms`);
 }
 
 function requirePayment(request: Request, response: Response, next: NextFunction): void {

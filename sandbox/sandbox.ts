@@ -1,8 +1,8 @@
-import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { createLogger } from '../src/ops/logger.js';
+import { parseOptions } from '../src/options.js';
+import { runUntilSignalled } from '../src/run.js';
 import { isFree } from './ports.js';
-import { runUntilSignalled } from './run.js';
 import { assetOf, type Stack, startStack } from './stack.js';
 
 /** The service's own default, when it is free. */
@@ -18,9 +18,10 @@ DATABASE_URL, REDIS_URL, PORT and BURSAR_DATA_DIR are honoured.
 `;
 
 await runUntilSignalled('sandbox', async (onStop, stopped) => {
-  const { values } = parseArgs({
-    options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
-  });
+  const { values } = parseOptions(
+    { options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } },
+    'npm run sandbox -- --help',
+  );
   if (values.help) {
     process.stdout.write(HELP);
     return 'done';
@@ -28,7 +29,11 @@ await runUntilSignalled('sandbox', async (onStop, stopped) => {
   const { DATABASE_URL, REDIS_URL, PORT, BURSAR_DATA_DIR, BURSAR_LOG_LEVEL } = process.env;
   const stack = await startStack({
     // Standard output is for the answer; the log goes beside it.
-    logger: createLogger(BURSAR_LOG_LEVEL || 'warn', pino.destination({ dest: 2, sync: true })),
+    logger: createLogger(
+      BURSAR_LOG_LEVEL || 'warn',
+      pino.destination({ dest: 2, sync: true }),
+      process.stderr.isTTY === true,
+    ),
     dataDir: BURSAR_DATA_DIR || undefined,
     databaseUrl: DATABASE_URL || undefined,
     redisUrl: REDIS_URL || undefined,
@@ -43,7 +48,11 @@ await runUntilSignalled('sandbox', async (onStop, stopped) => {
     { name: 'sandbox', role: 'admin' },
     ADMIN_TOKEN_SECONDS,
   );
-  process.stdout.write(values.json ? `${asJson(stack, adminToken)}\n` : asText(stack, adminToken));
+  process.stdout.write(
+    values.json
+      ? `${asJson(stack, adminToken)}\n`
+      : asText(stack, adminToken, await mintAgentToken(stack, adminToken)),
+  );
   return 'running';
 });
 
@@ -61,15 +70,41 @@ function asJson({ service, chain, facilitator, seller, dataDir }: Stack, adminTo
   });
 }
 
-function asText({ service, chain, facilitator, seller }: Stack, adminToken: string): string {
-  return `
-The sandbox is ready. In another terminal:
+/** A grant to try the commands with, as an admin mints it over HTTP. */
+async function mintAgentToken({ service }: Stack, adminToken: string): Promise<string> {
+  const response = await fetch(`${service.url}/v1/grants`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
+    body: JSON.stringify({
+      holder: 'sandbox-agent',
+      budget: '10.00',
+      approvalAbove: '1.00',
+      delegationDepth: 2,
+      ttlSeconds: ADMIN_TOKEN_SECONDS,
+    }),
+  });
+  const { token } = (await response.json()) as { token?: string };
+  if (token === undefined) throw new Error(`the sandbox's grant was refused: ${response.status}`);
+  return token;
+}
 
-  export BURSAR=${service.url}
-  export SELLER=${seller.url}
-  export PAY_TO=${seller.payTo}
-  export ADMIN_TOKEN=${adminToken}
-  export RPC=${chain.rpcUrl}
+function asText(
+  { service, chain, facilitator, seller }: Stack,
+  adminToken: string,
+  agentToken: string,
+): string {
+  return `
+The sandbox is ready. In another terminal, as an agent with 10.00 USDC:
+
+export BURSAR_URL=${service.url} SELLER=${seller.url}
+export BURSAR_TOKEN=${agentToken}
+
+  npx bursar fetch $SELLER/data/7
+
+As an admin, for the steps of docs/tutorial.md:
+
+export BURSAR=${service.url} PAY_TO=${seller.payTo} RPC=${chain.rpcUrl}
+export ADMIN_TOKEN=${adminToken}
 
   API         ${service.url}/docs
   paid API    ${seller.url}/data/7 ($0.01), ${seller.url}/report ($2.50),

@@ -10,6 +10,7 @@ import express, { type Express, type RequestHandler } from 'express';
 import type { Address } from 'viem';
 import { baseSepolia } from 'viem/chains';
 import type { ChainToken } from './chain.js';
+import { paidMcp } from './mcp-seller.js';
 import { type HttpService, serve } from './ports.js';
 
 const NETWORK: Network = `eip155:${baseSepolia.id}`;
@@ -33,7 +34,7 @@ export interface SellerOffer {
 
 /** A paid route. */
 export interface SellerRoute {
-  /** What the 402 offers, in this order. */
+  /** Offers of the 402, in this order. */
   readonly offers: readonly SellerOffer[];
   readonly description?: string;
   /**
@@ -52,7 +53,7 @@ export type SellerRoutes = Readonly<
 /** Options of {@link startSeller}. */
 export interface SellerOptions {
   readonly facilitatorUrl: string;
-  /** Who is paid, unless an offer says otherwise. */
+  /** Payee, unless an offer says otherwise. */
   readonly payTo: Address;
   /** CAIP-2. Default `eip155:84532`. */
   readonly network?: Network;
@@ -108,7 +109,8 @@ export function sellerRoutesFor(tokens: readonly ChainToken[]): SellerRoutes {
 /**
  * Starts an API that is paid for with x402 v2, scheme `exact`, made of the published packages:
  * an unpaid request gets 402 and `PAYMENT-REQUIRED`, one with `PAYMENT-SIGNATURE` the data and
- * `PAYMENT-RESPONSE`. `GET /free` answers `{ free: true }` without payment.
+ * `PAYMENT-RESPONSE`. `GET /free` answers `{ free: true }` without payment, and `POST /mcp` sells tools
+ * ({@link paidMcp}).
  *
  * It has asked the facilitator what it supports, and has its routes checked, when this returns.
  *
@@ -140,15 +142,27 @@ export async function startSeller(options: SellerOptions): Promise<Seller> {
   await httpServer.initialize();
 
   const app = express();
+  app.use(allowBrowsers);
   app.get('/free', (_request, response) => {
     response.json({ free: true });
   });
+  app.use(paidMcp({ resourceServer, payTo, network }));
   app.use(paymentMiddlewareFromHTTPServer(httpServer, undefined, undefined, false));
   addHandlers(app, routes);
 
   const service = await serve(app, options.port);
   return { ...service, payTo };
 }
+
+/** Lets pages of every origin buy: CORS, with the headers of x402. */
+const allowBrowsers: RequestHandler = (request, response, next) => {
+  response.set('access-control-allow-origin', '*');
+  response.set('access-control-expose-headers', 'payment-required, payment-response, retry-after');
+  if (request.method !== 'OPTIONS') return next();
+  response.set('access-control-allow-methods', 'GET, POST, PUT, DELETE');
+  response.set('access-control-allow-headers', 'content-type, payment-signature, x-payment');
+  response.status(204).end();
+};
 
 function addHandlers(app: Express, routes: SellerRoutes): void {
   for (const [pattern, { handler }] of Object.entries(routes)) {

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { closeAll } from '../src/close-all.js';
-import { type Config, loadConfig } from '../src/config.js';
+import { type GivenConfig, loadConfig } from '../src/config/config.js';
 import type { Asset } from '../src/domain/network.js';
 import { openDatabase } from '../src/open-database.js';
+import { readWalletKeys } from '../src/secrets.js';
 import { type Service, startService } from '../src/service.js';
 import { GasAccount } from '../src/treasury/gas-account.js';
 import { MnemonicSigner } from '../src/treasury/signer.js';
@@ -16,19 +17,19 @@ import { type Seller, sellerRoutesFor, startSeller } from './seller.js';
 /** A public test phrase (BIP-39's own vectors). Never one that holds anything. */
 const TEST_MNEMONIC = 'legal winner thank year wave sausage worth useful legal winner thank yellow';
 
-/** What every wallet of the sandbox holds of each token, in units of the token. */
+/** Balance of every wallet of the sandbox in each token, in units of the token. */
 const WALLET_UNITS = 1_000_000n;
 
-/** What every wallet of the sandbox holds of the test USDC, in atomic units. */
+/** Balance of every wallet of the sandbox in test USDC, in atomic units. */
 export const WALLET_FUNDS = WALLET_UNITS * 1_000_000n;
 
-/** What the account that pays for cancellations has: 10 test ether, in wei. */
+/** Balance of the account that pays for cancellations: 10 test ether, in wei. */
 const GAS_FUNDS = 10n ** 19n;
 
 /** How many blocks under the head count as final. */
 const FINALITY_BLOCKS = 2;
 
-/** What a stack is started with. */
+/** Options of a stack. */
 export interface StackOptions {
   readonly logger: Logger;
   /** Where the service keeps its files; a new temporary folder, removed at the end, when left out. */
@@ -84,6 +85,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     opened.push(() => chain.stop());
     const config = loadConfig({
       PORT: String(options.port ?? 0),
+      BURSAR_METRICS_PORT: '0',
       BURSAR_DATA_DIR: dataDir,
       BURSAR_WALLET_MNEMONIC: TEST_MNEMONIC,
       BURSAR_NETWORKS: JSON.stringify([
@@ -95,11 +97,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           assets: chain.tokens.map(assetOf),
         },
       ]),
+      BURSAR_WEBHOOK_ALLOW: '127.0.0.0/8,::1/128',
       ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
       ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),
       ...options.environment,
     });
-    const mnemonic = config.walletMnemonic ?? TEST_MNEMONIC;
+    const mnemonic = config.secrets.walletMnemonic ?? TEST_MNEMONIC;
     const signer = new MnemonicSigner(mnemonic, config.walletCount);
     const { addresses } = await signer.wallets({ position: 0 });
     const registered = config.networks.flatMap(({ assets }) =>
@@ -114,7 +117,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           ),
         ),
     );
-    const gasAccount = new GasAccount(config).address;
+    const gasAccount = new GasAccount(config.secrets.gasKey, await readWalletKeys(config)).address;
     if (gasAccount) await chain.setEther(gasAccount, GAS_FUNDS);
     // The service counts on final money only.
     await chain.mineBlocks(FINALITY_BLOCKS + 1);
@@ -155,7 +158,7 @@ export function assetOf({ symbol, address, decimals, name, version }: ChainToken
 }
 
 /** A database that served an earlier sandbox has read a chain that is no more: start from this one. */
-async function forgetOldChain(config: Config, logger: Logger, network: string): Promise<void> {
+async function forgetOldChain(config: GivenConfig, logger: Logger, network: string): Promise<void> {
   const { database, close } = await openDatabase(config, logger);
   try {
     await database.pool.query('DELETE FROM chain_cursors WHERE network = $1', [network]);

@@ -47,7 +47,7 @@ export const apiKill: Fault = {
 interface Killed {
   /** When the process was gone. */
   readonly ended: number;
-  /** Asked once it is back. */
+  /** The question comes once it is back. */
   failures(): Promise<string[]>;
 }
 

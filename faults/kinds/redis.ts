@@ -10,7 +10,7 @@ const PAUSE_MS = 60_000;
 const SHORT_PAUSE_MS = 8_000;
 const STAYS_MS = 6_000;
 
-/** What the three have in common: the payments go on, and what waited is done by who lived through it. */
+/** All three share this: payments go on, and a process that lived through it does the work that waited. */
 async function through(
   { stack }: Scene,
   kind: string,

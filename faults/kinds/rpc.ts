@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { drained } from '../check.js';
 import { type Fault, inTime, type Scene, since } from '../fault.js';
+import type { Random } from '../random.js';
 import { rpc } from '../rpc.js';
 import type { Fault as RpcFault } from '../rpc-proxy.js';
 import { FINALITY_BLOCKS, type Stack } from '../stack.js';
@@ -14,12 +15,12 @@ const STAYS_MS = 1_000;
 /** How far an RPC lags that lags, in blocks. */
 const LAG_BLOCKS = 20n;
 
-const WAYS = ['forged', 'reorg', 'time-outs', 'errors', 'garbage', 'lag'] as const;
+const WAYS = ['member', 'forged', 'reorg', 'time-outs', 'errors', 'garbage', 'lag'] as const;
 
 /** The chain's RPCs misbehave, one or both of them; or the chain itself does. */
 export const rpcFaults: Fault = {
   name: 'rpc',
-  what: 'RPC time-outs, errors, garbage, lag and forged settlements, of one RPC or both; reorgs up to finality',
+  what: 'RPC time-outs, errors, garbage, lag, of one or both; forged settlements and single changed members, of one; reorgs',
   pass: '0 wrong terminal states; read on 60 s after it is over',
   runs: 100,
   shortRuns: 3,
@@ -34,11 +35,12 @@ export const rpcFaults: Fault = {
     } else {
       const [first, second] = stack.rpcs;
       // A lie that both tell is the truth to whoever has but these two.
-      const sets = way === 'forged' ? [[first], [second]] : [[first], [second], [first, second]];
+      const isLie = way === 'forged' || way === 'member';
+      const sets = isLie ? [[first], [second]] : [[first], [second], [first, second]];
       const liars = random.pick(sets);
       // Not every call: what fails half way is harder than what fails at once.
       const share = random.pick([0.3, 1]);
-      const fault = faultOf(way, stack);
+      const fault = faultOf(way, stack, random);
       for (const liar of liars) {
         liar.fault = (call, result) => (random.chance(share) ? fault(call, result) : undefined);
       }
@@ -56,7 +58,7 @@ export const rpcFaults: Fault = {
   },
 };
 
-function faultOf(way: (typeof WAYS)[number], stack: Stack): RpcFault {
+function faultOf(way: (typeof WAYS)[number], stack: Stack, random: Random): RpcFault {
   switch (way) {
     case 'time-outs':
       return () => 'hang';
@@ -70,11 +72,45 @@ function faultOf(way: (typeof WAYS)[number], stack: Stack): RpcFault {
         const block = [`0x${older.toString(16)}`, false];
         return { result: await rpc(stack.chain.rpcUrl, 'eth_getBlockByNumber', block) };
       };
+    case 'member':
+      return (call, result) => (READS.has(call.method) ? changed(result, random) : undefined);
     case 'forged':
       return forged(stack);
     default:
       return () => 'error';
   }
+}
+
+/** The calls that readings are made of. */
+const READS = new Set(['eth_getBlockByNumber', 'eth_getLogs', 'eth_call']);
+
+/** An answer with one member changed: a digit of a number, a hash or encoded words, or a flag. */
+function changed(result: unknown, random: Random): { result: unknown } | undefined {
+  const copy = { result: structuredClone(result) };
+  const places: [Record<string, unknown>, string][] = [];
+  const visit = (holder: Record<string, unknown>) => {
+    for (const [name, value] of Object.entries(holder)) {
+      if (typeof value === 'boolean' || /^0x[0-9a-f]+$/i.test(String(value))) {
+        places.push([holder, name]);
+      } else if (typeof value === 'object' && value !== null) {
+        visit(value as Record<string, unknown>);
+      }
+    }
+  };
+  visit(copy);
+  if (places.length === 0) return undefined;
+  const [holder, name] = random.pick(places);
+  const value = holder[name];
+  if (typeof value === 'string') {
+    const place = 2 + random.below(value.length - 2);
+    const digit = ((Number.parseInt(value[place] ?? '0', 16) + 1 + random.below(15)) % 16).toString(
+      16,
+    );
+    holder[name] = value.slice(0, place) + digit + value.slice(place + 1);
+  } else {
+    holder[name] = value !== true;
+  }
+  return copy;
 }
 
 const USED = '0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5';

@@ -14,7 +14,7 @@ const SHORT_STOPPED_MS = 5_000;
 
 const POINTS = ['before a commit', 'after a commit', 'at any time'] as const;
 
-/** What a worker's transaction says when it ends payments, or seals events. */
+/** Texts in a worker's transaction that ends payments, or seals events. */
 const WORK = /UPDATE payments p SET|UPDATE events e SET/;
 
 /** Does something when a job of a worker is at a point: in its transaction, as it passes to Postgres. */

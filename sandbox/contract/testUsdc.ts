@@ -2,7 +2,7 @@ import { concatHex, type Hex, numberToHex, pad, parseAbi, size, stringToHex } fr
 import artifact from './TestUsdc.json' with { type: 'json' };
 
 /**
- * What callers use of TestUsdc.sol, typed for viem. The compiler's own, complete ABI is in
+ * Part of TestUsdc.sol that callers use, typed for viem. The compiler's own, complete ABI is in
  * TestUsdc.json; JSON gives TypeScript no literal types, so the signatures stand here again, and
  * test/sandbox.e2e-spec.ts checks that the compiled contract has each of them.
  *
@@ -41,7 +41,7 @@ export const testUsdcAbi = parseAbi([
  */
 export const testUsdcBytecode = artifact.deployedBytecode as Hex;
 
-/** What a token on TestUsdc's code says of itself. */
+/** Name and version of a token on TestUsdc's code. */
 export interface TestToken {
   readonly symbol: string;
   /** EIP-712 domain `name` and `version`. */

@@ -3,34 +3,47 @@
 
 const common = {
   testEnvironment: 'node',
-  extensionsToTreatAsEsm: ['.ts'],
+  testRunner: '<rootDir>/test/support/native-runner.mjs',
   moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node'],
-  // Sources import './x.js' as NodeNext wants; what there is before compiling is './x.ts'.
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'] },
-  transform: {
-    '^.+\\.ts$': [
-      '@swc/jest',
-      {
-        sourceMaps: 'inline',
-        module: { type: 'es6' },
-        jsc: {
-          target: 'es2022',
-          keepClassNames: true,
-          parser: { syntax: 'typescript', decorators: true },
-          transform: { legacyDecorator: true, decoratorMetadata: true },
-          // Or swc drops `with { type: 'json' }`, which the next Jest demands.
-          experimental: { keepImportAttributes: true },
-        },
-      },
-    ],
-  },
+  // Node loads the suites: native-runner.mjs says how.
+  transform: {},
 };
 
 const BENCH = 'bench.e2e-spec.ts';
 
+/**
+ * Suites that start the programs many times, or wait for real time to pass. `npm run test:long` runs them; `npm test`
+ * does when a path is named.
+ */
+const LONG = [
+  'boot',
+  'cli',
+  'console',
+  'crash',
+  'downtime',
+  'gateway-crash',
+  'gateway-start',
+  'mcp-inspector',
+  'mcp-stdio',
+  'published-clients',
+  'published-seller',
+  'queues',
+  'restore',
+  'rpc-faults',
+  'shutdown',
+  'signals',
+  'texts',
+  'thousand-streams',
+  'tutorial',
+  'webhook-faults',
+  'workers',
+].map((name) => `${name}.e2e-spec.ts`);
+const namesPath = process.argv.slice(2).some((argument) => !argument.startsWith('-'));
+const leftOut = namesPath ? [BENCH] : [BENCH, ...LONG];
+
 const database = {
   ...common,
-  roots: ['<rootDir>/test'],
+  roots: ['<rootDir>/test', '<rootDir>/clients/typescript/test'],
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
 };
@@ -38,22 +51,32 @@ const database = {
 export default {
   // The suites start programs, chains and databases: more of them at once only wait for each other.
   maxWorkers: 2,
+  // A worker keeps the modules of all its suites, which is what makes it fast. Beyond this it has a leak: start anew.
+  workerIdleMemoryLimit: '2GB',
   testTimeout: 90_000,
+  reporters: ['default', '<rootDir>/test/support/progress.mjs'],
   // The benchmark's own test is a step of CI by itself: it is long, and the others would slow it.
   projects: process.env.BURSAR_TEST_BENCH
     ? [{ ...database, displayName: 'bench', testMatch: [`**/${BENCH}`] }]
-    : [
-        {
-          ...common,
-          displayName: 'unit',
-          roots: ['<rootDir>/src', '<rootDir>/sandbox', '<rootDir>/test'],
-          testMatch: ['**/*.spec.ts'],
-        },
-        {
-          ...database,
-          displayName: 'database',
-          testMatch: ['**/*.int-spec.ts', '**/*.e2e-spec.ts'],
-          testPathIgnorePatterns: ['/node_modules/', BENCH],
-        },
-      ],
+    : process.env.BURSAR_TEST_LONG
+      ? [{ ...database, displayName: 'long', testMatch: LONG.map((name) => `**/test/${name}`) }]
+      : [
+          {
+            ...common,
+            displayName: 'unit',
+            roots: [
+              '<rootDir>/src',
+              '<rootDir>/sandbox',
+              '<rootDir>/test',
+              '<rootDir>/clients/typescript/test',
+            ],
+            testMatch: ['**/*.spec.ts'],
+          },
+          {
+            ...database,
+            displayName: 'database',
+            testMatch: ['**/*.int-spec.ts', '**/*.e2e-spec.ts'],
+            testPathIgnorePatterns: ['/node_modules/', ...leftOut.map((name) => `/test/${name}`)],
+          },
+        ],
 };

@@ -1,21 +1,23 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import type { Caller } from '../src/access/caller.js';
+import { MasterSecret } from '../src/access/master-secret.js';
 import type { EventsQuery } from '../src/audit/audit.dto.js';
 import { AuditService } from '../src/audit/audit.service.js';
+import { EventFeed } from '../src/audit/event-feed.js';
 import { LogKeys } from '../src/audit/log-keys.js';
 import { rangeHashes, readTiles } from '../src/audit/log-rows.js';
 import { Sealer } from '../src/audit/sealer.js';
 import { edgeTiles, tileOf } from '../src/audit/tiles.js';
-import type { Config } from '../src/config.js';
 import { Database } from '../src/database/database.js';
 import { completeNodes, consistencyRanges, inclusionRanges } from '../src/domain/merkle.js';
 import { isSignedBy, parseNote } from '../src/domain/note.js';
 import { appendEvents, type NewEvent } from '../src/ledger/events.js';
 import { boundRefusals, overdueRefusals } from '../src/ledger/refusals.js';
 import { mainTreasury } from '../src/ledger/service-events.js';
-import type { Queues } from '../src/outbox/queues.js';
+import { EventCounts } from '../src/outbox/event-counts.js';
 import type { Wallets } from '../src/treasury/wallets.js';
+import { BOUNDS } from './support/bounds.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 import { headOf, rootOf } from './support/log.js';
 import { rowsRead } from './support/rows-read.js';
@@ -34,8 +36,8 @@ let treasuryId: string;
 beforeEach(async () => {
   test = await createTestDatabase();
   database = new Database(test.url, { statementTimeoutMs: 120_000 });
-  keys = new LogKeys({ masterSecret: 'a secret of more than thirty-two characters' } as Config);
-  sealer = new Sealer(database, keys, {} as Queues);
+  keys = new LogKeys(new MasterSecret('a secret of more than thirty-two characters'));
+  sealer = new Sealer(database, keys, new EventFeed(database), new EventCounts());
   treasuryId = await database.transaction(mainTreasury);
 });
 afterEach(async () => {
@@ -202,10 +204,8 @@ describe('sealing', () => {
 
   it('signs with a key that only the master secret opens', async () => {
     await sealer.seal(treasuryId);
-    const other = new LogKeys({
-      masterSecret: 'another secret of thirty-two characters',
-    } as Config);
-    const sealing = new Sealer(database, other, {} as Queues);
+    const other = new LogKeys(new MasterSecret('another secret of thirty-two characters'));
+    const sealing = new Sealer(database, other, new EventFeed(database), new EventCounts());
     await write(1);
     await expect(sealing.seal(treasuryId)).rejects.toThrow(/BURSAR_MASTER_SECRET: does not open/);
     const { rows } = await database.pool.query('SELECT sealed_private FROM log_keys');
@@ -258,7 +258,7 @@ describe('a log that is long', () => {
   it('is shown a page at a time by reading that page, to whoever sees its treasury', async () => {
     await write(LONG);
     await sealer.seal(treasuryId);
-    // As autovacuum does once a table has grown.
+    // Autovacuum does the same once a table has grown.
     await asOwner('ANALYZE events');
     for (const caller of [adminOf(undefined), adminOf([treasuryId])]) {
       let cursor: string | undefined;
@@ -336,7 +336,7 @@ describe('the bound on refusals', () => {
 
   const refuse = (at: Date, ...events: NewEvent[]) =>
     database.transaction(async (tx) => {
-      const bounded = await boundRefusals(tx, at, events);
+      const bounded = await boundRefusals(tx, at, treasuryId, events, (id) => [id], BOUNDS);
       await appendEvents(tx, at, bounded);
       return bounded.map(({ kind, data }) => [kind, data.refusals]);
     });
@@ -369,7 +369,10 @@ describe('the bound on refusals', () => {
       await boundRefusals(
         tx,
         NOW,
+        treasuryId,
         Array.from({ length: 30 }, () => refusal()),
+        (id) => [id],
+        BOUNDS,
       );
       throw new Error('undone');
     });

@@ -1,11 +1,17 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { build, killPrograms, startProgram } from './support/program.js';
 import { until } from './support/until.js';
 
-beforeAll(build, 120_000);
+beforeAll(async () => {
+  await build();
+  await run('npm', ['run', '--silent', 'build', '--workspace', 'clients/typescript']);
+}, 180_000);
 afterAll(killPrograms);
 
+const run = promisify(execFile);
 const BENCH = [process.execPath, 'dist/bench/bench.js'] as const;
 
 function environment(): Record<string, string> {
@@ -22,6 +28,7 @@ test('a short benchmark runs every part against the real service, and its invari
     ...['--only', 'growth', '--growth', '100x200'],
     ...['--only', 'revoking', '--trees', '1', '--trees', '50'],
     ...['--only', 'settling'],
+    ...['--only', 'sdk'],
   ]);
   const code = await program.exited;
   const { stdout, stderr } = program.output();
@@ -59,6 +66,14 @@ test('a short benchmark runs every part against the real service, and its invari
     rpcCallsPer1000Payments: some,
     violations: [],
   });
+  expect(report.sdk).toMatchObject({
+    calls: some,
+    byHand: { p50Ms: some, p99Ms: some },
+    byFetch: { p50Ms: some, p99Ms: some },
+    addedMs: some,
+    violations: [],
+  });
+  expect(report.sdk.calls).toBeGreaterThan(0);
   expect(report.settling.sealedEvents).toBeGreaterThanOrEqual(report.settling.settledPayments);
 }, 240_000);
 

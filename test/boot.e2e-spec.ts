@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -128,7 +129,7 @@ describe('bursar keys', () => {
     [['keys', 'retire', `-${'k'.repeat(42)}`], /there is no key -k{42};/],
     [['keys', 'retire', '--', `--${'k'.repeat(41)}`], /there is no key --k{41};/],
     [['keys', 'retire', `--${'k'.repeat(41)}`], /there is no key --k{41};/],
-    [['keys', 'retire', '-k'], /Unknown option '-k'/],
+    [['keys', 'retire', '-k'], /there is no option -k/],
     [['keys', 'rotate', '--in', '5s'], /--in must be 10s at least/],
     [['keys', 'rotate', '--in', 'soon'], /--in must be a time/],
     [['admin-token', '--treasury', 'trs_none'], /there is no treasury trs_none/],
@@ -190,6 +191,111 @@ describe('a configuration that cannot work', () => {
   });
 });
 
+describe('variables and directories that are not what was meant', () => {
+  it('a variable that nothing reads stops the boot, with the nearest known name', async () => {
+    const lines = await expectFailure(
+      start({
+        BURSAR_TWO_PERSONS: 'true',
+        bursar_dpop_nonces: 'true',
+        BURSAR_URL: 'http://127.0.0.1:1',
+        BURSAR_TOKEN: 'x',
+        BURSAR_TEST_BENCH: '1',
+        // Kubernetes sets these for a Service named bursar.
+        BURSAR_SERVICE_HOST: '10.0.0.1',
+        BURSAR_PORT: 'tcp://10.0.0.1:4020',
+        BURSAR_PORT_4020_TCP_ADDR: '10.0.0.1',
+      }),
+    );
+    expect(lines).toEqual([
+      'bursar: BURSAR_TWO_PERSONS: is not known; did you mean BURSAR_TWO_PERSON?',
+      'bursar: bursar_dpop_nonces: is not known; did you mean BURSAR_DPOP_NONCES?',
+    ]);
+  });
+
+  it.each(['/proc/bursar', '/dev/null/bursar'])(
+    'a data directory %s that cannot be made is told in one line, at once',
+    async (folder) => {
+      const lines = await expectFailure(start({ BURSAR_DATA_DIR: folder }));
+      expect(lines).toEqual([
+        expect.stringMatching(
+          `^bursar: BURSAR_DATA_DIR: ${folder} cannot be used .*; set BURSAR_DATA_DIR`,
+        ),
+      ]);
+    },
+  );
+
+  it.each([
+    ['wallets'],
+    ['admin-token'],
+    ['keys', 'list'],
+    ['jobs'],
+    ['signer', '--socket', '/tmp/none.sock'],
+  ])('bursar %s in the wrong place makes no treasury', async (...args) => {
+    const folder = join(await dataDir(), 'nothing');
+    await expect(bursar({ BURSAR_DATA_DIR: folder }, ...args)).rejects.toThrow(
+      /only the start of the service makes/,
+    );
+    expect(existsSync(folder)).toBe(false);
+  });
+});
+
+it('the lists of operators are JSON where that is asked for', async () => {
+  const environment = await wholeEnvironment();
+  await start(environment).ready();
+  const json = async (...args: string[]) =>
+    JSON.parse(await bursar(environment, ...args, '--json'));
+  expect(await json('keys', 'list')).toMatchObject([{ state: 'signing', retiredAt: null }]);
+  const { wallets } = await json('wallets');
+  expect(wallets[0]).toMatchObject({ treasury: 'main', status: 'active', code: null });
+  expect(await json('jobs')).toEqual([]);
+  secrets.add(await bursar(environment, 'admin-token', '--name', 'ann'));
+  expect(await json('admin-token', 'list')).toMatchObject([{ name: 'ann', lastUsedAt: null }]);
+}, 240_000);
+
+describe('bursar admin-token list, and revoke NAME', () => {
+  it('shows what works, and ends it without having it', async () => {
+    const environment = await wholeEnvironment();
+    const url = await start(environment).ready();
+    const ann = new Api(url, await bursar(environment, 'admin-token', '--name', 'ann'));
+    const second = new Api(url, await bursar(environment, 'admin-token', '--name', 'ann'));
+    const bob = new Api(
+      url,
+      await bursar(environment, 'admin-token', '--name', 'bob', '--role', 'auditor'),
+    );
+    for (const { token } of [ann, second, bob]) secrets.add(token ?? '');
+    expect((await ann.get('/v1/grants')).status).toBe(200);
+    const listed = await bursar(environment, 'admin-token', 'list');
+    expect(listed).toMatch(/^ann {2}admin {2}until \S+Z {2}last used \S+Z$/m);
+    expect(listed).toMatch(/^ann {2}admin {2}until \S+Z {2}never used$/m);
+    expect(listed).toMatch(/^bob {2}auditor {2}until \S+Z {2}never used$/m);
+
+    expect(await bursar(environment, 'admin-token', 'revoke', 'ann')).toBe(
+      'ann: 2 tokens are revoked',
+    );
+    for (const revoked of [ann, second]) {
+      expectProblem(await revoked.get('/v1/grants'), 401, 'invalid_token');
+    }
+    expect((await bob.get('/v1/grants')).status).toBe(200);
+    expect(await bursar(environment, 'admin-token', 'list')).not.toContain('ann');
+    await expect(bursar(environment, 'admin-token', 'revoke', 'ann')).rejects.toThrow(
+      /no admin token of "ann" works/,
+    );
+    const { items } = await bob.read<Listed<{ data: object }>>(
+      '/v1/audit/events?kind=admin.token_revoked',
+    );
+    expect(items.map(({ data }) => data)).toEqual([
+      { name: 'ann', role: 'admin', tokenId: expect.any(String), expiresAt: expect.any(Number) },
+      { name: 'ann', role: 'admin', tokenId: expect.any(String), expiresAt: expect.any(Number) },
+    ]);
+  });
+});
+
+it('bursar actor refuses without the issuer, whose names are others', async () => {
+  await expect(bursar(await wholeEnvironment(), 'actor', 'somebody')).rejects.toThrow(
+    /BURSAR_OIDC_ISSUER: is required/,
+  );
+});
+
 describe('surroundings that are not there', () => {
   it('a port in use is told in one line', async () => {
     const taken = await serve((_request, response) => response.end());
@@ -227,6 +333,50 @@ describe('surroundings that are not there', () => {
   });
 });
 
+describe('a service whose chain is not there yet', () => {
+  it('says what is missing instead of that it is ready, and says that once it is', async () => {
+    const port = await deadPort();
+    const environment = {
+      ...(await wholeEnvironment()),
+      BURSAR_NETWORKS: JSON.stringify([
+        {
+          network: NETWORK,
+          rpcUrls: [`http://127.0.0.1:${port}`],
+          finality: { blocks: 2 },
+          pollMs: 500,
+        },
+      ]),
+    };
+    const program = start(environment);
+    const url = await program.ready();
+    expect(await bursar(environment, 'wallets')).toContain(`${NETWORK}  no RPC tells its balance`);
+    const { stdout } = program.output();
+    expect(stdout).toContain(
+      `Bursar listens on ${url}, but is not ready: network ${NETWORK}: its chain`,
+    );
+    expect(stdout).not.toContain('Bursar is ready');
+    expect((await fetch(`${url}/readyz`)).status).toBe(503);
+    const chain = await startChain({ port });
+    try {
+      await until(
+        'it is ready',
+        () => program.output().stdout.includes(`Bursar is ready on ${url}`),
+        60_000,
+      );
+      expect((await fetch(`${url}/readyz`)).status).toBe(200);
+      expect(await bursar(environment, 'wallets')).toMatch(
+        new RegExp(
+          `0x[0-9a-fA-F]{40}  pays the gas of cancellations  ${NETWORK}  0 of its coin, too little for a cancellation$`,
+        ),
+      );
+    } finally {
+      await chain.stop();
+      program.signal('SIGTERM');
+    }
+    expect(await program.exited).toBe(0);
+  }, 90_000);
+});
+
 describe('a running service', () => {
   let environment: Record<string, string>;
   let program: Program;
@@ -241,7 +391,13 @@ describe('a running service', () => {
   }, 60_000);
 
   it('starts without its chain, says which network is missing, and pays nothing there', async () => {
-    expect(await admin.read('/healthz')).toEqual({ status: 'ok' });
+    expect(await admin.read('/healthz')).toEqual({ status: 'ok', version: '0.1.0' });
+    const { stdout } = program.output();
+    const [, metricsUrl = ''] = /"metrics":"(http:[^"]+)"/.exec(stdout) ?? [];
+    const metrics = await (await fetch(metricsUrl)).text();
+    expect(metrics).toContain('bursar_build_info{version="0.1.0"} 1');
+    const [line = ''] = stdout.split('\n');
+    expect(JSON.parse(line)).toMatchObject({ msg: 'Bursar 0.1.0 starts', version: '0.1.0' });
     const readiness = await admin.get('/readyz');
     expectProblem(readiness, 503, 'unavailable');
     expect(readiness.body.detail).toContain(`network ${NETWORK}`);
@@ -344,6 +500,15 @@ describe('the embedded mode', () => {
     for (const name of ['master-secret', 'wallet-mnemonic']) {
       secrets.add((await readFile(join(environment.BURSAR_DATA_DIR, name), 'utf8')).trim());
     }
+    // It says that it made the only copy of the phrase, and where.
+    expect(first.output().stdout).toContain(
+      `its only copy is the file ${join(environment.BURSAR_DATA_DIR, 'wallet-mnemonic')}`,
+    );
+    // A second service is refused, naming the first; a command joins it.
+    const lines = await expectFailure(start(environment));
+    expect(lines).toEqual([expect.stringContaining(`is served by process ${first.pid} already`)]);
+    expect(await bursar(environment, 'admin-token', 'list')).toContain('cli  admin  until');
+    first.signal('SIGINT');
     first.signal('SIGINT');
     expect(await first.exited).toBe(0);
 
@@ -354,7 +519,7 @@ describe('the embedded mode', () => {
     expect(await again.read('/v1/wallets')).toEqual(wallets);
     second.signal('SIGTERM');
     expect(await second.exited).toBe(0);
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('keystores, and a signer in a process of its own', () => {
@@ -443,7 +608,7 @@ it('prints no secret, at the most talkative log level', () => {
   for (const program of programs) {
     const { stdout, stderr } = program.output();
     for (const secret of secrets) {
-      // As a word of its own too: of a token, its signature alone would do.
+      // The parts count too: of a token, its signature alone would do.
       for (const part of [secret, secret.split('.')[2] ?? secret]) {
         expect(stdout.includes(part)).toBe(false);
         expect(stderr.includes(part)).toBe(false);

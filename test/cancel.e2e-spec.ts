@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type RpcProxy, startRpcProxy } from '../faults/rpc-proxy.js';
-import { loadConfig } from '../src/config.js';
+import { loadConfig } from '../src/config/config.js';
 import { createLogger } from '../src/ops/logger.js';
 import type { PaymentView } from '../src/payments/payments.dto.js';
 import { startService } from '../src/service.js';
@@ -9,7 +9,7 @@ import { environmentOf, rpc, startTestStack, type TestStack } from './support/bu
 import { brokenInvariants, brokenOnChain } from './support/invariants.js';
 import { receiptOf, reorg, settleCall, submit } from './support/on-chain.js';
 import { SHORT } from './support/settle.js';
-import { decodeHeader, order } from './support/terms.js';
+import { order } from './support/terms.js';
 import { until } from './support/until.js';
 
 const MAX_FEE_GWEI = 3;
@@ -34,6 +34,7 @@ const networkAt = (network: string, rpcUrl: string) => ({
 
 beforeAll(async () => {
   stack = await startTestStack({
+    movableClock: true,
     environment,
     network: async (chain) => {
       proxy = await startRpcProxy(chain.rpcUrl);
@@ -205,6 +206,7 @@ describe('cancelling a payment', () => {
       loadConfig({
         ...environmentOf(stack),
         PORT: '0',
+        BURSAR_METRICS_PORT: 'off',
         BURSAR_NETWORKS: JSON.stringify([networkAt(stack.chain.network, stack.chain.rpcUrl)]),
         ...environment,
       }),
@@ -245,19 +247,11 @@ describe('cancelling a payment', () => {
   });
 
   it('costs no gas once the signature has run out, though that is not final yet', async () => {
-    const { payment, header } = await agent.paid(order(stack.chain, SHORT));
-    const end = BigInt(decodeHeader(header.value).payload.authorization.validBefore);
-    const { timestamp } = await rpc<{ timestamp: string }>(
-      stack.chain.rpcUrl,
-      'eth_getBlockByNumber',
-      ['latest', false],
-    );
-    if (BigInt(timestamp) < end) {
-      await rpc(stack.chain.rpcUrl, 'evm_setNextBlockTimestamp', [`0x${end.toString(16)}`]);
-    }
+    const { payment } = await agent.paid(order(stack.chain, SHORT));
+    await stack.passTime(SHORT.maxTimeoutSeconds + 5);
     await stack.chain.mineBlocks(1);
     expect((await cancel(payment.id)).status).toBe(202);
-    // Asked for later and sent: the other one was looked at before it.
+    // The later cancellation is sent: the other one was looked at before it.
     const other = await pay();
     expect((await cancel(other.payment.id)).status).toBe(202);
     await sent(other.payment.id);
@@ -326,7 +320,7 @@ describe('revoking with cancelOutstanding', () => {
 });
 
 it('leaves every invariant whole', async () => {
-  await rpc(stack.chain.rpcUrl, 'evm_increaseTime', [400]);
+  await stack.passTime(400);
   await finalize();
   await until('nothing is open', async () => {
     const { rows } = await stack.db.query(`SELECT 1 FROM payments WHERE status = 'authorized'`);

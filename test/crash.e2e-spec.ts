@@ -14,6 +14,9 @@ import { decodeHeader, order } from './support/terms.js';
 /** How often each step is tried; more by hand. */
 const RUNS = Number(process.env.BURSAR_CRASH_RUNS ?? 1);
 
+/** A start can take a minute on a busy machine: the signature is to be valid after it. */
+const LASTING = { maxTimeoutSeconds: 300 };
+
 /** Each step starts a process anew. */
 jest.setTimeout(240_000);
 
@@ -25,7 +28,7 @@ let url: string;
 
 beforeAll(async () => {
   await build();
-  stack = await startTestStack();
+  stack = await startTestStack({ environment: { BURSAR_MAX_VALIDITY_SECONDS: '300' } });
   const { hostname, port } = new URL(stack.databaseUrl);
   database = await startProxy(Number(port), hostname);
   await restart();
@@ -80,7 +83,7 @@ describe.each(Array.from({ length: RUNS }, (_, run) => run + 1))(
     it('before its commit has made no payment; the retry makes the one there is', async () => {
       const { grantId, mortal, other } = await agent();
       const key = `crash-${randomUUID()}`;
-      const body = order(stack.chain);
+      const body = order(stack.chain, LASTING);
       database.tap(onCommit(key, { sent: kill }));
       await expect(mortal().pay(body, key)).rejects.toThrow('fetch failed');
       await program.exited;
@@ -97,7 +100,7 @@ describe.each(Array.from({ length: RUNS }, (_, run) => run + 1))(
     it('between its commit and the signature has its header signed by whoever is asked again', async () => {
       const { grantId, mortal, other } = await agent();
       const key = `crash-${randomUUID()}`;
-      const body = order(stack.chain);
+      const body = order(stack.chain, LASTING);
       // Postgres has committed, and the process never hears of it.
       database.tap(onCommit(key, { answered: kill }));
       await expect(mortal().pay(body, key)).rejects.toThrow('fetch failed');
@@ -118,7 +121,7 @@ describe.each(Array.from({ length: RUNS }, (_, run) => run + 1))(
     it('between the signature and the reply gives the very header that was on its way', async () => {
       const { grantId, mortal, other } = await agent();
       const key = `crash-${randomUUID()}`;
-      const body = order(stack.chain);
+      const body = order(stack.chain, LASTING);
       let lost = Buffer.alloc(0);
       edge?.tap(() => ({
         fromServer(chunk) {
@@ -142,7 +145,7 @@ describe.each(Array.from({ length: RUNS }, (_, run) => run + 1))(
     it('after its commit hands out no signature that was never delivered, once the grant is revoked', async () => {
       const { grantId, mortal, other } = await agent();
       const key = `crash-${randomUUID()}`;
-      const body = order(stack.chain);
+      const body = order(stack.chain, LASTING);
       database.tap(onCommit(key, { answered: kill }));
       await expect(mortal().pay(body, key)).rejects.toThrow('fetch failed');
       await program.exited;
@@ -163,7 +166,7 @@ describe('a process that lives on', () => {
   it('and loses the answer to its commit says 503, and gives the header when asked again', async () => {
     const { grantId, mortal } = await agent();
     const key = `crash-${randomUUID()}`;
-    const body = order(stack.chain);
+    const body = order(stack.chain, LASTING);
     const lose = (cut: () => void): false => {
       cut();
       return false;

@@ -10,10 +10,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import pg from 'pg';
 import { Database, isDatabaseUnavailable } from '../src/database/database.js';
 import {
-  type EmbeddedPostgres,
   findRunningEmbeddedPostgres,
   startEmbeddedPostgres,
 } from '../src/database/embedded-postgres.js';
+import type { EmbeddedPostgres } from '../src/database/postgres-owner.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 import { until } from './support/until.js';
 
@@ -362,7 +362,7 @@ describe('the embedded Postgres', () => {
   const children: ChildProcess[] = [];
 
   beforeEach(async () => {
-    // As root, this is a directory that the server's user cannot enter.
+    // For root, this is a directory that the server's user cannot enter.
     parent = await mkdtemp(join(tmpdir(), 'bursar-embedded-'));
     dataDir = join(parent, 'data');
     pidFile = join(dataDir, 'postgres', 'postmaster.pid');
@@ -468,9 +468,53 @@ describe('the embedded Postgres', () => {
     expect((await readdir(dataDir)).filter((name) => name.includes('init'))).toEqual([]);
   });
 
-  it('is shared with a second start, which does not stop it', async () => {
+  it('is refused to a second service, naming the first, whose server stays', async () => {
     const owner = await startOwner();
-    const guest = await start();
+    await expect(start()).rejects.toThrow(`is served by process ${owner.child.pid} already`);
+    expect(await query(owner.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
+  it('is not refused for a process that has the number of the owner that is gone', async () => {
+    const { child } = await startOwner();
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await writeFile(join(dataDir, 'postgres.owner'), `${process.ppid}\nservice\n1\n`);
+    await (await start()).stop();
+    expect(await findRunningEmbeddedPostgres(dataDir)).toBeUndefined();
+  });
+
+  it('is taken over by one process at a time', async () => {
+    const { child, url } = await startOwner();
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const rival = new pg.Client({ connectionString: url.replace(/bursar$/, 'postgres') });
+    await rival.connect();
+    let isOurs = false;
+    try {
+      // Another process does this that is about to take it over.
+      await rival.query('SELECT pg_advisory_lock(2872773)');
+      const taking = start().then((server) => {
+        isOurs = true;
+        return server;
+      });
+      await until('it waits for its turn', async () => {
+        const { rows } = await rival.query(
+          `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`,
+        );
+        return rows.length > 0 || isOurs;
+      });
+      expect(isOurs).toBe(false);
+      await rival.query('SELECT pg_advisory_unlock_all()');
+      await rival.end();
+      await (await taking).stop();
+    } finally {
+      await rival.end().catch(() => {});
+    }
+  });
+
+  it('is shared with a command, which does not stop it', async () => {
+    const owner = await startOwner();
+    const guest = await start({ use: 'command' });
     expect(guest.url).toBe(owner.url);
     await guest.stop();
     expect(await query(owner.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type RpcProxy, startRpcProxy } from '../faults/rpc-proxy.js';
-import { loadConfig } from '../src/config.js';
+import { loadConfig } from '../src/config/config.js';
 import { createLogger } from '../src/ops/logger.js';
 import { type Service, startService } from '../src/service.js';
 import { Api, type Paid } from './support/api.js';
@@ -19,6 +19,7 @@ let back: Service | undefined;
 
 beforeAll(async () => {
   stack = await startTestStack({
+    movableClock: true,
     network: async (chain) => {
       proxy = await startRpcProxy(chain.rpcUrl);
       return networkOf(chain.network, proxy.url);
@@ -66,7 +67,7 @@ it('a long downtime changes nothing but the time: it is caught up in steps, each
   }
   for (const { header } of late) await submit(chain, settleCall(header.value));
   await chain.mineBlocks(200);
-  await rpc(chain.rpcUrl, 'evm_increaseTime', [300]);
+  await stack.passTime(300);
   await chain.mineBlocks(3);
 
   // The third step fails: the first two are there to stay.
@@ -81,6 +82,7 @@ it('a long downtime changes nothing but the time: it is caught up in steps, each
     loadConfig({
       ...environmentOf(stack),
       PORT: '0',
+      BURSAR_METRICS_PORT: 'off',
       BURSAR_NETWORKS: JSON.stringify([networkOf(chain.network, proxy.url)]),
     }),
     createLogger('silent'),

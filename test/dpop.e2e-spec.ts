@@ -5,6 +5,7 @@ import type { Service } from '../src/service.js';
 import { Api, expectProblem, type Minted } from './support/api.js';
 import { startReplica, startTestStack, type TestStack } from './support/bursar.js';
 import { newProver, type ProofChanges, type Prover, ProvingApi } from './support/dpop.js';
+import { respelled, spellingsOf, twinOf } from './support/spellings.js';
 import { order } from './support/terms.js';
 
 let stack: TestStack;
@@ -145,6 +146,7 @@ describe('a grant bound to its holder’s key', () => {
     ['of a time that is none', () => ({ claims: { iat: '1e3' } })],
     ['without a jti', () => ({ claims: { jti: undefined } })],
     ['with an empty jti', () => ({ claims: { jti: '' } })],
+    ['of more than 4 KiB', () => ({ claims: { more: 'x'.repeat(4_000) } })],
     ['without ath', () => ({ claims: { ath: undefined } })],
     [
       'for another token',
@@ -196,6 +198,15 @@ describe('a grant bound to its holder’s key', () => {
     }
   });
 
+  it('refuses a proof in another spelling, and takes the two signatures of one proof once', async () => {
+    const proof = await proofFor();
+    for (const spelling of spellingsOf(proof)) {
+      expectProblem(await ask(spelling), 401, 'invalid_dpop_proof');
+    }
+    expect((await ask(twinOf(proof))).status).toBe(200);
+    expectProblem(await ask(proof), 401, 'invalid_dpop_proof');
+  });
+
   it('takes a proof whose URL is written otherwise but is the same', async () => {
     const { host, port } = new URL(stack.service.url);
     for (const htu of [
@@ -237,16 +248,16 @@ describe('a grant bound to its holder’s key', () => {
   });
 
   it('asks for a proof of the key that stands in the grant, whatever a token says', async () => {
-    // As if the token had been signed before the grant was bound: the row decides.
+    // The token looks as if signed before the grant was bound: the row decides.
     const { grant, token } = await stack.admin.mint({ budget: '1.00' });
     const stranger = await newProver();
     const { publicJwk } = stranger;
-    await stack.db.query('ALTER TABLE grants DISABLE TRIGGER grants_key_fixed');
+    await stack.db.query('ALTER TABLE grants DISABLE TRIGGER grants_no_rewrite');
     await stack.db.query(
       'UPDATE grants SET holder_key = $2, holder_key_thumbprint = $3 WHERE id = $1',
       [grant.id, publicJwk, await calculateJwkThumbprint(publicJwk)],
     );
-    await stack.db.query('ALTER TABLE grants ENABLE TRIGGER grants_key_fixed');
+    await stack.db.query('ALTER TABLE grants ENABLE TRIGGER grants_no_rewrite');
     expectProblem(await new Api(stack.service.url, token).get(SELF), 401, 'invalid_token');
   });
 
@@ -282,6 +293,7 @@ describe('a holderKey', () => {
     for (const wrong of [
       { ...prover.publicJwk, y: x },
       { ...prover.publicJwk, x: 'short' },
+      { ...prover.publicJwk, x: respelled(x ?? '') },
       { ...prover.publicJwk, crv: 'P-384' },
       { ...prover.publicJwk, more: 1 },
       rsa.export({ format: 'jwk' }),

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Service } from '../src/service.js';
@@ -24,7 +25,7 @@ async function freshWindow(): Promise<void> {
   await until('a window begins', () => Date.now() % 10_000 < 2_000, 11_000);
 }
 
-/** As a client behind a proxy, at an address of its own. */
+/** Asks as a client behind a proxy, at an address of its own. */
 function from(address: string, url: string, token?: string): Api {
   const api = new Api(url, token);
   const call = api.call.bind(api);
@@ -184,6 +185,72 @@ describe('a request', () => {
     });
     expect(fitting.status).toBe(200);
   });
+
+  it.each([
+    'http://evil.example/healthz',
+    '//evil.example/healthz',
+    '*',
+    '/v1/../healthz',
+    '/v1/%2e%2E/healthz',
+    '/./healthz',
+    '/v1/..',
+    '/v1//grants',
+    '/v1%2fgrants',
+    '/v1\\\\grants',
+    '/v1/grants%00',
+  ])('for the target %s, which is no plain path, is refused', async (target) => {
+    for (const method of ['GET', 'OPTIONS', 'POST']) {
+      const { hostname, port } = new URL(stack.service.url);
+      const answer = await new Promise<string>((resolve, reject) => {
+        const socket = connect(Number(port), hostname, () => {
+          socket.end(`${method} ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+        });
+        let text = '';
+        socket.setEncoding('utf8').on('data', (more) => {
+          text += more;
+        });
+        socket.once('end', () => resolve(text));
+        socket.once('error', reject);
+      });
+      expect(answer).toMatch(/^HTTP\/1.1 400 /);
+      expect(answer).toContain('invalid_request');
+    }
+  });
+
+  it('that names a member twice is refused, at any depth and however it is spelled', async () => {
+    const start = '{"holder":"x","ttlSeconds":60,"budget":"1.00"';
+    for (const body of [
+      `${start},"budget":"9.00"}`,
+      `${start},"\\u0062udget":"9.00"}`,
+      `${start},"scope":{"networks":[],"networks":["eip155:1"]}}`,
+      `${start},"windows":[{"seconds":1,"payments":1,"seconds":9}]}`,
+    ]) {
+      expectProblem(await stack.admin.post('/v1/grants', body), 400, 'invalid_request', {
+        field: 'body',
+      });
+    }
+    expect((await stack.admin.post('/v1/grants', `${start}}`)).status).toBe(201);
+  });
+
+  it('of JSON without a body needs none where none is needed', async () => {
+    const { grant } = await stack.admin.mint({ budget: '1.00' });
+    const type = { 'content-type': 'application/json' };
+    const answer = await stack.admin.post(`/v1/grants/${grant.id}/token`, undefined, type);
+    expect(answer.status).toBe(200);
+    expectProblem(await stack.admin.post('/v1/grants', undefined, type), 400, 'invalid_request');
+    expectProblem(await stack.admin.post('/v1/grants', '{"holder"', type), 400, 'invalid_request');
+  });
+
+  it.each(['nonsense', 'grt_1', 'pay_01h2xcejqtf2nbrexx3vqjhp41', '%27', 'a%20b', 'x'.repeat(90)])(
+    'about the id %s, which is none of a grant, is refused in path, query and body',
+    async (id) => {
+      const { admin } = stack;
+      expectProblem(await admin.get(`/v1/grants/${id}`), 400, 'invalid_request', { field: 'id' });
+      expectProblem(await admin.post(`/v1/grants/${id}/revoke`, {}), 400, 'invalid_request');
+      expectProblem(await admin.get(`/v1/payments?grantId=${id}`), 400, 'invalid_request');
+      expectProblem(await mint({ parentId: id }), 400, 'invalid_request', { field: 'parentId' });
+    },
+  );
 
   it('with a body too deep or of too many members is refused by name', async () => {
     const deep = JSON.parse(`${'[['.repeat(10)}${']]'.repeat(10)}`);

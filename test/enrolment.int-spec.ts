@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Keys } from '../src/access/keys.js';
-import type { Config } from '../src/config.js';
+import { MasterSecret } from '../src/access/master-secret.js';
 import { Database } from '../src/database/database.js';
 import type { Networks } from '../src/treasury/networks.js';
 import { MnemonicSigner } from '../src/treasury/signer.js';
@@ -39,8 +39,8 @@ it('wallets are enrolled once, in their order, however many processes start at o
 });
 
 it('one signing key is made, however many processes start at once', async () => {
-  const config = { masterSecret: 'a secret of more than thirty-two characters' } as Config;
-  const all = databases.map((database) => new Keys(database, config));
+  const secret = new MasterSecret('a secret of more than thirty-two characters');
+  const all = databases.map((database) => new Keys(database, secret));
   await Promise.all(all.map((keys) => keys.load()));
   const listed = await Promise.all(all.map((keys) => keys.list()));
   expect(listed[0]).toMatchObject([{ state: 'signing' }]);
@@ -58,7 +58,7 @@ it('a wallet retires only after the payments that are in the making', async () =
   );
   const id = rows[0]?.id ?? '';
   await wallets.setStatus(id, 'draining', { actor: 'admin:tester' });
-  // As a payment does that read the wallet while it was active.
+  // A payment that read the wallet while it was active does the same.
   const retired = await database.transaction(async (tx) => {
     await tx.query('UPDATE wallet_balances SET reserved = 1 WHERE wallet_id = $1', [id]);
     const retiring = wallets.setStatus(id, 'retired', { actor: 'admin:tester' }).then(

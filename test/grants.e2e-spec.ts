@@ -69,6 +69,14 @@ describe('minting', () => {
         { seconds: 86_400, amount: '20.00' },
       ],
       approvalAbove: '1.00',
+      approveNewPayees: false,
+      breaker: null,
+      limitedBy: {
+        by: 'window',
+        grantId: expect.stringMatching(/^grt_/),
+        reopensAt: expect.stringMatching(/Z$/),
+        windowSeconds: 3_600,
+      },
       scope: {
         networks: [stack.chain.network],
         payTo: [PAYEE],
@@ -203,7 +211,6 @@ describe('delegation', () => {
     ['budget', { budget: '5.000001' }, '5.00'],
     ['maxPerPayment', { maxPerPayment: '0.51' }, '0.50'],
     ['maxPayments', { maxPayments: 101 }, '100'],
-    ['ttlSeconds', { ttlSeconds: 7200 }, undefined],
     ['expiresAt', { ttlSeconds: undefined, expiresAt: at(2 * HOUR_MS) }, undefined],
     ['startsAt', { startsAt: at(-HOUR_MS) }, undefined],
     ['delegationDepth', { delegationDepth: 2 }, '1'],
@@ -368,6 +375,10 @@ describe('the list of grants', () => {
     const of = async (query: string) => ids(await admin.all<GrantView>(`/v1/grants?${query}`));
     const [first, second, third] = below.map(({ grant }) => grant.id);
     expect(await of(`parentId=${top.grant.id}`)).toEqual(ids(below.map(({ grant }) => grant)));
+    expect(await of(`parentId=${top.grant.id}&depth=0`)).toEqual([]);
+    const roots = await admin.all<GrantView>('/v1/grants?depth=0');
+    expect(roots.map(({ id }) => id)).toContain(top.grant.id);
+    expect(roots.filter(({ parentId, depth }) => parentId !== null || depth !== 0)).toEqual([]);
     expect(await of('holder=h-1')).toEqual([second]);
     expect(await of(`parentId=${top.grant.id}&label=task:t-1`)).toEqual([
       second,

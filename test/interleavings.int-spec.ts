@@ -3,16 +3,19 @@ import { Logger } from '@nestjs/common';
 import fc from 'fast-check';
 import pg from 'pg';
 import type { AdminCaller } from '../src/access/caller.js';
+import { MasterSecret } from '../src/access/master-secret.js';
+import { EventFeed } from '../src/audit/event-feed.js';
 import { LogKeys } from '../src/audit/log-keys.js';
 import { Sealer } from '../src/audit/sealer.js';
-import type { Config } from '../src/config.js';
+import type { Config } from '../src/config/config.js';
 import { Database } from '../src/database/database.js';
 import { sha256Hex } from '../src/domain/canonical.js';
 import type { Network } from '../src/domain/network.js';
 import type { PaymentStatus } from '../src/domain/payment.js';
-import type { PaymentOption } from '../src/domain/policy.js';
+import type { PaymentOption } from '../src/domain/payment-option.js';
 import { Problem } from '../src/domain/problem.js';
 import { parseResource } from '../src/domain/scope.js';
+import { AmendingService } from '../src/grants/amending.service.js';
 import { CarveOuts } from '../src/grants/carve-outs.js';
 import type { GrantTokens } from '../src/grants/grant-tokens.js';
 import { GrantsService } from '../src/grants/grants.service.js';
@@ -23,21 +26,30 @@ import { requestCancellations } from '../src/ledger/cancellations.js';
 import { appendEvents, type NewEvent } from '../src/ledger/events.js';
 import { databaseNow } from '../src/ledger/grant-rows.js';
 import { Ledger } from '../src/ledger/ledger.js';
-import type { Reservation, ReservationOrder } from '../src/ledger/reservations.js';
+import type { Reservation, ReservationOrder } from '../src/ledger/order.js';
+import { EventCounts } from '../src/outbox/event-counts.js';
 import type { Outbox } from '../src/outbox/outbox.js';
 import type { Queues } from '../src/outbox/queues.js';
 import { ChainReader } from '../src/settlement/chain-reader.js';
 import { CodeWatch } from '../src/settlement/code-watch.js';
+import { OutsideSpends } from '../src/settlement/outside-spends.js';
+import { ReleaseReader } from '../src/settlement/releases.js';
 import { SettlementService } from '../src/settlement/settlement.service.js';
+import type { Tracing } from '../src/tracing/tracing.js';
 import type { Networks } from '../src/treasury/networks.js';
 import type { Signer } from '../src/treasury/signer.js';
-import { type WalletStatus, Wallets } from '../src/treasury/wallets.js';
+import type { WalletStatus } from '../src/treasury/wallet-status.js';
+import { Wallets } from '../src/treasury/wallets.js';
+import { BOUNDS } from './support/bounds.js';
+import { installClock, shiftClock } from './support/clock.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 import { Cut, Interleaving } from './support/interleaving.js';
 import { brokenInvariants } from './support/invariants.js';
 import { ModelChain, type OnChain } from './support/model-chain.js';
 
-// What processes are too coarse for: the ledger's and settlement's own transactions, statement by
+const ONE_BATCH = { maxBatch: 8, maxInFlight: 1, maxWaiting: 8, maxWaitMs: 60_000 };
+
+// Interleavings that processes are too coarse for: the ledger's and settlement's own transactions, statement by
 // statement, in an order that fast-check chooses. Postgres and its locks are real; the clock, the chain's
 // RPC and the queues are behind their ports, so that time passes, answers come late and jobs come twice
 // or never exactly where the seed says.
@@ -53,13 +65,13 @@ const TERMINAL: readonly PaymentStatus[] = ['settled', 'released', 'cancelled', 
 const SEEDS_PER_DATABASE = 25;
 
 const CENT = 10_000n;
-/** What a wallet holds: few payments, so that wallets run out too. */
+/** Balance of a wallet: few payments, so that wallets run out too. */
 const FUNDS = 6n * CENT;
 const ASSET = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
 const PAYEE = '0x1111111111111111111111111111111111111111';
 const FINALITY = 1;
 
-const KEEPER = { masterSecret: 'a secret of more than thirty-two characters' } as Config;
+const KEEPER = new MasterSecret('a secret of more than thirty-two characters');
 
 const ADMIN: AdminCaller = {
   kind: 'admin',
@@ -69,7 +81,7 @@ const ADMIN: AdminCaller = {
   actor: 'admin:tester',
 };
 
-/** What an actor does. Grants, payments and keys by their place, round and round. */
+/** Acts of an actor. Grants, payments and keys by their place, round and round. */
 type Action =
   | {
       readonly do: 'pay';
@@ -79,12 +91,16 @@ type Action =
       readonly twice: boolean;
     }
   | { readonly do: 'revoke' | 'suspend' | 'resume' | 'carve out'; readonly grant: number }
+  | { readonly do: 'amend'; readonly grant: number; readonly cents: number }
   | { readonly do: 'settle' | 'cancel' | 'ask to cancel'; readonly payment: number }
   | { readonly do: 'approve' | 'reject'; readonly payment: number }
   | { readonly do: 'set wallet'; readonly wallet: number; readonly status: WalletStatus }
   | { readonly do: 'mint with a key'; readonly key: number }
   | { readonly do: 'read' | 'return' | 'lapse' | 'seal' | 'reorganise' | 'mine' }
   | { readonly do: 'wait'; readonly seconds: number };
+
+/** Time that may pass within one scene: less than the log's reader grants a transaction (`src/audit/replay/times.ts`). */
+const LONGEST_WAIT_SECONDS = 50;
 
 const small = fc.nat({ max: 7 });
 const action: fc.Arbitrary<Action> = fc.oneof(
@@ -108,6 +124,14 @@ const action: fc.Arbitrary<Action> = fc.oneof(
         'carve out' as const,
       ),
       grant: small,
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('amend' as const),
+      grant: small,
+      cents: fc.integer({ min: 1, max: 9 }),
     }),
   },
   {
@@ -163,7 +187,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({
       do: fc.constant('wait' as const),
-      seconds: fc.integer({ min: 1, max: 90 }),
+      seconds: fc.integer({ min: 1, max: LONGEST_WAIT_SECONDS }),
     }),
   },
 );
@@ -213,18 +237,7 @@ async function openShared(): Promise<Shared> {
   const db = new pg.Pool({ connectionString: test.url, max: 3 });
   // Dropping the database ends whoever is still on his way out.
   db.on('error', () => {});
-  // A function found before Postgres's own of the same name: the clock behind a port, the SQL untouched.
-  await db.query(`
-    CREATE SCHEMA clock;
-    CREATE TABLE clock.shift (seconds int NOT NULL);
-    INSERT INTO clock.shift VALUES (0);
-    CREATE FUNCTION clock.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
-      'SELECT pg_catalog.clock_timestamp() + make_interval(secs => (SELECT seconds FROM clock.shift))';
-    CREATE FUNCTION clock.now() RETURNS timestamptz LANGUAGE sql STABLE AS
-      'SELECT pg_catalog.now() + make_interval(secs => (SELECT seconds FROM clock.shift))';
-    GRANT USAGE ON SCHEMA clock TO PUBLIC;
-    GRANT SELECT ON clock.shift TO PUBLIC;
-    DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = clock, public, pg_catalog', current_database()); END $$`);
+  await installClock(db);
   const database = new Database(test.url, { maxConnections: 24 });
   Interleaving.through(database, () => interleaving);
   shared = { test, database, db, seeds: 1 };
@@ -238,10 +251,13 @@ class World {
   readonly #statuses = new Map<string, PaymentStatus>();
   /** How far the chain is read. */
   #read = -1n;
+  #waited = 0;
   /** Grants whose revocation has answered. */
   readonly #revoked = new Set<string>();
-  readonly #jobs = new Map<string, (payload: never) => Promise<void>>();
+  readonly #carveOuts: CarveOuts;
+  readonly #settlement: SettlementService;
   readonly #life: LifeService;
+  readonly #amending: AmendingService;
   readonly #minting: MintingService;
   readonly #approvals: Approvals;
   readonly #sealer: Sealer;
@@ -251,7 +267,7 @@ class World {
     ReservationOrder,
     'grantId' | 'idempotencyKey' | 'options' | 'offers' | 'matchable'
   >;
-  /** What each key buys: one key is one purchase. */
+  /** Purchases by key: one key is one purchase. */
   readonly #amounts = new Map<string, bigint>();
   grants: { id: string; path: readonly string[] }[] = [];
 
@@ -266,7 +282,7 @@ class World {
     this.network = {
       network: name,
       chainId: 1,
-      rpcUrls: [],
+      rpcUrls: ['http://model.invalid'],
       finality: { blocks: FINALITY },
       pollMs: 1_000,
       maxClockSkewSeconds: 86_400,
@@ -282,27 +298,45 @@ class World {
       },
       clockRead: () => {},
     } as unknown as Networks;
-    const queues = {
-      handle: (job: string, handler: (payload: never) => Promise<void>) => {
-        this.#jobs.set(job, handler);
-      },
-      schedule: () => {},
-      add: async () => {},
-    } as unknown as Queues;
+    const queues = { add: async () => {} } as unknown as Queues;
     const outbox = { eventsWritten: () => {} } as unknown as Outbox;
     const carveOuts = new CarveOuts(database, queues, outbox);
-    carveOuts.onModuleInit();
-    const reader = new ChainReader(networks, database);
+    this.#carveOuts = carveOuts;
+    const reader = new ChainReader(
+      networks,
+      database,
+      new OutsideSpends(database, outbox),
+      new ReleaseReader(database),
+    );
     const codes = new CodeWatch(database, outbox);
-    new SettlementService(networks, reader, database, queues, outbox, codes).onModuleInit();
+    const tracing = { isOn: false } as Tracing;
+    this.#settlement = new SettlementService(
+      networks,
+      reader,
+      database,
+      queues,
+      outbox,
+      codes,
+      tracing,
+    );
     const tokens = { mint: async () => 'a token' } as unknown as GrantTokens;
     const wallets = { treasuryFor: async () => treasuryId } as unknown as Wallets;
-    const config = { maxGrantSeconds: 86_400, networks: [this.network] } as unknown as Config;
+    const config = {
+      maxGrantSeconds: 86_400,
+      networks: [this.network],
+      bounds: BOUNDS,
+    } as unknown as Config;
     const grants = new GrantsService(database);
     this.#approvals = new Approvals(database);
-    this.#sealer = new Sealer(database, new LogKeys(KEEPER), queues);
+    this.#sealer = new Sealer(
+      database,
+      new LogKeys(KEEPER),
+      new EventFeed(database),
+      new EventCounts(),
+    );
     this.#wallets = new Wallets(database, {} as Signer, networks);
-    this.#life = new LifeService(database, grants, tokens, carveOuts, outbox);
+    this.#life = new LifeService(database, grants, tokens, carveOuts, outbox, config);
+    this.#amending = new AmendingService(database, grants, outbox, config);
     this.#minting = new MintingService(database, tokens, wallets, outbox, config);
     this.#order = {
       treasuryId,
@@ -387,6 +421,12 @@ class World {
       case 'resume':
         await this.#life[action.do](ADMIN, this.grant(action.grant).id, {}, action.do);
         return;
+      case 'amend': {
+        const { id } = this.grant(action.grant);
+        await this.#amending.amend(ADMIN, id, { budget: `0.0${action.cents}` }, 'amend');
+        saw('an amendment');
+        return;
+      }
       case 'carve out': {
         await this.mint(this.grant(action.grant), '0.02', 0, 60, 'reserved');
         return;
@@ -406,7 +446,7 @@ class World {
         );
         const set = (status: WalletStatus) =>
           this.#wallets.setStatus(rows[0]?.id ?? '', status, { actor: ADMIN.actor });
-        // As an operator would: drained first.
+        // An operator drains it first, too.
         if (action.status === 'retired') await set('draining');
         return set(action.status);
       }
@@ -448,19 +488,24 @@ class World {
       case 'reorganise':
         if (this.chain.reorganise()) saw('a settlement taken back');
         return;
-      case 'wait':
-        await this.wait(action.seconds);
+      case 'wait': {
+        // The others are in the middle of transactions. All waits together last no longer than a transaction may.
+        const seconds = Math.min(action.seconds, LONGEST_WAIT_SECONDS - this.#waited);
+        this.#waited += seconds;
+        await this.wait(seconds);
+      }
     }
   }
 
   async wait(seconds: number): Promise<void> {
-    await this.shared.db.query('UPDATE clock.shift SET seconds = seconds + $1', [seconds]);
+    await shiftClock(this.shared.db, seconds);
     this.chain.now += BigInt(seconds);
   }
 
   /** Delivers a job; whoever calls this twice delivers it twice. */
   async deliver(job: 'settlement.read' | 'grants.return'): Promise<void> {
-    await this.#jobs.get(job)?.({ network: this.network.network } as never);
+    if (job === 'grants.return') await this.#carveOuts.returnEnded();
+    else await this.#settlement.onRead({ network: this.network.network });
   }
 
   /** After every commit: what has ended stays as it ended. */
@@ -561,7 +606,7 @@ class World {
     const isDead = grant.path.some((id) => this.#revoked.has(id));
     const wished = BigInt(wish.cents) * CENT;
     // A process of its own: what it shares with the others is in Postgres.
-    const ledger = new Ledger(this.shared.database, { maxBatch: 8, maxInFlight: 1, maxWaiting: 8 });
+    const ledger = new Ledger(this.shared.database, ONE_BATCH, BOUNDS);
     const keys = [`key-${wish.key}`, ...(wish.twice ? [`key-${wish.key + 1}`] : [])];
     const made = await Promise.allSettled(
       keys.map(async (idempotencyKey) => {
@@ -656,11 +701,7 @@ class World {
       await this.#approvals.reject(waiting, verdict);
     } else {
       await this.#approvals.approve(waiting, verdict, { collectSeconds: 20, twoPerson: false });
-      const ledger = new Ledger(this.shared.database, {
-        maxBatch: 8,
-        maxInFlight: 1,
-        maxWaiting: 8,
-      });
+      const ledger = new Ledger(this.shared.database, ONE_BATCH, BOUNDS);
       const made = await this.reserve(
         ledger,
         row.grant_id,
@@ -743,7 +784,7 @@ describe('payments, grants and settlement', () => {
             run.start(`${place} ${action.do}`, diesAt, async () => {
               await world.act(action).catch((error: unknown) => {
                 if (error instanceof Cut) return saw('a process cut off');
-                // What the rules refuse is an answer; anything else is a bug.
+                // A refusal by the rules is an answer; anything else is a bug.
                 if (!(error instanceof Problem)) throw error;
                 saw(error.code);
               });
@@ -771,7 +812,7 @@ describe('payments, grants and settlement', () => {
   );
 });
 
-/** What the seeds must have met for their agreement to mean something. */
+/** Events that the seeds must have met for their agreement to mean something. */
 const EXPECTED = [
   'a wait for a lock',
   'a reservation',
@@ -783,6 +824,7 @@ const EXPECTED = [
   'a payment cancelled',
   'a settlement taken back',
   'a carve-out',
+  'an amendment',
   'a payment rejected',
   'a verdict: approve',
   'a hand-over',

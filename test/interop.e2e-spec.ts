@@ -50,7 +50,7 @@ interface Requirement {
   readonly maxAmountRequired?: string;
 }
 
-/** What a 402 answer asks for, however its version of x402 says it. */
+/** Terms of a 402 answer, however its version of x402 says them. */
 interface Asked {
   readonly body: { x402Version: number; accepts: Requirement[]; extensions?: unknown };
   readonly headerValue: string;

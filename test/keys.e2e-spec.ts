@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose';
 import { Keys } from '../src/access/keys.js';
-import type { Config } from '../src/config.js';
+import { MasterSecret } from '../src/access/master-secret.js';
 import { Database } from '../src/database/database.js';
 import type { Service } from '../src/service.js';
 import { Api, expectProblem, type Minted } from './support/api.js';
@@ -13,7 +13,7 @@ import { until } from './support/until.js';
 let stack: TestStack;
 let replica: Service;
 let database: Database;
-/** What the CLI works with: the keys, in a process of its own as far as the replicas can tell. */
+/** Keys as the CLI works with them: in a process of its own as far as the replicas can tell. */
 let keys: Keys;
 
 beforeAll(async () => {
@@ -21,7 +21,7 @@ beforeAll(async () => {
   replica = await startReplica(stack);
   database = new Database(stack.databaseUrl);
   const masterSecret = await readFile(join(stack.dataDir, 'master-secret'), 'utf8');
-  keys = new Keys(database, { masterSecret } as Config);
+  keys = new Keys(database, new MasterSecret(masterSecret));
   await keys.load();
 }, 60_000);
 
@@ -48,12 +48,15 @@ describe('a rotation of the signing key', () => {
       const other = [replica.url, stack.service.url][index] ?? '';
       const child = await stack.admin.mint({ budget: '1.00' });
       let current = child.token;
-      while (!isOver) {
+      for (let turn = 0; !isOver; turn += 1) {
         statuses.add((await new Api(url, token).get(SELF)).status);
-        const path = `/v1/grants/${child.grant.id}/token`;
-        const renewed = await new Api(url, current).post<Minted>(path);
-        statuses.add(renewed.status);
-        current = renewed.body.token;
+        // A caller may replace a token twenty times a minute.
+        if (turn < 15) {
+          const path = `/v1/grants/${child.grant.id}/token`;
+          const renewed = await new Api(url, current).post<Minted>(path);
+          statuses.add(renewed.status);
+          current = renewed.body.token;
+        }
         statuses.add((await new Api(other, current).get(SELF)).status);
         requests += 3;
       }
@@ -75,9 +78,9 @@ describe('a rotation of the signing key', () => {
       );
       return minted.every((each) => kidOf(each.token) === kid);
     });
+    await until('enough was asked meanwhile', () => requests > 20);
     isOver = true;
     await Promise.all(load);
-    expect(requests).toBeGreaterThan(20);
     expect([...statuses]).toEqual([200]);
 
     // The old key goes on verifying, here and for others that have the set.

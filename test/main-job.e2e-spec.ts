@@ -245,8 +245,8 @@ describe('a refusal', () => {
     await admin.as(first.token).paid(order(stack.chain, { amount: '15000' }));
     await refused(second, order(stack.chain), 403, 'budget_exceeded', {
       grantId: parent.grant.id,
-      limit: '0.02',
-      remaining: '0.005',
+      limit: undefined,
+      remaining: undefined,
     });
   });
 

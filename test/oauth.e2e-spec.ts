@@ -1,7 +1,8 @@
+import { get as httpGet } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { calculateJwkThumbprint } from 'jose';
 import { type Answer, Api, type EventAnswer, expectProblem, type Listed } from './support/api.js';
-import { startTestStack, type TestStack } from './support/bursar.js';
+import { startReplica, startTestStack, type TestStack } from './support/bursar.js';
 import { newProver } from './support/dpop.js';
 import { order, PAYEE } from './support/terms.js';
 
@@ -151,6 +152,33 @@ describe('revocation (RFC 7009)', () => {
     expect(items[0]).toMatchObject({ actor: 'admin:tester', data: { name: 'mallory' } });
   });
 
+  it('ends an admin’s token once, with one event, however many ask for it at once', async () => {
+    const { admin, db, service } = stack;
+    const token = await service.mintAdminToken({ name: 'twice', role: 'admin' }, 3_600);
+    const answers = await Promise.all(Array.from({ length: 8 }, () => ask(admin, 'revoke', token)));
+    expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(200));
+    const { rows } = await db.query(
+      `SELECT count(*)::int AS events FROM events
+       WHERE kind = 'admin.token_revoked' AND record::jsonb #>> '{data,name}' = 'twice'`,
+    );
+    expect(rows).toEqual([{ events: 1 }]);
+  });
+
+  it('does not end an admin’s token whose event cannot be written', async () => {
+    const { admin, db, service } = stack;
+    const token = await service.mintAdminToken({ name: 'unwritten', role: 'admin' }, 3_600);
+    await db.query(`
+      CREATE FUNCTION refuse_revocation() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'the power is cut here'; END $$;
+      CREATE TRIGGER cut BEFORE INSERT ON events FOR EACH ROW
+        WHEN (NEW.kind = 'admin.token_revoked') EXECUTE FUNCTION refuse_revocation()`);
+    expect((await ask(admin, 'revoke', token)).status).toBe(500);
+    await db.query('DROP FUNCTION refuse_revocation() CASCADE');
+    expect((await admin.as(token).get('/v1/grants')).status).toBe(200);
+    expect((await ask(admin, 'revoke', token)).status).toBe(200);
+    expectProblem(await admin.as(token).get('/v1/grants'), 401, 'invalid_token');
+  });
+
   it('lets an auditor sign out, and end nobody else', async () => {
     const { admin, service } = stack;
     const mint = (name: string) => service.mintAdminToken({ name, role: 'auditor' }, 60);
@@ -168,9 +196,64 @@ describe('revocation (RFC 7009)', () => {
 });
 
 describe('the metadata (RFC 8414)', () => {
-  it('says where the endpoints are, under the name the caller used', async () => {
+  const PATH = '/.well-known/oauth-authorization-server';
+
+  /** Asks the service under another name than it has. */
+  const askAs = (url: string, host: string) =>
+    new Promise<{ status: number; cache: string | undefined; text: string }>((resolve, reject) => {
+      const request = httpGet(url + PATH, { headers: { host } }, (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (more) => {
+          text += more;
+        });
+        response.once('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            cache: response.headers['cache-control'],
+            text,
+          }),
+        );
+      });
+      request.once('error', reject);
+    });
+
+  it('says nothing under a name that only the caller knows, and lets nobody keep a loopback one', async () => {
     const { url } = stack.service;
-    const metadata = await new Api(url).read('/.well-known/oauth-authorization-server');
+    for (const host of [
+      'bursar.attacker.example',
+      'localhost.attacker.example',
+      '127.0.0.1.attacker.example',
+      'localhost:80@attacker.example',
+      '10.0.0.1',
+    ]) {
+      const { status, text, cache } = await askAs(url, host);
+      expect([host, status, cache]).toEqual([host, 404, 'no-store']);
+      expect(text).not.toContain(host);
+    }
+    for (const host of ['localhost:99', '127.9.9.9', '[::1]:4020']) {
+      const { status, cache } = await askAs(url, host);
+      expect([host, status, cache]).toEqual([host, 200, 'no-store']);
+    }
+  });
+
+  it('names the configured URL whatever the caller says, and may then be kept', async () => {
+    const other = await startReplica(stack, 'api', undefined, {
+      BURSAR_PUBLIC_URL: 'https://bursar.example.com/pay',
+    });
+    try {
+      const { text, cache } = await askAs(other.url, 'bursar.attacker.example');
+      expect(JSON.parse(text).jwks_uri).toBe(
+        'https://bursar.example.com/pay/.well-known/jwks.json',
+      );
+      expect(cache).toBe('public, max-age=60');
+    } finally {
+      await other.stop();
+    }
+  });
+
+  it('says where the endpoints are', async () => {
+    const { url } = stack.service;
+    const metadata = await new Api(url).read(PATH);
     expect(metadata).toEqual({
       issuer: 'urn:bursar',
       jwks_uri: `${url}/.well-known/jwks.json`,

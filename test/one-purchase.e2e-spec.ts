@@ -7,7 +7,7 @@ import {
   type Paid,
   type ProblemAnswer,
 } from './support/api.js';
-import { rpc, startTestStack, type TestStack } from './support/bursar.js';
+import { startTestStack, type TestStack } from './support/bursar.js';
 import { brokenInvariants } from './support/invariants.js';
 import { settle } from './support/settle.js';
 import { CENT, decodeHeader, OTHER_PAYEE, order, orderV1, requirement } from './support/terms.js';
@@ -21,6 +21,7 @@ let keys = 0;
 
 beforeAll(async () => {
   stack = await startTestStack({
+    movableClock: true,
     environment: { BURSAR_MAX_VALIDITY_SECONDS: String(MAX_VALIDITY_SECONDS) },
   });
   admin = stack.admin;
@@ -60,7 +61,7 @@ function changing(changes: Record<string, unknown> = {}, extensions?: Record<str
   };
 }
 
-/** What a signature is made of, whatever wraps it. */
+/** Parts of a signature, without their wrapper. */
 const signedIn = ({ header }: Pick<Paid, 'header'>) => decodeHeader(header.value).payload;
 
 async function expectReplay(api: Api, body: unknown, name: string, first: Paid): Promise<Paid> {
@@ -395,7 +396,7 @@ describe('an approval', () => {
     const left = Date.parse(paid.payment.validBefore) - asked;
     expect(left).toBeGreaterThan(8_000);
     expect(left).toBeLessThanOrEqual(15_000);
-    // What is signed for is the fresh entry.
+    // The signature is for the fresh entry.
     expect(decodeHeader(paid.header.value).accepted).toEqual(body.paymentRequired.accepts[0]);
     expect(await admin.grant(grant.id)).toMatchObject({ reserved: '1.00', payments: 1 });
     await expectReplay(api, dear(), name, paid);
@@ -448,7 +449,7 @@ describe('a signature that has run out', () => {
     expect(expiring.body.retryAfter).toBeGreaterThan(0);
     expect(expiring.body.retryAfter).toBeLessThan(120);
     expectProblem(await api.get(`/v1/payments/${payment.id}/header`), 409, 'payment_expiring');
-    await rpc(stack.chain.rpcUrl, 'evm_increaseTime', [20]);
+    await stack.passTime(20);
     await until('it is released', async () => {
       await stack.chain.mineBlocks(1);
       return (await admin.payment(payment.id)).status === 'released';

@@ -210,7 +210,7 @@ async function inOrder(steps: readonly (() => Promise<unknown>)[]): Promise<void
 /** SQLSTATE `deadlock_detected`: the statement did nothing and can be repeated. */
 const DEADLOCK_DETECTED = '40P01';
 
-/** What there is of the queues' store, seen past the service. */
+/** Contents of the queues' store, seen past the service. */
 interface Behind {
   readonly audit: StoredQueue;
   readonly settlement: StoredQueue;

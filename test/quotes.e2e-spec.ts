@@ -56,11 +56,11 @@ describe('a quote', () => {
           currency: 'USDC',
         },
       ],
-      grant: { remaining: '0.99' },
+      grant: { remaining: '1.00', remainingAfter: '0.99' },
     });
     const { payment, grant } = await api.paid(body);
     expect(payment.amount).toBe('0.01');
-    expect(grant).toEqual(quoted.grant);
+    expect(grant.remaining).toBe(quoted.grant.remainingAfter);
   });
 
   it('tells of every option why it is not the one, the unusable ones included', async () => {
@@ -100,9 +100,31 @@ describe('a quote', () => {
     expect(quoted).toMatchObject({
       decision: 'allow',
       selected: 4,
-      grant: { remaining: '9.98' },
+      grant: { remaining: '10.00', remainingAfter: '9.98' },
     });
     expect((await api.paid(body)).payment.amount).toBe('0.02');
+  });
+
+  it('says what remains now, whether it would be paid or not, and when a full window reopens', async () => {
+    const windows = [{ seconds: 3600, payments: 1 }];
+    const { grantId, api } = await holder({ maxPerPayment: '0.05', windows });
+    const dear = order(
+      stack.chain,
+      {},
+      { options: [requirement(stack.chain, { amount: '60000' })] },
+    );
+    const { grant } = await quote(api, order(stack.chain));
+    expect((await quote(api, dear)).grant.remaining).toBe(grant.remaining);
+    expect((await admin.grant(grantId)).remaining).toBe(grant.remaining);
+    await api.paid(order(stack.chain));
+    const { options } = await quote(api, order(stack.chain));
+    const [reason] = options[0]?.reasons ?? [];
+    const { body } = await api.pay(order(stack.chain));
+    expect(reason).toMatchObject({
+      code: 'window_exceeded',
+      reopensAt: body.reopensAt,
+      retryAfter: expect.any(Number),
+    });
   });
 
   it('says no as the payment would, and what remains is what remains now', async () => {
@@ -112,7 +134,7 @@ describe('a quote', () => {
       decision: 'deny',
       selected: null,
       options: [{ decision: 'deny', reasons: [{ code: 'budget_exceeded', grantId }] }],
-      grant: { remaining: '0.005' },
+      grant: { remaining: '0.005', remainingAfter: null },
     });
     expectProblem(await api.pay(order(stack.chain)), 403, 'budget_exceeded', { grantId });
 
@@ -120,7 +142,7 @@ describe('a quote', () => {
     expect(await quote(api, order(stack.chain))).toMatchObject({
       decision: 'deny',
       options: [{ reasons: [{ code: 'grant_revoked' }] }],
-      grant: { remaining: '0.00' },
+      grant: { remaining: '0.00', remainingAfter: null },
     });
   });
 
@@ -137,7 +159,7 @@ describe('a quote', () => {
           reasons: [{ code: 'approval_required', grantId, limit: '0.015' }],
         },
       ],
-      grant: { remaining: '9.98' },
+      grant: { remaining: '10.00', remainingAfter: '9.98' },
     });
   });
 

@@ -17,6 +17,7 @@ let proxy: RpcProxy;
 
 beforeAll(async () => {
   stack = await startTestStack({
+    movableClock: true,
     environment: { BURSAR_MAX_VALIDITY_SECONDS: '300' },
     network: async (chain) => {
       proxy = await startRpcProxy(chain.rpcUrl);
@@ -107,7 +108,7 @@ it(
     const settling = await measure(`${half.length} settled`, (left) => left <= PAYMENTS / 2);
 
     // The other half is never used. One call asks for the nonces of a hundred, twice.
-    await rpc(chain.rpcUrl, 'evm_increaseTime', [400]);
+    await stack.passTime(400);
     await chain.mineBlocks(3);
     let later = 0;
     const timer = setInterval(() => {

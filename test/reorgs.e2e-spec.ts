@@ -1,13 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Database } from '../src/database/database.js';
+import { applyReleases } from '../src/ledger/settlement.js';
 import type { PaymentView } from '../src/payments/payments.dto.js';
 import type { Api, EventAnswer, Paid, WalletAnswer } from './support/api.js';
 import { rpc, startTestStack, type TestStack } from './support/bursar.js';
+import { shiftClock } from './support/clock.js';
 import { brokenInvariants, brokenOnChain } from './support/invariants.js';
 import { headOf, receiptOf, reorg, settleCall, submit } from './support/on-chain.js';
 import { order } from './support/terms.js';
 import { until } from './support/until.js';
 
-/** As deep as finality is, less one: no reorganisation of the tests may undo what is final. */
+/** One block less than finality: no reorganisation of the tests may undo what is final. */
 const FINALITY = 64;
 const VALIDITY_SECONDS = 300;
 
@@ -53,6 +56,7 @@ describe('reorganisations above what is final', () => {
 
   beforeAll(async () => {
     stack = await startTestStack({
+      movableClock: true,
       environment: { BURSAR_MAX_VALIDITY_SECONDS: String(VALIDITY_SECONDS) },
       network: (chain) => networkOf({ chain }, FINALITY),
     });
@@ -129,7 +133,7 @@ describe('reorganisations above what is final', () => {
       const all = await Promise.all(forgotten.map(({ payment }) => admin.payment(payment.id)));
       return [...new Set(all.map(({ status }) => status))];
     };
-    await rpc(chain.rpcUrl, 'evm_increaseTime', [VALIDITY_SECONDS + 5]);
+    await stack.passTime(VALIDITY_SECONDS + 5);
     await chain.mineBlocks(FINALITY - 1);
     await lookedAtHead(stack);
     expect(await statuses()).toEqual(['authorized']);
@@ -143,7 +147,7 @@ describe('reorganisations above what is final', () => {
       false,
     ]);
     const missing = Math.max(...ends) - Number(head?.timestamp) + 5;
-    await rpc(chain.rpcUrl, 'evm_increaseTime', [Math.max(missing, VALIDITY_SECONDS + 5)]);
+    await stack.passTime(Math.max(missing, VALIDITY_SECONDS + 5));
     await chain.mineBlocks(FINALITY + 2);
     await until('all are released', async () => (await statuses()).join() === 'released');
   });
@@ -151,6 +155,78 @@ describe('reorganisations above what is final', () => {
   it('leave every invariant whole', async () => {
     expect(await brokenInvariants(stack.db)).toEqual([]);
     expect(await brokenOnChain(stack.db, stack.chain.rpcUrl)).toEqual([]);
+  });
+});
+
+describe('a release', () => {
+  let stack: TestStack;
+  let database: Database;
+  beforeAll(async () => {
+    stack = await startTestStack({
+      movableClock: true,
+      network: (chain) => networkOf({ chain }, 2),
+    });
+    database = new Database(stack.databaseUrl, { maxConnections: 2 });
+  }, 60_000);
+  afterAll(async () => {
+    await database?.close();
+    await stack?.stop();
+  });
+
+  /** A payment, where its network is read up to, and what releases it there. */
+  async function due() {
+    const { admin, chain, db } = stack;
+    const { token } = await admin.mint({ budget: '1.00' });
+    const { payment } = await admin.as(token).paid(order(chain));
+    await chain.pauseMining();
+    const head = await headOf(chain);
+    const { block_hash: hash, treasury_id: treasuryId } = await until('all is read', async () => {
+      const { rows } = await db.query(
+        'SELECT c.block_number, c.block_hash, p.treasury_id FROM chain_cursors c, payments p WHERE p.id = $1',
+        [payment.id],
+      );
+      return BigInt(rows[0].block_number) === head - 2n && rows[0];
+    });
+    // The chain seems to say that the payment is over.
+    const at = {
+      number: head - 2n,
+      hash,
+      time: BigInt(Date.parse(payment.validBefore)) / 1000n + 9n,
+    };
+    const closing = {
+      treasuryId,
+      paymentId: payment.id,
+      end: 'released' as const,
+      transaction: undefined,
+      blockNumber: at.number,
+    };
+    const release = (mark = at) => applyReleases(database, chain.network, mark, [closing]);
+    return { id: payment.id, at, release };
+  }
+
+  it('is written only while the network is read up to the block it was looked up at', async () => {
+    const { at, release } = await due();
+    try {
+      expect(await release()).toEqual([]);
+      expect(await release({ ...at, number: at.number - 1n })).toBeUndefined();
+      expect(await release({ ...at, hash: `0x${'0'.repeat(64)}` })).toBeUndefined();
+    } finally {
+      await stack.chain.resumeMining();
+    }
+  });
+
+  it('is refused before a payment’s end by either clock, whatever was read', async () => {
+    const { id, at, release } = await due();
+    try {
+      // The block's time is past it, the database's is not.
+      expect(await release()).toEqual([]);
+      // The database's is past it, the block's is not.
+      await shiftClock(stack.db, 3_600);
+      expect(await release({ ...at, time: at.time - 86_400n })).toEqual([]);
+      expect(await release()).toEqual([id]);
+    } finally {
+      await stack.chain.resumeMining();
+    }
   });
 });
 

@@ -2,12 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { exportJWK, importPKCS8 } from 'jose';
 import { mnemonicToAccount } from 'viem/accounts';
 import { Keys } from '../src/access/keys.js';
-import type { Config } from '../src/config.js';
+import { MasterSecret } from '../src/access/master-secret.js';
 import { Database } from '../src/database/database.js';
 import { createLogger } from '../src/ops/logger.js';
 import { Api } from './support/api.js';
 import { startTestStack, type TestStack } from './support/bursar.js';
 import { newProver, ProvingApi } from './support/dpop.js';
+import { metricsOf } from './support/metrics.js';
 import { order } from './support/terms.js';
 import { until } from './support/until.js';
 
@@ -19,7 +20,7 @@ const MASTER_SECRET = 'canary-of-the-master-secret-0123456789abcdef';
 let stack: TestStack;
 const log: string[] = [];
 const errors: string[] = [];
-/** What must be nowhere, by what it is. */
+/** Secrets that must be nowhere, by name. */
 const canaries = new Map<string, string>();
 
 beforeAll(async () => {
@@ -57,7 +58,7 @@ async function use(): Promise<void> {
   canaries.set('the signature of a payment', payload.signature.slice(2));
 
   const database = new Database(stack.databaseUrl);
-  const keys = new Keys(database, { masterSecret: MASTER_SECRET } as Config);
+  const keys = new Keys(database, new MasterSecret(MASTER_SECRET));
   await keys.load();
   await keys.rotate(0);
   const { privatePem } = keys.current();
@@ -118,7 +119,7 @@ const PLACES: Record<string, () => Promise<readonly string[]>> = {
   'a dump of the database, the jobs of its queues included': dump,
   'the OpenAPI document': () => read('/openapi.json'),
   'the page of the API': () => read('/docs'),
-  'the metrics': () => read('/metrics'),
+  'the metrics': async () => [await metricsOf(stack.service)],
   'the key set': () => read('/.well-known/jwks.json'),
 };
 

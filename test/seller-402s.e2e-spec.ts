@@ -54,7 +54,7 @@ const ask = (paymentRequired: unknown, url = ASKED) => ({
   request: { method: 'GET', url },
 });
 
-/** What a holder's grant has reserved, and how many payments it has. */
+/** Reserved amount and number of payments of a holder's grant. */
 async function heldBy(api: Api): Promise<unknown> {
   const { id } = await api.read<{ id: string }>('/v1/grants/self');
   const { rows } = await stack.db.query(
@@ -295,7 +295,7 @@ describe('an entry of accepts', () => {
     const { paymentRequired } = order(stack.chain, {}, { options });
     const header = Buffer.from(JSON.stringify(paymentRequired)).toString('base64');
     await expectPaid(api, ask(header), 1);
-    // As an object it is the body that is too deep.
+    // An object makes the body too deep.
     expectProblem(await api.pay(ask(paymentRequired)), 400, 'invalid_request');
   });
 

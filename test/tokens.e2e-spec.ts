@@ -2,20 +2,15 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Address } from 'viem';
 import type { ChainToken } from '../sandbox/chain.js';
 import { assetOf } from '../sandbox/stack.js';
-import { runCheck } from '../src/check/check.js';
-import { loadConfig } from '../src/config.js';
+import { loadConfig } from '../src/config/config.js';
 import { currencyOf } from '../src/domain/money.js';
 import { createLogger } from '../src/ops/logger.js';
 import { type Service, startService } from '../src/service.js';
 import { Api, expectProblem, type Minted, type Paid, type WalletAnswer } from './support/api.js';
-import {
-  environmentOf,
-  rpc,
-  startReplica,
-  startTestStack,
-  type TestStack,
-} from './support/bursar.js';
+import { wrongBesideChain } from './support/books.js';
+import { environmentOf, startReplica, startTestStack, type TestStack } from './support/bursar.js';
 import { brokenInvariants, brokenOnChain } from './support/invariants.js';
+import { metricsOf } from './support/metrics.js';
 import { ended, settle } from './support/settle.js';
 import { decodeHeader, order, requirement } from './support/terms.js';
 import { until } from './support/until.js';
@@ -31,7 +26,7 @@ interface Summary {
   readonly funds: { readonly balance: string; readonly reserved: string; readonly free: string };
 }
 
-/** What a wallet holds of each token when the stack starts, in units. */
+/** Balance of a wallet in each token when the stack starts, in units. */
 const WALLET_UNITS = 1_000_000n;
 
 /** The further tokens, and a hundredth of their unit in atomic units: the seller's price. */
@@ -45,7 +40,7 @@ let wallets: number;
 const grants: Record<string, Minted> = {};
 
 beforeAll(async () => {
-  stack = await startTestStack({ everyToken: true });
+  stack = await startTestStack({ everyToken: true, movableClock: true });
   wallets = stack.service.walletAddresses.length;
   for (const currency of ['USDC', 'EURC', 'TUSD18']) {
     grants[currency] = await stack.admin.mint({
@@ -81,7 +76,7 @@ const asking = (symbol: string, amount: bigint) => {
   });
 };
 
-/** What the wallets have reserved, by token: nothing where nothing is. */
+/** Reserved amounts of the wallets, by token: nothing where nothing is. */
 async function reservedByToken(): Promise<Record<string, bigint>> {
   const { rows } = await stack.db.query<{ asset: string; reserved: string }>(
     'SELECT asset, sum(reserved) AS reserved FROM wallet_balances GROUP BY asset HAVING sum(reserved) > 0',
@@ -94,7 +89,7 @@ async function reservedByToken(): Promise<Record<string, bigint>> {
   );
 }
 
-/** What the wallets hold on chain, and what the database believes they hold, by token. */
+/** Balances of the wallets on chain, and as the database believes, by token. */
 async function balancesByToken(): Promise<{ onChain: bigint[]; read: bigint[] }> {
   const { rows } = await stack.db.query<{ asset: string; balance: string }>(
     'SELECT asset, sum(balance) AS balance FROM wallet_balances GROUP BY asset',
@@ -290,7 +285,7 @@ describe('answers about several tokens', () => {
   });
 
   it('measure each token of a wallet, in units', async () => {
-    const { text } = await stack.admin.as(undefined).get('/metrics');
+    const text = await metricsOf(stack.service);
     for (const { symbol, address } of stack.chain.tokens) {
       const lines = text
         .split('\n')
@@ -318,16 +313,7 @@ describe('answers about several tokens', () => {
   it('leave the books in order', async () => {
     expect(await brokenInvariants(stack.db)).toEqual([]);
     expect(await brokenOnChain(stack.db, stack.chain.rpcUrl)).toEqual([]);
-    const { network, rpcUrl } = stack.chain;
-    const report = await runCheck({
-      databaseUrl: stack.databaseUrl,
-      networks: [{ network, rpcUrls: [rpcUrl], finality: { blocks: 2 } }],
-      headers: [],
-      overdueSeconds: 60,
-      show: 10,
-      progress: () => {},
-    });
-    expect(report.invariants.flatMap(({ offenders }) => offenders)).toEqual([]);
+    expect(await wrongBesideChain(stack)).toEqual([]);
   });
 });
 
@@ -374,7 +360,7 @@ describe('tokens that share a currency', () => {
   });
 
   it('are each a measure of their own', async () => {
-    const { text } = await shared.admin.as(undefined).get('/metrics');
+    const text = await metricsOf(shared.service);
     const lines = text.split('\n').filter((line) => line.startsWith('bursar_wallet_free{'));
     expect(lines).toHaveLength(2 * shared.service.walletAddresses.length);
   });
@@ -399,6 +385,7 @@ describe('a service whose configuration has changed', () => {
       ...environmentOf(stack),
       BURSAR_NETWORKS: JSON.stringify([{ ...network, assets }]),
       PORT: '0',
+      BURSAR_METRICS_PORT: '0',
       BURSAR_ROLE: 'api',
     });
     return startService(config, createLogger('silent'));
@@ -425,7 +412,7 @@ describe('a service whose configuration has changed', () => {
       ]) {
         expect({ path, status: (await admin.get(path)).status }).toEqual({ path, status: 200 });
       }
-      expect((await admin.as(undefined).get('/metrics')).text).toContain(
+      expect(await metricsOf(replica)).toContain(
         'bursar_exposure{treasury="main",currency="TUSD18"} 0',
       );
       const agent = admin.as(token);
@@ -481,7 +468,7 @@ describe('a service whose configuration has changed', () => {
       });
       expect(await response.json()).toMatchObject({ success: true });
       // The logs of a token that is not configured are not followed. At its end, a payment is looked up.
-      await rpc(stack.chain.rpcUrl, 'evm_increaseTime', [65]);
+      await stack.passTime(65);
       await stack.chain.mineBlocks(3);
       const admin = new Api(replica.url, stack.admin.token);
       await until('it is settled', async () => {

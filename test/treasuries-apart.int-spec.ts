@@ -35,14 +35,14 @@ function asRequest<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   return new Promise((resolve, reject) =>
-    withinRequest(() => {
+    withinRequest('reads', () => {
       if (treasuries !== undefined) seeTreasuries(treasuries);
       work().then(resolve, reject);
     }),
   );
 }
 
-/** What a query that forgot its condition finds, by each way there is to ask. */
+/** Findings of a query that forgot its condition, by each way to ask. */
 const WAYS: Record<string, () => Promise<string[]>> = {
   'the pool': async () => {
     const { rows } = await database.pool.query('SELECT treasury_id FROM events ORDER BY 1');

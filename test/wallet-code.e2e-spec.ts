@@ -3,9 +3,17 @@ import { createWalletClient, type Hex, http, zeroAddress } from 'viem';
 import { type HDAccount, mnemonicToAccount, privateKeyToAccount } from 'viem/accounts';
 import { baseSepolia } from 'viem/chains';
 import { type Call, type Fault, type RpcProxy, startRpcProxy } from '../faults/rpc-proxy.js';
+import { assetOf } from '../sandbox/stack.js';
 import { createLogger } from '../src/ops/logger.js';
 import { type Api, type EventAnswer, expectProblem, type WalletAnswer } from './support/api.js';
-import { rpc, STACK_MNEMONIC, startTestStack, type TestStack } from './support/bursar.js';
+import {
+  rpc,
+  STACK_MNEMONIC,
+  startReplica,
+  startTestStack,
+  type TestStack,
+} from './support/bursar.js';
+import { metricsOf } from './support/metrics.js';
 import { headOf, receiptOf } from './support/on-chain.js';
 import { settle } from './support/settle.js';
 import { order } from './support/terms.js';
@@ -209,8 +217,11 @@ describe('a wallet that delegates to code (EIP-7702)', () => {
       free: '0.00',
       code: { delegate: DELEGATE, blockNumber: expect.stringMatching(/^\d+$/) },
     });
-    const { text } = await admin.as(undefined).get('/metrics');
-    expect(text).toMatch(/^bursar_wallets_with_code\{treasury="main",network="eip155:84532"\} 1$/m);
+    await until('the metrics tell', async () =>
+      /^bursar_wallets_with_code\{treasury="main",network="eip155:84532"\} 1$/m.test(
+        await metricsOf(stack.service),
+      ),
+    );
   }, 60_000);
 
   it('is taken out when only one RPC shows its code, and returns when both show none', async () => {
@@ -235,10 +246,69 @@ describe('a wallet that delegates to code (EIP-7702)', () => {
     await until('the log says so', () =>
       log.some((each) => each.includes('were not looked at for code')),
     );
+    await until('/readyz says so', async () =>
+      (await warnings()).some((each) => each.includes('could not be looked at for code')),
+    );
+    await until('the metric says so', async () =>
+      /^bursar_chain_condition\{[^}]*condition="code"\} 1$/m.test(await metricsOf(stack.service)),
+    );
     await stack.finalize();
     expect(await withCode()).toEqual([first]);
     second.fault = undefined;
     await settled([]);
+  }, 60_000);
+
+  it('stays out while an RPC is away: what the other says alone brings it not back', async () => {
+    const [first = ''] = addresses;
+    await setCode(first, DESIGNATOR);
+    await settled([first]);
+    second.fault = () => 'error';
+    await until('the RPC is missed', async () =>
+      (await warnings()).some((each) => each.includes('1 of its 2 RPCs answer')),
+    );
+    await setCode(first, '0x');
+    const head = await headOf(stack.chain);
+    await until('blocks without the code are looked at', async () => {
+      const { rows } = await stack.db.query('SELECT head_number FROM chain_cursors');
+      return BigInt(rows[0]?.head_number ?? 0) > head + 3n;
+    });
+    expect(await withCode()).toEqual([first]);
+    second.fault = undefined;
+    await settled([]);
+  }, 60_000);
+
+  it('is one for a token that is new in the configuration, too', async () => {
+    const [first = ''] = addresses;
+    await setCode(first, DESIGNATOR);
+    await settled([first]);
+    // No new block: nobody looks at the code again.
+    await stack.chain.pauseMining();
+    const { network, rpcUrl, tokens } = stack.chain;
+    const BURSAR_NETWORKS = JSON.stringify([
+      {
+        network,
+        rpcUrls: [rpcUrl],
+        finality: { blocks: 2 },
+        assets: tokens.slice(0, 2).map(assetOf),
+      },
+    ]);
+    const replica = await startReplica(stack, 'api', undefined, {
+      BURSAR_NETWORKS,
+      BURSAR_WALLET_COUNT: String(WALLETS),
+    });
+    try {
+      const { rows } = await stack.db.query(
+        `SELECT w.address, b.code FROM wallet_balances b JOIN wallets w ON w.id = b.wallet_id
+         WHERE b.asset = $1 ORDER BY b.code`,
+        [tokens[1]?.address],
+      );
+      expect(rows.map(({ code }) => code)).toEqual([DESIGNATOR, null, null]);
+      expect(rows[0]?.address).toBe(first);
+    } finally {
+      await replica.stop();
+      await stack.chain.resumeMining();
+      await stack.db.query('DELETE FROM wallet_balances WHERE asset = $1', [tokens[1]?.address]);
+    }
   }, 60_000);
 
   it('leaves 503 and nothing reserved when there is no other, and /readyz says that too', async () => {

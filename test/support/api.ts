@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { expect } from '@jest/globals';
 import type { GrantView } from '../../src/grants/grants.dto.js';
 import type { PaymentView, Selection } from '../../src/payments/payments.dto.js';
+import { expectDocumented } from './documented.js';
 
 /** An answer of the service, read to its end. */
 export interface Answer<Body> {
@@ -21,6 +22,7 @@ export interface ProblemAnswer {
   readonly grantId?: string;
   readonly limit?: string;
   readonly remaining?: string;
+  readonly reopensAt?: string;
   readonly field?: string;
   readonly nextAction?: string;
   readonly retryAfter?: number;
@@ -35,6 +37,8 @@ export interface ProblemAnswer {
 export interface Minted {
   readonly grant: GrantView;
   readonly token: string;
+  /** RFC 3339. */
+  readonly tokenExpiresAt: string;
 }
 
 export interface Paid {
@@ -69,6 +73,19 @@ export interface EventAnswer {
 
 /** One end for all, so that a child's is not later than its parent's. */
 const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+
+/** How far each grant that was minted here may delegate. */
+const depths = new Map<string, number>();
+
+/** The grant that a token names; undefined for an admin's. */
+function grantOf(token: string | undefined): string | undefined {
+  const [, claims] = token?.split('.') ?? [];
+  try {
+    return JSON.parse(Buffer.from(claims ?? '', 'base64url').toString('utf8')).sub;
+  } catch {
+    return undefined;
+  }
+}
 
 /** The service over HTTP, as one caller. */
 export class Api {
@@ -111,21 +128,34 @@ export class Api {
         ? {}
         : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
-    const text = await response.text();
-    const isJson = /json$|json;/.test(response.headers.get('content-type') ?? '');
-    return {
-      status: response.status,
-      headers: response.headers,
-      text,
-      body: (isJson ? JSON.parse(text) : undefined) as T,
-    };
+    const { status } = response;
+    const contentType = response.headers.get('content-type') ?? '';
+    // A stream has no end: test/support/event-stream.ts reads them.
+    const isStream = contentType.startsWith('text/event-stream');
+    if (isStream) await response.body?.cancel();
+    const text = isStream ? '' : await response.text();
+    const answered = /json$|json;/.test(contentType) ? JSON.parse(text) : undefined;
+    await expectDocumented(this.url, { method, path, status, contentType, body: answered });
+    return { status, headers: response.headers, text, body: answered as T };
   }
 
-  /** Mints (or delegates, for a holder) and expects it to work. Lasts as long as any other does. */
+  /**
+   * Mints (or delegates, for a holder) and expects it to work. Lasts as long as any other does, and may delegate as far
+   * as its parent allows unless `terms` says otherwise.
+   */
   async mint(terms: Record<string, unknown>): Promise<Minted> {
-    const body = { holder: 'agent', ...('ttlSeconds' in terms ? {} : { expiresAt }), ...terms };
+    const parentId = (terms.parentId as string | undefined) ?? grantOf(this.token);
+    const depth = (depths.get(parentId ?? '') ?? 0) - 1;
+    const body = {
+      holder: 'agent',
+      ...('ttlSeconds' in terms ? {} : { expiresAt }),
+      ...(depth > 0 ? { delegationDepth: depth } : {}),
+      ...terms,
+    };
     const answer = await this.post<Minted>('/v1/grants', body);
     if (answer.status !== 201) throw new Error(`not minted: ${answer.status} ${answer.text}`);
+    const { grant } = answer.body;
+    depths.set(grant.id, grant.delegationDepth);
     return answer.body;
   }
 
@@ -176,7 +206,8 @@ export function expectProblem(
   answer: Answer<unknown>,
   status: number,
   code: string,
-  members: Partial<ProblemAnswer> = {},
+  /** A member that is undefined must be absent. */
+  members: { readonly [Name in keyof ProblemAnswer]?: ProblemAnswer[Name] | undefined } = {},
 ): void {
   expect({ status: answer.status, text: answer.text }).toMatchObject({ status });
   expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/);
@@ -186,6 +217,9 @@ export function expectProblem(
     status,
     detail: expect.stringMatching(/./),
     code,
-    ...members,
+    ...Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)),
   });
+  for (const [name, value] of Object.entries(members)) {
+    if (value === undefined) expect(answer.body).not.toHaveProperty(name);
+  }
 }

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 
-/** What a database's public schema consists of: an object's kind and name -> its definition. */
+/** Objects of a database's public schema: an object's kind and name -> its definition. */
 export type Catalog = ReadonlyMap<string, string>;
 
 /**

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { type Answer, Api, type ProblemAnswer } from './api.js';
 
-/** What of a proof a test makes wrong. */
+/** Members of a proof that a test makes wrong. */
 export interface ProofChanges {
   readonly header?: Record<string, unknown>;
   readonly claims?: Record<string, unknown>;

@@ -11,7 +11,7 @@ export default async function setup() {
   const { migrate } = await import('../../prisma/migrate.ts');
 
   const directory = await mkdtemp(join(tmpdir(), 'bursar-test-'));
-  // What specs leave in their temporary directories when the run is interrupted goes too.
+  // Files that an interrupted run leaves in its temporary directories go too.
   process.env.TMPDIR = directory;
   let server;
   let cleaned;

@@ -7,7 +7,7 @@ import type { Database } from '../../src/database/database.js';
 /** How long nothing may move before a run counts as stuck, in milliseconds. */
 const STUCK_MS = 10_000;
 
-/** What an actor meets at the step at which it is cut off: its process died, or an answer got lost. */
+/** Fate of an actor at the step at which it is cut off: its process died, or an answer got lost. */
 export class Cut extends Error {
   override readonly name = 'Cut';
 }
@@ -49,7 +49,15 @@ export class Interleaving {
 
   /** Makes every statement of a database's sessions a step of the actor that sends it. */
   static through(database: Database, current: () => Interleaving | undefined): void {
-    const { pool } = database;
+    for (const lane of ['payments', 'reads', 'work'] as const) {
+      Interleaving.throughLane(database.poolOf(lane), current);
+    }
+  }
+
+  private static throughLane(
+    pool: ReturnType<Database['poolOf']>,
+    current: () => Interleaving | undefined,
+  ): void {
     const step = <T>(sql: unknown, session: number | undefined, work: () => Promise<T>) =>
       current()?.step(wordsOf(sql), work, session) ?? work();
     const query = pool.query.bind(pool) as (...args: unknown[]) => Promise<unknown>;

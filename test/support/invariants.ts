@@ -20,7 +20,7 @@ const CHECKS: Readonly<Record<string, string>> = {
       SELECT coalesce(sum(p.amount), 0) AS amount, count(p.id) AS payments
       FROM payments p JOIN grants o ON o.treasury_id = p.treasury_id AND o.id = p.grant_id
       WHERE o.treasury_id = g.treasury_id AND g.id = ANY (o.path)
-        AND p.status IN ('authorized', 'settled')
+        AND p.status IN ('authorized', 'settled', 'cancelled')
         AND floor(extract(epoch FROM p.authorized_at - g.starts_at) / (w.terms ->> 'seconds')::numeric)
           >= (u.taken ->> 'period')::numeric) due
     WHERE (u.taken ->> 'amount')::numeric <> due.amount
@@ -33,7 +33,7 @@ const CHECKS: Readonly<Record<string, string>> = {
         coalesce(sum(p.amount) FILTER (WHERE p.status = 'authorized'), 0) AS reserved,
         coalesce(sum(p.amount) FILTER (WHERE p.status = 'settled'), 0) AS spent,
         count(*) FILTER (WHERE p.status = 'authorized') AS open,
-        count(*) FILTER (WHERE p.status IN ('authorized', 'settled')) AS payments
+        count(*) FILTER (WHERE p.status IN ('authorized', 'settled', 'cancelled')) AS payments
       FROM payments p JOIN grants o ON o.treasury_id = p.treasury_id AND o.id = p.grant_id
       CROSS JOIN LATERAL unnest(o.path) AS a (id) GROUP BY 1, 2)
     SELECT g.id, g.reserved, due.reserved AS due_reserved, g.spent, due.spent AS due_spent,
@@ -62,23 +62,34 @@ const CHECKS: Readonly<Record<string, string>> = {
         JOIN grants a ON a.treasury_id = g.treasury_id AND a.id = b.id WHERE a.status = 'revoked')`,
   'I2: a grant that no revocation has ended counts those below it that are as alive': `
     WITH living AS (
-      SELECT o.treasury_id, o.id, o.path, o.alive FROM grants o WHERE NOT EXISTS (
+      SELECT o.treasury_id, o.id, o.path, o.alive, o.counted_out_at FROM grants o WHERE NOT EXISTS (
         SELECT FROM unnest(o.path) AS b (id)
         JOIN grants a ON a.treasury_id = o.treasury_id AND a.id = b.id WHERE a.status = 'revoked')),
     due AS (
-      SELECT l.treasury_id, a.id, count(*) AS alive
+      SELECT l.treasury_id, a.id, count(*) FILTER (WHERE l.counted_out_at IS NULL) AS alive
       FROM living l CROSS JOIN LATERAL unnest(l.path) AS a (id) GROUP BY 1, 2)
     SELECT l.id, l.alive, due.alive AS due
     FROM living l JOIN due ON due.treasury_id = l.treasury_id AND due.id = l.id
     WHERE l.alive <> due.alive`,
+  'I2: a grant counts the payments of its subtree that wait': `
+    SELECT g.id, g.waiting FROM grants g WHERE g.waiting <> (
+      SELECT count(*) FROM payments p JOIN grants o ON o.treasury_id = p.treasury_id AND o.id = p.grant_id
+      WHERE p.status = 'pending_approval' AND g.id = ANY (o.path))`,
+  'I2: a treasury counts what its roots do': `
+    SELECT u.*, d.* FROM treasury_usage u CROSS JOIN LATERAL (
+      SELECT coalesce(sum(g.alive), 0) AS alive_due, coalesce(sum(g.waiting), 0) AS waiting_due,
+        coalesce(sum(g.open_payments), 0) AS open_due
+      FROM grants g WHERE g.treasury_id = u.treasury_id AND g.parent_id IS NULL) d
+    WHERE u.alive <> d.alive_due OR u.waiting <> d.waiting_due OR u.open_payments <> d.open_due`,
   'I3: a key, a nonce and a decision belong to one payment': `
     SELECT 'key' AS what, grant_id || ' ' || idempotency_key AS value FROM payments
       GROUP BY 2 HAVING count(*) > 1
     UNION ALL
     SELECT 'nonce', nonce FROM payments WHERE nonce IS NOT NULL GROUP BY nonce HAVING count(*) > 1
     UNION ALL
-    SELECT 'decision', id FROM payments
-      WHERE nonce <> '0x' || encode(sha256(convert_to(decision, 'UTF8')), 'hex')`,
+    SELECT 'decision', id FROM payments p
+      WHERE nonce <> '0x' || encode(sha256(convert_to(decision, 'UTF8')), 'hex')
+        AND NOT EXISTS (SELECT FROM outside_spends s WHERE s.payment_id = p.id AND s.nonce = p.nonce)`,
   'I5: nothing is reserved after the revocation of an ancestor': `
     SELECT p.id, a.id AS revoked FROM payments p
     JOIN grants g ON g.treasury_id = p.treasury_id AND g.id = p.grant_id
@@ -96,18 +107,25 @@ const CHECKS: Readonly<Record<string, string>> = {
     WHERE b.reserved <> s.reserved OR b.reserved > b.balance`,
   'I8: every state of a payment was told in exactly one event': `
     SELECT p.id, p.status, told.kinds FROM payments p CROSS JOIN LATERAL (
-      SELECT array_agg(e.kind ORDER BY e.seq) AS kinds FROM events e
-      WHERE e.treasury_id = p.treasury_id AND e.payment_id = p.id AND e.kind NOT IN
-        ('payment.refused', 'payment.seen', 'payment.sighting_withdrawn', 'payment.cancel_requested')) told
+      SELECT array_agg(replace(e.kind, 'payment.adopted', 'payment.authorized') ORDER BY e.seq) AS kinds FROM (
+        SELECT *, lag(kind) OVER (ORDER BY seq) AS before FROM events
+        WHERE treasury_id = p.treasury_id AND payment_id = p.id) e
+      -- A second approval replaces the first.
+      WHERE NOT (e.kind = 'payment.approved' AND e.before IS NOT DISTINCT FROM 'payment.approved') AND e.treasury_id = p.treasury_id AND e.payment_id = p.id AND e.kind NOT IN
+        ('wallet.spend_adopted', 'payment.refused', 'payment.seen', 'payment.sighting_withdrawn', 'payment.cancel_requested')) told
     WHERE told.kinds IS DISTINCT FROM
       CASE WHEN p.approval_from_above IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.pending'] END
       || CASE WHEN p.approved_at IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.approved'] END
       || CASE WHEN p.nonce IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.authorized'] END
       || CASE WHEN p.status IN ('pending_approval', 'authorized') THEN ARRAY[]::text[] ELSE ARRAY['payment.' || p.status] END`,
-  'I9: nothing stays open longer than 60 s after a final block past its validBefore': `
+  'I6: a payment is released only after its end by the database, too': `
+    SELECT id, valid_before, ended_at FROM payments
+    WHERE status = 'released' AND extract(epoch FROM ended_at) < valid_before`,
+  'I9: nothing stays open longer than 60 s after a final block and the database are past its validBefore': `
     SELECT p.id, p.valid_before, c.block_time FROM payments p
     JOIN chain_cursors c ON c.network = p.network
-    WHERE p.status = 'authorized' AND p.valid_before + 60 < c.block_time`,
+    WHERE p.status = 'authorized'
+      AND p.valid_before + 60 < least(c.block_time, extract(epoch FROM now()))`,
 };
 
 /** The topics of the events that end an authorization, by EIP-3009, and of EIP-20's Transfer. */
@@ -197,7 +215,7 @@ export async function brokenInvariants(db: Pool): Promise<string[]> {
   }
 }
 
-/** What the log, replayed in its order, does not bear out, and every grant it comes to other counters for. */
+/** Claims that the log, replayed in its order, does not bear out, and every grant with other counters there. */
 async function contradictions(client: PoolClient): Promise<string[]> {
   // Some suites put grants into the database past the service: such a log cannot be replayed.
   const { rowCount: untold } = await client.query(

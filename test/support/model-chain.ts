@@ -9,7 +9,7 @@ import {
 } from 'viem';
 import { TOKEN_ABI } from '../../src/settlement/token-logs.js';
 
-/** What of a payment its chain knows. */
+/** Members of a payment that its chain knows. */
 export interface OnChain {
   readonly asset: Hex;
   readonly payer: Hex;

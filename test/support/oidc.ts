@@ -1,8 +1,9 @@
 import type { webcrypto } from 'node:crypto';
+import type { RequestListener } from 'node:http';
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { type HttpService, serve } from '../../sandbox/ports.js';
 
-/** What of a sign-in a test makes other than usual. */
+/** Members of a sign-in that a test makes unusual. */
 export interface SignIn {
   readonly claims?: Record<string, unknown>;
   readonly header?: Record<string, unknown>;
@@ -14,7 +15,11 @@ export interface SignIn {
 export interface Provider {
   readonly issuer: string;
   /** Adds a key to the set. */
-  addKey(kid: string): Promise<void>;
+  addKey(kid: string, alg?: 'RS256' | 'ES256'): Promise<void>;
+  /** The paths that were requested so far, in order. */
+  readonly asked: string[];
+  /** Answers a path in another way than a provider does. */
+  answer(path: string, answer: RequestListener | undefined): void;
   /** Whether it answers at all. */
   setUp(isUp: boolean): void;
   token(signIn?: SignIn): Promise<string>;
@@ -23,29 +28,40 @@ export interface Provider {
 
 /** Starts a provider on 127.0.0.1 with one key, `k1`. */
 export async function startProvider(audience: string): Promise<Provider> {
-  const pairs = new Map<string, { privateKey: webcrypto.CryptoKey; jwk: JWK }>();
+  const pairs = new Map<string, { privateKey: webcrypto.CryptoKey; jwk: JWK; alg: string }>();
+  const asked: string[] = [];
+  const answers = new Map<string, RequestListener>();
   let isUp = true;
   const server: HttpService = await serve((request, response) => {
+    const path = request.url ?? '';
+    asked.push(path);
     if (!isUp) return void response.writeHead(503).end();
+    const other = answers.get(path);
+    if (other) return void other(request, response);
     response.setHeader('content-type', 'application/json');
-    if (request.url === '/.well-known/openid-configuration') {
+    if (path === '/.well-known/openid-configuration') {
       return void response.end(
         JSON.stringify({ issuer: server.url, jwks_uri: `${server.url}/keys` }),
       );
     }
-    if (request.url !== '/keys') return void response.writeHead(404).end();
+    if (path !== '/keys') return void response.writeHead(404).end();
     const keys = [...pairs.values()].map(({ jwk }) => jwk);
     response.end(JSON.stringify({ keys }));
   });
-  const addKey = async (kid: string) => {
-    const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true });
-    const jwk = { ...(await exportJWK(publicKey)), kid, use: 'sig', alg: 'RS256' };
-    pairs.set(kid, { privateKey, jwk });
+  const addKey = async (kid: string, alg: 'RS256' | 'ES256' = 'RS256') => {
+    const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true });
+    const jwk = { ...(await exportJWK(publicKey)), kid, use: 'sig', alg };
+    pairs.set(kid, { privateKey, jwk, alg });
   };
   await addKey('k1');
   return {
     issuer: server.url,
     addKey,
+    asked,
+    answer: (path, answer) => {
+      if (answer) answers.set(path, answer);
+      else answers.delete(path);
+    },
     setUp: (up) => {
       isUp = up;
     },
@@ -61,7 +77,7 @@ export async function startProvider(audience: string): Promise<Provider> {
         exp: now + 600,
         ...claims,
       })
-        .setProtectedHeader({ alg: 'RS256', kid: key, typ: 'JWT', ...header })
+        .setProtectedHeader({ alg: pair.alg, kid: key, typ: 'JWT', ...header })
         .sign(pair.privateKey);
     },
     stop: () => server.stop(),

@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
 import pg from 'pg';
 
-/** What a request read. */
+/** Rows that a request read. */
 export interface Reading<T> {
   readonly answer: T;
   readonly statements: number;
@@ -10,7 +10,7 @@ export interface Reading<T> {
 }
 
 /**
- * What a request reads. The service's workers, in the same process, may send statements of their own
+ * Counts the rows that a request reads. The service's workers, in the same process, may send statements of their own
  * meanwhile; these come and go, and what the request needs is in every reading: the least of three.
  *
  * @param db - the tables' owner, of more than one connection.
@@ -45,7 +45,7 @@ async function readOnce<T>(
     spy.mockRestore();
   }
   const read = { rows: 0, blocks: 0, statements: 0 };
-  // As the service reads: row-level security decides which indexes may be used.
+  // Reads as the service does: row-level security decides which indexes may be used.
   const client = await db.connect();
   try {
     await client.query(`SET ROLE bursar_service; SET bursar.treasuries = '*'`);
@@ -74,10 +74,10 @@ interface Plan {
   readonly Plans?: readonly Plan[];
 }
 
-/** Rows that a plan's scans looked at, those they threw away included. */
+/** Rows that a plan's scans of tables looked at, those they threw away included. */
 function rowsOf(plan: Plan): number {
   const below = (plan.Plans ?? []).reduce((sum, each) => sum + rowsOf(each), 0);
-  if (!/Scan$/.test(plan['Node Type'])) return below;
+  if (!/Scan$/.test(plan['Node Type']) || plan['Node Type'] === 'Subquery Scan') return below;
   const once =
     plan['Actual Rows'] +
     (plan['Rows Removed by Filter'] ?? 0) +

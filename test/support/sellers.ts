@@ -17,7 +17,7 @@ import type { Address } from 'viem';
 import { paymentMiddleware as paymentMiddlewareV1 } from 'x402-express';
 import { type HttpService, serve } from '../../sandbox/ports.js';
 
-/** What a seller of these is started with. */
+/** Settings that a seller of these is started with. */
 export interface SellerTerms {
   readonly facilitatorUrl: string;
   readonly payTo: Address;

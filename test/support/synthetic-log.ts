@@ -5,9 +5,9 @@ import { formatCheckpoint, signNote, type VerifierKey } from '../../src/domain/n
 
 const TREASURY = 'trs_01000000000000000000000000';
 export const ROOT = 'grt_01000000000000000000000000';
-const WALLET = '0x58A57ed9d8d624cBD12e2C467D34787555bB1b25';
-const ASSET = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
-const PAYEE = '0x1111111111111111111111111111111111111111';
+export const WALLET = '0x58A57ed9d8d624cBD12e2C467D34787555bB1b25';
+export const ASSET = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
+export const PAYEE = '0x1111111111111111111111111111111111111111';
 const START = Date.parse('2026-11-21T10:00:00.000Z');
 
 /** A log's key, the same in every run. */
@@ -29,20 +29,60 @@ export const KEY: VerifierKey = {
 
 type Data = Record<string, unknown>;
 
-/** Makes the records of a log as the service writes them, each by itself. */
+const ROOT_TERMS: Data = {
+  holder: 'agent',
+  currency: 'USDC',
+  budget: '1000000000000',
+  maxPerPayment: null,
+  maxPayments: null,
+  windows: [],
+  approvalAbove: null,
+  scope: {},
+  startsAt: new Date(START).toISOString(),
+  expiresAt: new Date(START + 10 ** 11).toISOString(),
+  purpose: null,
+};
+
+/** The members of a record that may be chosen. */
+interface Members {
+  readonly grantId?: string;
+  readonly paymentId?: string;
+  readonly data?: Data;
+  /** Left out, somebody who may write a record of the kind. */
+  readonly actor?: string;
+  /** Unix milliseconds; left out, the log's own time. */
+  readonly at?: number;
+}
+
+/** Makes the records of a log as the service writes them, each by itself, a millisecond after the last. */
 export class SyntheticLog {
   #count = 0;
+  #now = START;
+  readonly #terms = new Map<string, Data>();
+  readonly #ends = new Map<number, number>();
+
+  /** The time of the next record, in Unix milliseconds. */
+  get now(): number {
+    return this.#now;
+  }
+
+  /** Lets time pass before the next record. */
+  pass(milliseconds: number): void {
+    this.#now += milliseconds;
+  }
 
   /** One record as its line. */
-  line(kind: string, members: { grantId?: string; paymentId?: string; data?: Data } = {}): string {
+  line(kind: string, members: Members = {}): string {
     const number = this.#count++;
+    const at = members.at ?? this.#now;
+    this.#now = Math.max(this.#now, at) + 1;
     return canonicalJson({
       version: 'bursar.event.v1',
       id: id('evt', number),
       treasuryId: TREASURY,
       kind,
-      actor: members.grantId ? `grant:${members.grantId}` : 'system:test',
-      at: timeOf(number),
+      actor: members.actor ?? actorOf(kind, members.grantId),
+      at: new Date(at).toISOString(),
       grantId: members.grantId ?? null,
       paymentId: members.paymentId ?? null,
       requestId: `req-${number}`,
@@ -60,37 +100,35 @@ export class SyntheticLog {
     ];
   }
 
-  grant(grantId: string, parentId: string | undefined, terms: Data = {}): string {
-    return this.line(parentId ? 'grant.delegated' : 'grant.minted', {
-      grantId,
-      data: {
-        parentId: parentId ?? null,
-        holder: 'agent',
-        currency: 'USDC',
-        budget: '1000000000000',
-        maxPerPayment: null,
-        maxPayments: null,
-        windows: [],
-        approvalAbove: null,
-        scope: {},
-        startsAt: new Date(START).toISOString(),
-        expiresAt: new Date(START + 10 ** 11).toISOString(),
-        delegationDepth: 3,
-        funding: 'shared',
-        purpose: null,
-        ...terms,
-      },
-    });
+  /** A minting. A child has the terms of its parent, but for those that are given. */
+  grant(grantId: string, parentId: string | undefined, terms: Data = {}, actor?: string): string {
+    const parent = this.#terms.get(parentId ?? '');
+    const data = {
+      ...(parent ?? ROOT_TERMS),
+      parentId: parentId ?? null,
+      delegationDepth: Math.max(0, Number(parent?.delegationDepth ?? 4) - 1),
+      funding: 'shared',
+      ...terms,
+    };
+    this.#terms.set(grantId, data);
+    const by = actor ?? (parentId ? `grant:${parentId}` : 'admin:test');
+    return this.line(parentId ? 'grant.delegated' : 'grant.minted', { grantId, data, actor: by });
+  }
+
+  /** Notes amended terms: a child that is minted later has them. */
+  amended(grantId: string, terms: Data): void {
+    this.#terms.set(grantId, { ...this.#terms.get(grantId), ...terms });
   }
 
   authorized(
     number: number,
     grants: readonly string[],
     value = '10000',
-    changes: { decision?: Data; data?: Data } = {},
+    changes: { decision?: Data; data?: Data; actor?: string; at?: number } = {},
   ): string {
     const paymentId = id('pay', number);
-    const decision = {
+    const now = changes.at ?? this.#now;
+    const decision: Data = {
       version: 'bursar.decision.v1',
       paymentId,
       treasuryId: TREASURY,
@@ -105,13 +143,16 @@ export class SyntheticLog {
       to: PAYEE,
       value,
       validAfter: '0',
-      validBefore: String(Math.floor((START + this.#count) / 1000) + 60),
-      decidedAt: timeOf(this.#count),
+      validBefore: String(Math.floor(now / 1000) + 60),
+      decidedAt: new Date(now).toISOString(),
       ...changes.decision,
     };
+    this.#ends.set(number, Number(decision.validBefore) * 1000);
     return this.line('payment.authorized', {
       grantId: grants.at(-1) as string,
       paymentId,
+      at: changes.at ?? Date.parse(String(decision.decidedAt)),
+      ...(changes.actor === undefined ? {} : { actor: changes.actor }),
       data: {
         currency: 'USDC',
         decision,
@@ -121,6 +162,7 @@ export class SyntheticLog {
     });
   }
 
+  /** The end of a payment; a release once its signature has run out. */
   ended(
     number: number,
     grantId: string,
@@ -128,6 +170,7 @@ export class SyntheticLog {
     value = '10000',
     data: Data = {},
   ): string {
+    if (kind === 'released') this.#now = Math.max(this.#now, this.#ends.get(number) ?? 0);
     return this.line(`payment.${kind}`, {
       grantId,
       paymentId: id('pay', number),
@@ -181,8 +224,15 @@ export function id(kind: string, number: number): string {
   return `${kind}_01${String(number).padStart(24, '0')}`;
 }
 
-function timeOf(number: number): string {
-  return new Date(START + number).toISOString();
+/** Somebody who may write a record of a kind. */
+function actorOf(kind: string, grantId: string | undefined): string {
+  if (/^payment\.(settled|released|cancelled|seen|refused_more)$|^grant\.returned$/.test(kind)) {
+    return 'system:test';
+  }
+  if (/^payment\.(approved|rejected)$|^wallet\.(draining|active|retired)$/.test(kind)) {
+    return 'admin:test';
+  }
+  return grantId ? `grant:${grantId}` : 'system:test';
 }
 
 function sha256(text: string): string {

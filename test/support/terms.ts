@@ -69,7 +69,7 @@ export function orderV1(chain: Chain, changes: Record<string, unknown> = {}) {
   };
 }
 
-/** What a payment header carries. */
+/** Contents of a payment header. */
 export interface HeaderPayload {
   readonly x402Version: number;
   readonly scheme?: string;

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-const POLL_MS = 25;
+/** Milliseconds between two questions: a tenth of what was waited by then, within these. Asking costs this machine time. */
+const POLL_MS = { least: 25, most: 250 };
 /** More than the service takes to find and mend a schedule that was lost (20 s), on a busy machine. */
 const TIMEOUT_MS = 40_000;
 
@@ -16,11 +17,13 @@ export async function until<T>(
   condition: () => Promise<T | undefined | false | null> | T | undefined | false | null,
   timeoutMs = TIMEOUT_MS,
 ): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
-  while (performance.now() < deadline) {
+  const began = performance.now();
+  let waited = 0;
+  while (waited < timeoutMs) {
     const answer = await condition();
     if (answer !== undefined && answer !== false && answer !== null) return answer;
-    await delay(POLL_MS);
+    await delay(Math.min(POLL_MS.most, Math.max(POLL_MS.least, waited / 10)));
+    waited = performance.now() - began;
   }
   throw new Error(`waited ${timeoutMs} ms in vain until ${what}`);
 }

@@ -1,0 +1,454 @@
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  jest,
+} from '@jest/globals';
+import { type Api, type EventAnswer, expectProblem, type Minted } from './support/api.js';
+import { startTestStack, type TestStack } from './support/bursar.js';
+import { metricsOf } from './support/metrics.js';
+import { isSigned, type Received, type Receiver, startReceiver } from './support/receiver.js';
+import { order } from './support/terms.js';
+import { until } from './support/until.js';
+
+jest.setTimeout(120_000);
+
+interface WebhookAnswer {
+  readonly webhook: {
+    readonly id: string;
+    readonly status: string;
+    readonly grantId: string | null;
+    readonly failingSince: string | null;
+    readonly statusReason: string | null;
+  };
+  readonly secret: string;
+  readonly oldValidUntil: string;
+}
+
+interface DeliveryAnswer {
+  readonly id: string;
+  readonly messageId: string;
+  readonly kind: string;
+  readonly origin: string;
+  readonly status: string;
+  readonly tries: number;
+  readonly nextTryAt: string | null;
+  readonly attempts: { status: number | null; error: string | null; answer: string | null }[];
+}
+
+let stack: TestStack;
+let admin: Api;
+let root: Minted;
+let child: Minted;
+let receiver: Receiver;
+
+beforeAll(async () => {
+  stack = await startTestStack({
+    movableClock: true,
+    environment: {
+      BURSAR_WEBHOOKS_PER_ROOT: '3',
+      BURSAR_WEBHOOKS_PER_TREASURY: '8',
+      BURSAR_MAX_GRANT_SECONDS: '3000000',
+    },
+  });
+  admin = stack.admin;
+  root = await admin.mint({ budget: '50.00', delegationDepth: 2, ttlSeconds: 2_900_000 });
+  child = await admin.as(root.token).mint({ budget: '1.00' });
+}, 60_000);
+afterAll(() => stack?.stop());
+beforeEach(async () => {
+  receiver = await startReceiver();
+});
+afterEach(async () => {
+  for (const { id } of await admin.all<{ id: string }>('/v1/webhooks')) {
+    await admin.call('DELETE', `/v1/webhooks/${id}`);
+  }
+  await receiver.stop();
+});
+
+async function register(
+  body: Record<string, unknown> = {},
+  token = admin.token,
+): Promise<WebhookAnswer> {
+  // It begins with what is not sealed yet.
+  await until('every event is sealed', async () => {
+    const { rows } = await stack.db.query('SELECT FROM events WHERE leaf_index IS NULL');
+    return rows.length === 0;
+  });
+  const kinds = ['grant.*', 'payment.*'];
+  const answer = await admin
+    .as(token)
+    .post<WebhookAnswer>('/v1/webhooks', { url: receiver.url, kinds, ...body });
+  if (answer.status !== 201) throw new Error(`not registered: ${answer.text}`);
+  return answer.body;
+}
+
+const deliveriesOf = (id: string) => admin.all<DeliveryAnswer>(`/v1/webhooks/${id}/deliveries`);
+const holders = (deliveries: readonly Received[]) =>
+  deliveries.map(({ body }) => (body.data as { data?: { holder?: string } }).data?.holder);
+const suspend = (id: string) => admin.post(`/v1/grants/${id}/suspend`, {});
+const resume = (id: string) => admin.post(`/v1/grants/${id}/resume`, {});
+
+/** Mints grants one after another. */
+async function mintAll(...names: string[]): Promise<void> {
+  for (const holder of names) await admin.mint({ budget: '0.01', holder, ttlSeconds: 3_600 });
+}
+
+describe('a webhook', () => {
+  it('gets what happens from now on, in the order of the log, signed, with the record byte for byte', async () => {
+    const { webhook, secret } = await register();
+    expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
+    await mintAll('a', 'b', 'c', 'd');
+    await until('all four', () => receiver.received.length >= 4);
+    expect(holders(receiver.received)).toEqual(['a', 'b', 'c', 'd']);
+    for (const delivery of receiver.received) {
+      expect(isSigned(delivery, secret)).toBe(true);
+      expect(isSigned({ ...delivery, text: `${delivery.text} ` }, secret)).toBe(false);
+      const { id, kind } = delivery.body.data;
+      expect(delivery.body.type).toBe(kind);
+      expect(delivery.headers['webhook-id']).toBe(id);
+      const { record } = await admin.read<{ record: string }>(`/v1/audit/events/${id}/proof`);
+      expect(delivery.text).toContain(`"data":${record}}`);
+    }
+    const listed = await deliveriesOf(webhook.id);
+    expect(listed).toHaveLength(4);
+    expect(listed[0]).toMatchObject({
+      status: 'delivered',
+      origin: 'log',
+      attempts: [{ status: 200, error: null, answer: 'thanks' }],
+    });
+  });
+
+  it('of a holder gets the events of its own tree, and ends after that of its revocation', async () => {
+    const grant = await admin.as(root.token).mint({ budget: '5.00', delegationDepth: 1 });
+    const below = await admin.as(grant.token).mint({ budget: '1.00' });
+    const { webhook } = await register({}, grant.token);
+    let failures = 1;
+    receiver.answer = (response, { body }) => {
+      const isFailing = body.type === 'grant.revoked' && failures-- > 0;
+      response.writeHead(isFailing ? 500 : 200).end();
+    };
+    expect(webhook.grantId).toBe(grant.grant.id);
+    await admin.as(child.token).paid(order(stack.chain));
+    await admin.as(below.token).paid(order(stack.chain));
+    await admin.post(`/v1/grants/${grant.grant.id}/revoke`, { reason: 'enough' });
+    await until('it was tried', () => failures === 0);
+    await until('it is noted', async () => {
+      const [last] = await deliveriesOf(webhook.id);
+      return last?.kind === 'grant.revoked' && last.tries === 1;
+    });
+    await stack.passTime(6);
+    const status = async () =>
+      (await admin.all<WebhookAnswer['webhook']>('/v1/webhooks')).find(
+        ({ id }) => id === webhook.id,
+      );
+    await until('it ends', async () => (await status())?.status === 'ended');
+    const told = receiver.received.map(({ body }) => [body.type, body.data.grantId]);
+    expect(told).toEqual([
+      ['payment.authorized', below.grant.id],
+      ['grant.revoked', grant.grant.id],
+      ['grant.revoked', grant.grant.id],
+    ]);
+    const events = await admin.all<EventAnswer>('/v1/audit/events?kind=webhook.ended');
+    expect(events[0]).toMatchObject({ grantId: grant.grant.id, data: { webhookId: webhook.id } });
+  });
+
+  it('is seen and steered by holders of its tree and by admins, and by nobody else', async () => {
+    const own = await register({}, child.token);
+    const admins = await register();
+    const beside = await admin.mint({ budget: '1.00' });
+    const ids = async (token: string | undefined) =>
+      (await admin.as(token).all<{ id: string }>('/v1/webhooks')).map(({ id }) => id);
+    expect(await ids(root.token)).toEqual([own.webhook.id]);
+    expect(await ids(beside.token)).toEqual([]);
+    expect((await ids(admin.token)).sort()).toEqual([own.webhook.id, admins.webhook.id].sort());
+    for (const [token, id] of [
+      [beside.token, own.webhook.id],
+      [child.token, admins.webhook.id],
+    ] as const) {
+      const caller = admin.as(token);
+      expectProblem(await caller.get(`/v1/webhooks/${id}/deliveries`), 404, 'not_found');
+      expectProblem(await caller.post(`/v1/webhooks/${id}/rotate`), 404, 'not_found');
+      expectProblem(await caller.call('DELETE', `/v1/webhooks/${id}`), 404, 'not_found');
+    }
+    const outside = { url: receiver.url, kinds: ['*'], grantId: beside.grant.id };
+    expectProblem(
+      await admin.as(child.token).post('/v1/webhooks', outside),
+      400,
+      'invalid_request',
+    );
+  });
+
+  it('is refused for an address that may not be reached, for kinds that are none, and past its bounds', async () => {
+    for (const url of ['http://10.0.0.1/', 'https://169.254.169.254/', 'https://a@example.com/']) {
+      const refused = await admin.post('/v1/webhooks', { url, kinds: ['*'] });
+      expectProblem(refused, 400, 'invalid_request', { field: 'url' });
+    }
+    const wrong = await admin.post('/v1/webhooks', { url: receiver.url, kinds: ['payment.paid'] });
+    expectProblem(wrong, 400, 'invalid_request');
+    for (let n = 0; n < 3; n += 1) await register({}, n % 2 === 0 ? root.token : child.token);
+    const body = { url: receiver.url, kinds: ['*'] };
+    expectProblem(await admin.as(child.token).post('/v1/webhooks', body), 409, 'conflict');
+    await register();
+  });
+
+  it('signs with both secrets for a day after a rotation, and then with the new one', async () => {
+    const { webhook, secret } = await register();
+    const rotated = await admin.post<WebhookAnswer>(`/v1/webhooks/${webhook.id}/rotate`);
+    await mintAll('overlap');
+    await until('it', () => receiver.received.length >= 1);
+    const [first] = receiver.received;
+    expect(first && [isSigned(first, secret), isSigned(first, rotated.body.secret)]).toEqual([
+      true,
+      true,
+    ]);
+    await stack.db.query(`UPDATE webhooks SET old_secret_until = now() - interval '1 day'`);
+    await mintAll('after');
+    await until('it', () => receiver.received.length >= 2);
+    const second = receiver.received[1];
+    expect(second && [isSigned(second, secret), isSigned(second, rotated.body.secret)]).toEqual([
+      false,
+      true,
+    ]);
+    const { rows } = await stack.db.query('SELECT secret, old_secret FROM webhooks');
+    expect(JSON.stringify(rows)).not.toContain(secret.slice(6));
+  });
+
+  it('sends tests, redelivers and replays, each with the webhook-id it had', async () => {
+    const { webhook, secret } = await register();
+    const from = new Date(Date.now() - 60_000).toISOString();
+    await mintAll('x', 'y');
+    await until('both', () => receiver.received.length >= 2);
+    const path = `/v1/webhooks/${webhook.id}`;
+    await admin.post(`${path}/test`);
+    await until('the test', () => receiver.received.length >= 3);
+    expect(receiver.received[2]?.body).toMatchObject({
+      type: 'webhook.test',
+      data: { webhookId: webhook.id },
+    });
+    expect(receiver.received[2] && isSigned(receiver.received[2], secret)).toBe(true);
+    const first = (await deliveriesOf(webhook.id)).at(-1);
+    await admin.post(`${path}/deliveries/${first?.id}/redeliver`);
+    await until('it again', () => receiver.received.length >= 4);
+    const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
+    expect(ids[3]).toBe(ids[0]);
+    const to = new Date(Date.now() + 3_600_000).toISOString();
+    const { body } = await admin.post<{ deliveries: number }>(`${path}/replay`, { from, to });
+    expect(body.deliveries).toBeGreaterThanOrEqual(2);
+    await until(
+      'both again',
+      () => holders(receiver.received).filter((name) => name === 'y').length >= 2,
+    );
+    const again = receiver.received.slice(4).map(({ headers }) => headers['webhook-id']);
+    expect(again.slice(-2)).toEqual(ids.slice(0, 2));
+  });
+
+  it('is paused and resumed by whoever it belongs to, and sends what happened meanwhile', async () => {
+    const { webhook } = await register({ kinds: ['grant.minted'] });
+    const path = `/v1/webhooks/${webhook.id}`;
+    expect((await admin.post(`${path}/pause`, { reason: 'it moves' })).status).toBe(200);
+    expectProblem(await admin.post(`${path}/pause`, {}), 409, 'invalid_transition');
+    expectProblem(await admin.post(`${path}/test`), 409, 'invalid_transition');
+    await mintAll('meanwhile');
+    const moved = await startReceiver();
+    await admin.call('PATCH', path, { url: moved.url });
+    await admin.post(`${path}/resume`, {});
+    await until('it', () => moved.received.length >= 1);
+    expect(holders(moved.received)).toEqual(['meanwhile']);
+    expect(receiver.received).toEqual([]);
+    await moved.stop();
+    const kinds = (await admin.all<EventAnswer>('/v1/audit/events')).map(({ kind }) => kind);
+    expect(kinds).toEqual(
+      expect.arrayContaining([
+        'webhook.created',
+        'webhook.paused',
+        'webhook.changed',
+        'webhook.resumed',
+      ]),
+    );
+  });
+});
+
+describe('a webhook', () => {
+  it('that is paused in the middle of a delivery sends no more, and forgets nothing', async () => {
+    const { webhook } = await register();
+    const path = `/v1/webhooks/${webhook.id}`;
+    let finish = () => {};
+    receiver.answer = (response) => {
+      finish = () => void response.end();
+    };
+    await mintAll('one', 'two', 'three');
+    await until('the first is under way', () => receiver.received.length === 1);
+    await until('all are written down', async () => (await deliveriesOf(webhook.id)).length === 3);
+    await admin.post(`${path}/pause`, {});
+    receiver.answer = (response) => void response.end();
+    finish();
+    await until('the worker lets go', async () => {
+      const { rows } = await stack.db.query('SELECT lease FROM webhooks WHERE id = $1', [
+        webhook.id,
+      ]);
+      return rows[0].lease === null;
+    });
+    expect(receiver.received).toHaveLength(1);
+    // Delivered ones are forgotten after a month, pending ones are not.
+    await stack.db.query(
+      `UPDATE webhook_deliveries SET created_at = now() - interval '31 days'
+       WHERE webhook_id = $1 AND leaf_index < (SELECT max(leaf_index) FROM webhook_deliveries WHERE webhook_id = $1)`,
+      [webhook.id],
+    );
+    await until('it is forgotten', async () => (await deliveriesOf(webhook.id)).length === 2);
+    await stack.db.query(`UPDATE webhook_deliveries SET created_at = now() WHERE webhook_id = $1`, [
+      webhook.id,
+    ]);
+    await admin.post(`${path}/resume`, {});
+    await until('the others', () => receiver.received.length >= 3);
+    expect(holders(receiver.received)).toEqual(['one', 'two', 'three']);
+    await admin.post(`${path}/pause`, {});
+    expect((await admin.post(`${path}/resume`, {})).status).toBe(200);
+  });
+
+  it('more than a treasury may have is refused, however many are registered at once', async () => {
+    const body = { url: receiver.url, kinds: ['*'] };
+    const all = await Promise.all(
+      Array.from({ length: 20 }, () => admin.post('/v1/webhooks', body)),
+    );
+    expect(all.filter(({ status }) => status === 201)).toHaveLength(8);
+    for (const refused of all.filter(({ status }) => status !== 201)) {
+      expectProblem(refused, 409, 'conflict');
+    }
+  });
+});
+
+describe('a receiver that', () => {
+  it.each([
+    ['answers 500', (response) => void response.writeHead(500).end('broken')],
+    ['redirects', (response) => void response.writeHead(302, { location: '/elsewhere' }).end()],
+    ['hangs up', (response) => void response.destroy()],
+  ] as [string, Receiver['answer']][])(
+    '%s is tried again, and holds back what comes later',
+    async (_what, fail) => {
+      const { webhook } = await register();
+      receiver.answer = fail;
+      await mintAll('first', 'second');
+      await until('it failed', () => receiver.received.length >= 1);
+      await until('it is noted', async () => (await deliveriesOf(webhook.id)).at(-1)?.tries === 1);
+      receiver.answer = (response) => void response.end();
+      await stack.passTime(6);
+      await until('both', () => receiver.received.length >= 3);
+      expect(holders(receiver.received)).toEqual(['first', 'first', 'second']);
+      const [again] = receiver.received.slice(1);
+      expect(again?.headers['webhook-id']).toBe(receiver.received[0]?.headers['webhook-id']);
+    },
+  );
+
+  it('fails for a day is given up for that event: eight tries, then a dead letter, and the next one', async () => {
+    const { webhook } = await register();
+    receiver.answer = (response, { body }) => {
+      const isFirst = (body.data as { data?: { holder?: string } }).data?.holder === 'dead';
+      response.writeHead(isFirst ? 500 : 200).end();
+    };
+    await mintAll('dead', 'alive');
+    const tries = [5, 300, 1_800, 7_200, 18_000, 36_000, 86_400];
+    let passed = 0;
+    for (const [n, at] of tries.entries()) {
+      await until(
+        `try ${n + 1}`,
+        async () => (await deliveriesOf(webhook.id)).at(-1)?.tries === n + 1,
+      );
+      await stack.passTime(at - passed);
+      passed = at;
+    }
+    await until('the next one', () => holders(receiver.received).includes('alive'));
+    const listed = await admin.all<DeliveryAnswer>(
+      `/v1/webhooks/${webhook.id}/deliveries?status=dead`,
+    );
+    expect(listed).toMatchObject([{ tries: 8, nextTryAt: null, status: 'dead' }]);
+    expect(listed[0]?.attempts).toHaveLength(8);
+    expect(holders(receiver.received)).toEqual([...Array(8).fill('dead'), 'alive']);
+  });
+
+  it('fails is seen in the metrics, by treasury and state', async () => {
+    const figure = async (name: string) => {
+      const text = await metricsOf(stack.service);
+      return Number(
+        text
+          .split('\n')
+          .find((line) => line.startsWith(`${name} `))
+          ?.split(' ')[1],
+      );
+    };
+    await register();
+    receiver.answer = (response) => void response.writeHead(500).end();
+    await mintAll('first');
+    const retrying = 'bursar_webhook_deliveries{treasury="main",state="retrying"}';
+    await until('it is tried again', async () => (await figure(retrying)) === 1);
+    await mintAll('second');
+    const behind = 'bursar_webhook_events_behind{treasury="main",status="active"}';
+    await until('the next waits behind it', async () => (await figure(behind)) >= 1);
+    await stack.passTime(3);
+    const oldest = 'bursar_webhook_oldest_seconds{treasury="main",state="retrying"}';
+    await until('its age is told', async () => (await figure(oldest)) >= 3);
+    expect(await figure('bursar_webhooks{treasury="main",status="active"}')).toBe(1);
+    expect(await figure('bursar_waiting_decisions{treasury="main",what="raise"}')).toBe(0);
+    const { token } = await admin.mint({ budget: '1.00', ttlSeconds: 3_600 });
+    const asked = await admin
+      .as(token)
+      .post('/v1/grant-requests', { budget: '2.00', reason: 'more' });
+    expect(asked.status).toBe(202);
+    const raises = 'bursar_waiting_decisions{treasury="main",what="raise"}';
+    await until('a raise waits', async () => (await figure(raises)) === 1);
+    await until(
+      'its event is counted',
+      async () => (await figure('bursar_events_sealed_total{kind="grant_request.created"}')) === 1,
+    );
+  });
+
+  it('fails for three days has its webhook paused, with an event', async () => {
+    const { webhook } = await register({ kinds: ['grant.suspended'] });
+    receiver.answer = (response) => void response.writeHead(503).end();
+    const { grant } = await admin.mint({ budget: '1.00', ttlSeconds: 3_600 });
+    await suspend(grant.id);
+    const state = async () =>
+      (await admin.all<WebhookAnswer['webhook']>('/v1/webhooks')).find(
+        ({ id }) => id === webhook.id,
+      );
+    await until('it fails', async () => (await state())?.failingSince);
+    await stack.db.query(`UPDATE webhooks SET failing_since = now() - interval '73 hours'`);
+    await stack.passTime(6);
+    await until('it is paused', async () => (await state())?.status === 'paused');
+    expect((await state())?.statusReason).toMatch(/three days/);
+    const [event] = await admin.all<EventAnswer>('/v1/audit/events?kind=webhook.paused');
+    expect(event).toMatchObject({ actor: 'system:webhooks', data: { webhookId: webhook.id } });
+    receiver.answer = (response) => void response.end();
+    await admin.post(`/v1/webhooks/${webhook.id}/resume`, {});
+    await until(
+      'it is delivered',
+      async () => (await deliveriesOf(webhook.id))[0]?.status === 'delivered',
+    );
+    await resume(grant.id);
+  });
+
+  it('never answers holds up its own webhook and no other', async () => {
+    const other = await startReceiver();
+    const stuck = await register();
+    const { webhook } = await register({ url: other.url });
+    receiver.answer = () => {};
+    await mintAll('held', 'up');
+    await until('the other has both', () => other.received.length >= 2);
+    await until(
+      'it is given up',
+      async () => (await deliveriesOf(stuck.webhook.id)).at(-1)?.tries === 1,
+    );
+    expect((await deliveriesOf(stuck.webhook.id)).at(-1)?.attempts[0]).toMatchObject({
+      status: null,
+      error: expect.stringMatching(/time/),
+    });
+    expect(receiver.received).toHaveLength(1);
+    expect(await deliveriesOf(webhook.id)).toHaveLength(2);
+    await other.stop();
+  });
+});

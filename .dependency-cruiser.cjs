@@ -5,20 +5,62 @@
  */
 const ROOMS = {
   domain: [],
-  x402: ['domain'],
-  database: [],
-  http: ['domain', 'database'],
-  ledger: ['domain', 'database', 'ids.ts', 'config.ts'],
-  outbox: ['database', 'config.ts', 'within.ts'],
-  access: ['domain', 'database', 'http', 'ledger', 'outbox', 'config.ts'],
+  config: ['domain', 'evm.ts'],
+  x402: ['domain', 'evm.ts'],
+  database: ['make-directory.ts'],
+  tracing: ['domain', 'config', 'version.ts', 'within.ts'],
+  http: ['domain', 'database', 'tracing', 'ids.ts'],
+  ledger: ['domain', 'database', 'tracing', 'ids.ts', 'config'],
+  outbox: ['database', 'tracing', 'config', 'terminal.ts', 'within.ts'],
+  access: ['domain', 'database', 'http', 'ledger', 'outbox', 'config'],
   // Judges the ledger and the settlement from outside: it may share nothing with them.
-  check: ['domain', 'database/embedded-postgres.ts', 'config.ts'],
-  treasury: ['domain', 'x402', 'database', 'http', 'access', 'ledger', 'ids.ts', 'config.ts'],
+  check: [
+    'domain',
+    'database/describe.ts',
+    'database/embedded-postgres.ts',
+    'config',
+    'command-line.ts',
+    'evm.ts',
+    'options.ts',
+  ],
+  // The commands of agents and people, and the tree of all: it loads none of the operators' code.
+  cli: [
+    ...['domain', 'audit/verify-options.ts', 'check/options.ts', 'setup/options.ts'],
+    ...['command-line.ts', 'options.ts', 'terminal.ts', 'version.ts'],
+  ],
+  treasury: [
+    ...['domain', 'x402', 'database', 'http', 'access', 'ledger', 'outbox'],
+    ...['ids.ts', 'config', 'evm.ts', 'options.ts', 'shared.ts', 'terminal.ts', 'within.ts'],
+  ],
+  catalog: [
+    ...['domain', 'x402', 'database', 'http', 'access', 'ledger', 'outbox', 'treasury'],
+    ...['ids.ts', 'config', 'evm.ts'],
+  ],
 };
 
 /** Features use the shared rooms, and of one another at most the module. */
-const FEATURES = ['grants', 'payments', 'settlement', 'audit', 'oauth', 'ops'];
-const FEATURES_MAY_USE = [...Object.keys(ROOMS), 'ids.ts', 'config.ts', 'within.ts'];
+const FEATURES = [
+  'grants',
+  'payments',
+  'settlement',
+  'audit',
+  'reports',
+  'oauth',
+  'ops',
+  'console',
+  'gateway',
+];
+const FEATURES_MAY_USE = [
+  ...Object.keys(ROOMS),
+  'ids.ts',
+  'config',
+  'evm.ts',
+  'shared.ts',
+  'within.ts',
+  'command-line.ts',
+  'options.ts',
+  'version.ts',
+];
 
 /** A spec may use what its subject may not. */
 const SPEC = '\\.spec\\.ts$';
@@ -46,23 +88,78 @@ const features = FEATURES.map((feature) => ({
   },
 }));
 
+/**
+ * The MCP endpoint is a second door to the same services: it may use those of the features, and the schemas of their
+ * routes. What runs on an agent's machine uses the client library.
+ */
+const mcp = {
+  name: 'room-mcp',
+  severity: 'error',
+  comment:
+    'src/mcp may import the shared rooms, and of grants and payments the services and the schemas',
+  from: { path: '^src/mcp/', pathNot: SPEC },
+  to: {
+    path: '^src/',
+    pathNot: [
+      ...['mcp', 'make-directory.ts', ...FEATURES_MAY_USE].map(inSrc),
+      '^src/(grants|payments)/[^/]+\\.(service|dto|module)\\.ts$',
+    ],
+  },
+};
+
+/** Streams and webhooks read the log through its feed, and show records as the log's own lists do. */
+const events = {
+  name: 'room-events',
+  severity: 'error',
+  comment: 'src/events may import the shared rooms, and of audit the event feed',
+  from: { path: '^src/events/', pathNot: SPEC },
+  to: {
+    path: '^src/',
+    pathNot: [
+      ...['events', ...FEATURES_MAY_USE].map(inSrc),
+      '^src/audit/(event-feed|old-records|audit\\.module)\\.ts$',
+    ],
+  },
+};
+
+const setup = {
+  name: 'room-setup',
+  severity: 'error',
+  comment: "src/setup edits hosts' files: it needs nothing of the service",
+  from: { path: '^src/setup/', pathNot: SPEC },
+  to: { path: '^src/', pathNot: ['setup', 'options.ts', 'make-directory.ts'].map(inSrc) },
+};
+
 module.exports = {
   forbidden: [
     ...rooms,
     ...features,
+    events,
+    mcp,
+    setup,
     {
       name: 'every-room-is-known',
       severity: 'error',
       comment: 'A new folder of src/ is entered in ROOMS or FEATURES above',
-      from: { path: '^src/[^/]+/', pathNot: [...Object.keys(ROOMS), ...FEATURES].map(inSrc) },
+      from: {
+        path: '^src/[^/]+/',
+        pathNot: [...Object.keys(ROOMS), ...FEATURES, 'events', 'mcp', 'setup'].map(inSrc),
+      },
       to: {},
     },
     {
       name: 'common-files',
       severity: 'error',
-      comment: 'ids.ts and within.ts import nothing of src/, config.ts the domain only',
-      from: { path: '^src/(ids|within|config)\\.ts$' },
-      to: { path: '^src/', pathNot: '^src/domain/' },
+      comment: 'evm.ts, ids.ts, shared.ts and within.ts import nothing of src/',
+      from: { path: '^src/(evm|ids|shared|within)\\.ts$' },
+      to: { path: '^src/', pathNot: '^src/evm\\.ts$' },
+    },
+    {
+      name: 'controllers-ask-services',
+      severity: 'error',
+      comment: 'A controller has the routes of a service: it reads no rows and locks none',
+      from: { path: '\\.controller\\.ts$' },
+      to: { path: '^src/(database|ledger)/' },
     },
     {
       name: 'app-module-takes-modules',
@@ -73,7 +170,8 @@ module.exports = {
         path: '^src/',
         pathNot: [
           '^src/([^/]+)/\\1\\.module\\.ts$',
-          '^src/config\\.ts$',
+          '^src/config/config\\.ts$',
+          '^src/core\\.module\\.ts$',
           '^src/database/database\\.ts$',
           '^src/http/problem\\.filter\\.ts$',
         ],
@@ -97,13 +195,23 @@ module.exports = {
       from: { path: '^src/x402/', pathNot: SPEC },
       to: {
         pathNot: [
-          '^src/(x402|domain)/',
+          '^src/((x402|domain)/|evm\\.ts$)',
           '^node_modules/@x402/(core|evm)/',
           // It can fetch did:web documents: offer-receipt.ts hands it keys and did:key only.
           '^node_modules/@x402/extensions/dist/[^/]+/offer-receipt/',
           '^node_modules/viem/',
           '^node_modules/zod/',
         ],
+      },
+    },
+    {
+      name: 'commands-start-at-once',
+      severity: 'error',
+      comment: 'What agents run reaches neither the service nor a library that is slow to load',
+      from: { path: '^src/(cli/|command-line\\.ts$)', pathNot: SPEC },
+      to: {
+        path: '^node_modules/(?!(commander|ipaddr\\.js|canonicalize|@types)/)|^src/(commands\\.ts$|config/)',
+        reachable: true,
       },
     },
     {
@@ -121,10 +229,45 @@ module.exports = {
       to: { path: '^(sandbox|bench|faults|test)/' },
     },
     {
+      name: 'sdk-core-needs-nobody',
+      severity: 'error',
+      comment:
+        'The core of the SDK imports only itself: no package, nothing of Node or the service',
+      from: { path: '^clients/typescript/src/', pathNot: '^clients/typescript/src/tools/' },
+      to: { pathNot: '^clients/typescript/src/[^/]+\\.ts$' },
+    },
+    {
+      name: 'sdk-tools-adapt',
+      severity: 'error',
+      comment: 'Each adapter of the SDK may import the one package that it adapts to',
+      from: { path: '^clients/typescript/src/tools/' },
+      to: {
+        pathNot: [
+          '^clients/typescript/src/',
+          'node_modules/(ai|@langchain/core|@openai/agents-core)/',
+        ],
+      },
+    },
+    {
+      name: 'console-in-the-browser',
+      severity: 'error',
+      comment:
+        'The console imports itself, the SDK and what runs in a browser: nothing of the service or of Node',
+      from: { path: '^console/src/' },
+      to: {
+        pathNot: [
+          '^console/src/',
+          // By its name where it is not built: the bundler takes its sources.
+          '^@bursar/sdk|^clients/typescript/(src|dist)/',
+          '(^|/)node_modules/(react|react-dom|@mantine/(core|hooks)|@tanstack/react-(query|virtual)|@types/react(-dom)?)/',
+        ],
+      },
+    },
+    {
       name: 'migrations-at-the-top',
       severity: 'error',
-      comment: 'Only open-database.ts migrates the database',
-      from: { path: '^src/', pathNot: ['^src/open-database\\.ts$', SPEC] },
+      comment: 'Only open-database.ts and restore.ts migrate the database',
+      from: { path: '^src/', pathNot: ['^src/(open-database|restore)\\.ts$', SPEC] },
       to: { path: '^prisma/' },
     },
     {
@@ -153,24 +296,25 @@ module.exports = {
       severity: 'error',
       comment: 'A package that is imported stands in package.json',
       from: {},
-      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'], pathNot: '^@bursar/sdk(/openapi)?$' },
     },
     {
       name: 'resolvable',
       severity: 'error',
       comment: 'Every import leads somewhere',
       from: {},
-      to: { couldNotResolve: true },
+      to: { couldNotResolve: true, pathNot: '^@bursar/sdk(/openapi)?$' },
     },
   ],
   options: {
     doNotFollow: { path: ['^node_modules/', '^src/database/generated/'] },
     tsPreCompilationDeps: true,
+    combinedDependencies: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'require', 'node', 'default', 'types'],
-      extensions: ['.ts', '.mjs', '.js', '.cjs', '.json'],
+      extensions: ['.ts', '.tsx', '.mjs', '.js', '.cjs', '.json'],
     },
   },
 };

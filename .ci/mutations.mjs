@@ -1,6 +1,7 @@
 // Takes every guard of docs/security.md, and every lock and status predicate, out of the code, one at a time,
 // and expects the test that is named for it to fail: npm run mutations [-- --only TEXT --jobs N --trust]
-// With --inventory it only looks whether every guard there is has a mutation: a part of npm run check.
+// With --inventory it only looks whether every guard there is has a mutation: a part of npm run check. With
+// --compile it only type-checks every removal.
 //
 // The guards are in mutations-list.mjs and mutations-guards.mjs. Works in copies of the tree in a temporary
 // directory, on what is in the working tree now. A test must pass with its guard in place first, or its
@@ -11,9 +12,11 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
+import { compiler } from './compiles.mjs';
 import { inventory } from './guards-inventory.mjs';
 import guards, { accepted } from './mutations-guards.mjs';
 import threats from './mutations-list.mjs';
+import { unproven } from './threats.mjs';
 
 /** How long one test may take, in milliseconds: one that hangs has noticed nothing. */
 const TIMEOUT_MS = 240_000;
@@ -25,12 +28,13 @@ const { values: options } = parseArgs({
     jobs: { type: 'string', default: '2' },
     trust: { type: 'boolean', default: false },
     inventory: { type: 'boolean', default: false },
+    compile: { type: 'boolean', default: false },
   },
 });
 const mutations = [...threats, ...guards];
 
 const found = inventory(root, mutations, accepted);
-const wrong = [...mutations.flatMap(wrongWith), ...rowsWithout(threats), ...found.wrong];
+const wrong = [...mutations.flatMap(wrongWith), ...unproven(root, threats), ...found.wrong];
 if (wrong.length > 0) {
   console.error(wrong.join('\n'));
   process.exit(1);
@@ -52,6 +56,20 @@ if (wanted.length === 0) {
   process.exit(1);
 }
 
+const errorOf = compiler(root);
+if (options.compile) {
+  const broken = wanted.flatMap(({ row, guard, file, find, replace }) => {
+    const error = errorOf(
+      file,
+      readFileSync(join(root, file), 'utf8').replace(find, () => replace),
+    );
+    return error === undefined ? [] : [`${row}: ${guard}: ${file}: ${error}`];
+  });
+  if (broken.length > 0) console.error(broken.join('\n'));
+  console.log(`${wanted.length - broken.length} of ${wanted.length} removals compile`);
+  process.exit(broken.length > 0 ? 1 : 0);
+}
+
 const scratch = mkdtempSync(join(tmpdir(), 'bursar-mutations-'));
 /** Processes under way; each leads a group of its own. */
 const running = new Set();
@@ -65,7 +83,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   });
 }
 
-/** What each test says with every guard in place, by file and name: asked once. */
+/** Outcome of each test with every guard in place, by file and name: asked once. */
 const untouched = new Map();
 const results = [];
 const waiting = [...wanted];
@@ -73,12 +91,14 @@ const jobs = Math.min(Number(options.jobs), wanted.length);
 await Promise.all(Array.from({ length: jobs }, (_, n) => work(copyOfTree(`tree-${n}`))));
 
 console.log(`\n${table(results)}\n`);
-const unproven = results.filter(({ verdict }) => verdict !== 'noticed');
-for (const { row, guard, verdict, why } of unproven) {
+const unnoticed = results.filter(({ verdict }) => verdict !== 'noticed');
+for (const { row, guard, verdict, why } of unnoticed) {
   console.log(`NOT PROVEN  ${row}: ${guard} (${verdict}${why ? `: ${why}` : ''})`);
 }
-console.log(`${results.length - unproven.length} of ${results.length} guards are missed when gone`);
-finish(unproven.length > 0 ? 1 : 0);
+console.log(
+  `${results.length - unnoticed.length} of ${results.length} guards are missed when gone`,
+);
+finish(unnoticed.length > 0 ? 1 : 0);
 
 /** Takes out one guard after the other, until none is left. */
 async function work(tree) {
@@ -92,7 +112,7 @@ async function work(tree) {
 }
 
 async function judge(tree, mutation) {
-  const key = `${mutation.test} ${mutation.name}`;
+  const key = `${mutation.test} ${mutation.name} ${mutation.inRow}`;
   if (options.trust) untouched.set(key, { outcome: 'passed' });
   if (!untouched.has(key)) untouched.set(key, run(tree, mutation));
   const before = await untouched.get(key);
@@ -102,11 +122,11 @@ async function judge(tree, mutation) {
   }
   const path = join(tree, mutation.file);
   const whole = readFileSync(path, 'utf8');
+  const changed = whole.replace(mutation.find, () => mutation.replace);
+  const error = errorOf(mutation.file, changed);
+  if (error !== undefined) return { verdict: 'did not compile', why: error, seconds: 0 };
   try {
-    writeFileSync(
-      path,
-      whole.replace(mutation.find, () => mutation.replace),
-    );
+    writeFileSync(path, changed);
     const { outcome, why, seconds } = await run(tree, mutation);
     const verdict = { passed: 'UNNOTICED', failed: 'noticed' }[outcome] ?? outcome;
     return { verdict, why, seconds };
@@ -116,18 +136,16 @@ async function judge(tree, mutation) {
 }
 
 /**
- * Runs a test: "passed", "failed", "hung", or "did not run" and "did not compile", which no guard's absence
- * should cause.
+ * Runs a test: "passed", "failed", "hung", or "did not run", which no guard's absence should cause.
  */
-async function run(tree, { test, name, env = {} }) {
+async function run(tree, { test, name, inRow, env = {} }) {
   const began = performance.now();
   const report = `${tree}.json`;
   rmSync(report, { force: true });
   const jest = [
-    ...['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
     ...['node_modules/jest/bin/jest.js', '--ci', '--runInBand', '--forceExit', '--json'],
     ...[`--outputFile=${report}`, `--cacheDirectory=${scratch}/cache`],
-    ...['--runTestsByPath', test, '-t', patternOf(name)],
+    ...['--runTestsByPath', test, '-t', patternOf(name, inRow)],
   ];
   const isSpec = test.endsWith('spec.ts');
   const { code, output, isLate } = await start(tree, isSpec ? jest : [test], env);
@@ -160,7 +178,7 @@ function start(tree, args, env) {
   return new Promise((resolve) => {
     child.on('exit', (code) => {
       clearTimeout(late);
-      // Whatever a test that failed left behind.
+      // End what a failed test left behind.
       end(child, 'SIGKILL');
       running.delete(child);
       resolve({ code, output, isLate });
@@ -186,10 +204,7 @@ function readReport(report, output) {
   const tests = suites.flatMap(({ assertionResults }) => assertionResults);
   const failed = tests.find(({ status }) => status === 'failed');
   if (failed) {
-    const message = failed.failureMessages.join('\n');
-    // A guard that cannot be taken out without breaking the build has not been missed by the test.
-    const outcome = /Command failed: npx tsc/.test(message) ? 'did not compile' : 'failed';
-    return { outcome, why: firstLine(message) };
+    return { outcome: 'failed', why: firstLine(failed.failureMessages.join('\n')) };
   }
   if (tests.some(({ status }) => status === 'passed')) return { outcome: 'passed' };
   const [{ message = '' } = {}] = suites;
@@ -215,8 +230,12 @@ function firstLine(text) {
 }
 
 /** A test's name as Jest's -t takes it: what it.each fills in may be anything. */
-function patternOf(name) {
-  return name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/%[sjd]/g, '.*');
+/** @param inRow - of a test with a table: what a row says first, where one row suffices to notice. */
+function patternOf(name, inRow = '.*') {
+  return name
+    .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+    .replace(/%[sjd]/, inRow)
+    .replace(/%[sjd]/g, '.*');
 }
 
 function copyOfTree(name) {
@@ -246,25 +265,6 @@ function wrongWith({ row, guard, file, find, replace }) {
   const where = `${row}: ${guard}: ${file}`;
   if (times !== 1) return [`${where} has this ${times} times, not once:\n${find}`];
   return find === replace ? [`${where}: nothing is changed`] : [];
-}
-
-/** The rows of the table of threats that no mutation proves by a test they name; and those there are not. */
-function rowsWithout(list) {
-  const lines = readFileSync(join(root, 'docs/security.md'), 'utf8').split('\n');
-  const rows = lines
-    .filter((line) => line.startsWith('| ') && line.includes('`: "'))
-    .map((line) => ({ attack: line.split('|')[1].trim(), line }));
-  const missing = rows.filter(
-    ({ attack, line }) =>
-      !list.some(
-        ({ row, test, name }) => row === attack && line.includes(`\`${test}\`: "${name}"`),
-      ),
-  );
-  const unknown = list.filter(({ row }) => !rows.some(({ attack }) => attack === row));
-  return [
-    ...missing.map(({ attack }) => `docs/security.md: no mutation is for the row "${attack}"`),
-    ...unknown.map(({ row }) => `docs/security.md has no row "${row}"`),
-  ];
 }
 
 function table(list) {

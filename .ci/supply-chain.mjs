@@ -1,4 +1,4 @@
-// What is let into the supply chain: exact versions, no install script beyond the allow list of
+// Guards the supply chain: exact versions, no install script beyond the allow list of
 // package.json ("allowScripts"), a Software Bill of Materials that can be made, and no known
 // vulnerability of what the service runs on, where the registry can be asked.
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -10,12 +10,12 @@ const manifest = read('package.json');
 const lock = read('package-lock.json');
 const problems = [];
 
-for (const [name, version] of Object.entries({
-  ...manifest.dependencies,
-  ...manifest.devDependencies,
-})) {
-  if (!/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version)) {
-    problems.push(`package.json: ${name} is "${version}"; pin one exact version`);
+for (const file of ['package.json', ...manifest.workspaces.map((path) => `${path}/package.json`)]) {
+  const { dependencies, devDependencies } = read(file);
+  for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
+    if (!/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version)) {
+      problems.push(`${file}: ${name} is "${version}"; pin one exact version`);
+    }
   }
 }
 

@@ -111,13 +111,31 @@ const mcp = {
 const events = {
   name: 'room-events',
   severity: 'error',
-  comment: 'src/events may import the shared rooms, and of audit the event feed',
+  comment:
+    'src/events may import the shared rooms, of audit the event feed, and the approval links',
   from: { path: '^src/events/', pathNot: SPEC },
   to: {
     path: '^src/',
     pathNot: [
       ...['events', ...FEATURES_MAY_USE].map(inSrc),
       '^src/audit/(event-feed|old-records|audit\\.module)\\.ts$',
+      '^src/approval-links/approval-links\\.(service|module)\\.ts$',
+    ],
+  },
+};
+
+/** A link is a third door to the decisions about payments and raises. */
+const approvalLinks = {
+  name: 'room-approval-links',
+  severity: 'error',
+  comment:
+    'src/approval-links may import the shared rooms, and of grants and payments the services and the schemas',
+  from: { path: '^src/approval-links/', pathNot: SPEC },
+  to: {
+    path: '^src/',
+    pathNot: [
+      ...['approval-links', ...FEATURES_MAY_USE].map(inSrc),
+      '^src/(grants|payments)/[^/]+\\.(service|dto|module)\\.ts$',
     ],
   },
 };
@@ -136,6 +154,7 @@ module.exports = {
     ...features,
     events,
     mcp,
+    approvalLinks,
     setup,
     {
       name: 'every-room-is-known',
@@ -143,7 +162,14 @@ module.exports = {
       comment: 'A new folder of src/ is entered in ROOMS or FEATURES above',
       from: {
         path: '^src/[^/]+/',
-        pathNot: [...Object.keys(ROOMS), ...FEATURES, 'events', 'mcp', 'setup'].map(inSrc),
+        pathNot: [
+          ...Object.keys(ROOMS),
+          ...FEATURES,
+          'approval-links',
+          'events',
+          'mcp',
+          'setup',
+        ].map(inSrc),
       },
       to: {},
     },

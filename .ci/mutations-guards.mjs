@@ -715,7 +715,7 @@ export const accepted = {
   'src/events/webhooks.service.ts': {
     "status <> 'ended'`": 'without it the bound is only narrower',
   },
-  'src/payments/approval-links.service.ts': {
+  'src/approval-links/approval-links.service.ts': {
     "payment.status !== 'pending_approval' || !lapsesAt":
       'shows no page; the decision itself is refused under the locks',
   },

@@ -212,6 +212,8 @@ The answer has the secret, once. Deliveries follow [Standard Webhooks](https://w
 - A webhook that fails for three days is paused (\`webhook.paused\`). \`POST /v1/webhooks/:id/resume\` goes on where it stopped.
 - \`/test\` sends a test, \`/deliveries\` lists every try, \`/deliveries/:id/redeliver\` and \`/replay\` send again.
 - \`/rotate\` gives a new secret. For a day both sign.
+- With \`approvalLinks: true\`, deliveries of \`approval.needed\` and \`grant_request.created\` have \`approvalLink\`: a page on which
+  you decide, once, as whoever registered the webhook. Whoever has the link can use it. A new address ends the links.
 - An admin's webhook gets the events of a treasury, a holder's those of its grant and below. It ends with the grant.
 - The first events may be of the second before the registration.
 

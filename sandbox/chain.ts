@@ -118,6 +118,10 @@ export interface Chain {
    * @throws viem's errors when the chain cannot be reached or the mint reverts
    */
   mint(token: Address, to: Address, atomic: bigint): Promise<void>;
+  /** {@link mint}s in a block that is made for them, instead of the next one. */
+  mintAtOnce(
+    mints: readonly { readonly token: Address; readonly to: Address; readonly atomic: bigint }[],
+  ): Promise<void>;
   /** {@link mint} of the test USDC. */
   mintUsdc(to: Address, atomic: bigint): Promise<void>;
   /** Sets what an account has for gas, in wei. */
@@ -231,8 +235,8 @@ async function prepareChain(anvil: Anvil, blockTimeSeconds: number | 'automine')
       : createIntervalMiner(client, blockTimeSeconds * 1_000, anvil.exited);
   await miner.resume();
 
-  const mint = async (address: Address, to: Address, atomic: bigint): Promise<void> => {
-    const hash = await inTurn(() =>
+  const sendMint = (address: Address, to: Address, atomic: bigint): Promise<Hex> =>
+    inTurn(() =>
       client.writeContract({
         account: privateKeyToAccount(minter.privateKey),
         address,
@@ -241,9 +245,12 @@ async function prepareChain(anvil: Anvil, blockTimeSeconds: number | 'automine')
         args: [to, atomic],
       }),
     );
-    const receipt = await client.waitForTransactionReceipt({ hash });
-    if (receipt.status !== 'success') throw new Error(`mint to ${to} reverted in ${hash}`);
+  const minted = async (hash: Hex): Promise<void> => {
+    const { status } = await client.waitForTransactionReceipt({ hash });
+    if (status !== 'success') throw new Error(`the mint of ${hash} reverted`);
   };
+  const mint = async (address: Address, to: Address, atomic: bigint): Promise<void> =>
+    minted(await sendMint(address, to, atomic));
   const balanceOf = (address: Address, owner: Address): Promise<bigint> =>
     client.readContract({ address, abi: testUsdcAbi, functionName: 'balanceOf', args: [owner] });
 
@@ -256,6 +263,13 @@ async function prepareChain(anvil: Anvil, blockTimeSeconds: number | 'automine')
     tokens,
     accounts,
     mint,
+    async mintAtOnce(mints) {
+      const hashes = await Promise.all(
+        mints.map(({ token: address, to, atomic }) => sendMint(address, to, atomic)),
+      );
+      await client.mine({ blocks: 1 });
+      await Promise.all(hashes.map(minted));
+    },
     mintUsdc: (to, atomic) => mint(token.address, to, atomic),
     setEther: (address, value) => client.setBalance({ address, value }),
     balanceOf,

@@ -108,13 +108,15 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const registered = config.networks.flatMap(({ assets }) =>
       assets.map(({ address }) => address),
     );
-    await Promise.all(
+    await chain.mintAtOnce(
       chain.tokens
         .filter(({ address }) => registered.includes(address))
-        .flatMap(({ address, decimals }) =>
-          addresses.map((wallet) =>
-            chain.mint(address, wallet as `0x${string}`, WALLET_UNITS * 10n ** BigInt(decimals)),
-          ),
+        .flatMap(({ address: token, decimals }) =>
+          addresses.map((wallet) => ({
+            token,
+            to: wallet as `0x${string}`,
+            atomic: WALLET_UNITS * 10n ** BigInt(decimals),
+          })),
         ),
     );
     const gasAccount = new GasAccount(config.secrets.gasKey, await readWalletKeys(config)).address;

@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { AccessModule } from './access/access.module.js';
+import { ApprovalLinksModule } from './approval-links/approval-links.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { CatalogModule } from './catalog/catalog.module.js';
 import { CONFIG, type ServiceConfig } from './config/config.js';
@@ -38,6 +39,7 @@ export class AppModule {
         OutboxModule,
         GrantsModule,
         PaymentsModule,
+        ApprovalLinksModule,
         SettlementModule,
         AuditModule,
         EventsModule,

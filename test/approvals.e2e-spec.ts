@@ -227,6 +227,7 @@ it('tells every step in an event, with who and why', async () => {
   );
   expect(events.reverse()).toMatchObject([
     { kind: 'payment.pending', actor: `grant:${child.grant.id}` },
+    { kind: 'approval.needed', actor: 'system:payments' },
     { kind: 'payment.approved', actor: 'admin:ada', reason: 'fine' },
     { kind: 'payment.authorized' },
   ]);

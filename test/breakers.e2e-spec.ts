@@ -184,6 +184,49 @@ describe('a grant that asks for approvals of new payees', () => {
     expect(await brokenInvariants(stack.db)).toEqual([]);
   });
 
+  it('knows a payee from one moment on, whatever replicas pay it just then', async () => {
+    const root = await holder(admin, { approveNewPayees: true, delegationDepth: 1 });
+    const agents = await Promise.all([0, 1].map(() => holder(root.api, {})));
+    const [first] = agents as [(typeof agents)[0]];
+    const asked = await first.api.pay<Paid>(order(stack.chain), 'first');
+    await admin.post(`/v1/payments/${asked.body.payment.id}/approve`, {});
+    const racing = (n: number) => {
+      const agent = agents[n % 2] ?? first;
+      return agent.at(n >> 1).pay<Paid>(order(stack.chain), `racing-${n}`);
+    };
+    const answers = await Promise.all([
+      ...Array.from({ length: 20 }, (_, n) => racing(n)),
+      first.at(1).pay<Paid>(order(stack.chain), 'first'),
+      ...Array.from({ length: 20 }, (_, n) => racing(20 + n)),
+    ]);
+    expect(answers[20]?.status).toBe(201);
+    // Each grant asks by its own knowledge too, and the second has none: its root does not ask any more, but it does.
+    const outcomes = await stack.db.query<{ kind: string }>(
+      `SELECT kind FROM events WHERE grant_id = $1 AND kind IN ('payment.pending', 'payment.authorized')
+       ORDER BY seq OFFSET 1`,
+      [first.id],
+    );
+    const kinds = outcomes.rows.map(({ kind }) => kind);
+    const known = kinds.indexOf('payment.authorized');
+    expect(kinds.slice(0, known)).toEqual(kinds.slice(0, known).map(() => 'payment.pending'));
+    expect(kinds.slice(known)).toEqual(kinds.slice(known).map(() => 'payment.authorized'));
+    expect(kinds).toHaveLength(21);
+    const askers = await stack.db.query<{ by: string; grant_id: string; seq: string }>(
+      `SELECT record::jsonb -> 'data' ->> 'askedBy' AS by, grant_id, seq FROM events
+       WHERE grant_id = ANY ($1) AND kind = 'payment.pending' ORDER BY seq`,
+      [agents.map(({ id }) => id)],
+    );
+    const collected = await stack.db.query<{ seq: string }>(
+      `SELECT min(seq) AS seq FROM events WHERE grant_id = $1 AND kind = 'payment.authorized'`,
+      [first.id],
+    );
+    for (const { by, grant_id, seq } of askers.rows) {
+      const isBefore = BigInt(seq) < BigInt(collected.rows[0]?.seq ?? 0);
+      expect({ grant_id, by }).toEqual({ grant_id, by: isBefore ? root.id : agents[1]?.id });
+    }
+    expect(await brokenInvariants(stack.db)).toEqual([]);
+  });
+
   it('quotes the approval, and asks per grant that carries the term', async () => {
     const root = await holder(admin, { delegationDepth: 2, approveNewPayees: true });
     const team = await holder(root.api, { delegationDepth: 1 });

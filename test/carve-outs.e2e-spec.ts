@@ -13,7 +13,7 @@ import {
 } from './support/api.js';
 import { startReplica, startTestStack, type TestStack } from './support/bursar.js';
 import { brokenInvariants } from './support/invariants.js';
-import { ended, SHORT, settle } from './support/settle.js';
+import { ended, release, SHORT, settle } from './support/settle.js';
 import { atomic, CENT, order } from './support/terms.js';
 import { until } from './support/until.js';
 
@@ -23,7 +23,7 @@ let admin: Api;
 let urls: readonly string[];
 
 beforeAll(async () => {
-  stack = await startTestStack();
+  stack = await startTestStack({ movableClock: true });
   replica = await startReplica(stack);
   ({ admin } = stack);
   urls = [stack.service.url, replica.url];
@@ -167,6 +167,7 @@ describe('a carve-out', () => {
     await settle(stack, await paid(carved, cents(5)));
     // One that ends meanwhile shows that the sweep has looked.
     const other = await below(top, { budget: '0.05', ttlSeconds: 1, ...RESERVED });
+    await stack.passTime(2);
     await until('the sweep looked', async () => (await returns(other)).length === 1);
     for (const one of [carved, empty]) {
       await paid(one, { amount: '0' });
@@ -247,7 +248,7 @@ describe('what is left of a carve-out returns', () => {
     const carved = await below(top, { budget: '0.50', ...RESERVED });
     const within = await below(carved, { budget: '0.50' });
     const submitted = await paid(within, cents(7));
-    const { payment } = await paid(carved, { ...cents(9), ...SHORT });
+    const short = await paid(carved, { ...cents(9), ...SHORT });
     await revoke(carved);
     expect(await now(top)).toMatchObject({
       allocated: '0.34',
@@ -256,10 +257,9 @@ describe('what is left of a carve-out returns', () => {
     });
 
     await settle(stack, submitted);
-    if ((await admin.payment(payment.id)).status === 'authorized') {
-      expect(await returns(carved)).toEqual([]);
-    }
-    await ended(stack, payment.id, 'released');
+    expect((await admin.payment(short.payment.id)).status).toBe('authorized');
+    expect(await returns(carved)).toEqual([]);
+    await release(stack, short);
     await becomes(top, { allocated: '0.00', reserved: '0.00', spent: '0.07', remaining: '0.93' });
     const [told] = await returns(carved);
     expect(told?.data).toMatchObject({ amount: '430000' });
@@ -277,7 +277,8 @@ describe('what is left of a carve-out returns', () => {
     try {
       const idle = await below(top, { budget: '0.20', ttlSeconds: 9, ...RESERVED });
       expect(await now(top)).toMatchObject({ allocated: '0.61', reserved: '0.09' });
-      // A second later than the other: the sweep that returns it has looked at both.
+      await stack.passTime(10);
+      // The sweep that returns it has looked at both.
       await until('the one that is idle returned', async () => (await returns(idle)).length === 1);
       expect((await now(carved)).status).toBe('expired');
       expect(await returns(carved)).toEqual([]);
@@ -285,6 +286,7 @@ describe('what is left of a carve-out returns', () => {
     } finally {
       await stack.chain.resumeMining();
     }
+    await stack.finalize();
     await ended(stack, payment.id, 'released');
     await becomes(top, { allocated: '0.00', remaining: '1.00' });
     expect(await returns(carved)).toMatchObject([{ data: { amount: '500000' } }]);
@@ -297,7 +299,7 @@ describe('what is left of a carve-out returns', () => {
     const short = await paid(carved, { ...cents(2), ...SHORT });
     expect(await now(carved)).toMatchObject({ payments: 2, remaining: '0.00' });
     expect(await now(top)).toMatchObject({ allocated: '0.47' });
-    await ended(stack, short.payment.id, 'released');
+    await release(stack, short);
     // The count has room again: nothing returned, and it can be paid.
     expect(await now(carved)).toMatchObject({ payments: 1, remaining: '0.49' });
     expect(await now(top)).toMatchObject({ allocated: '0.49' });
@@ -460,6 +462,8 @@ describe('racing replicas', () => {
       expect(atomic(grant.allocated)).toBe(held === 0 ? 0n : 50_001n - BigInt(held) * CENT);
     }
     expect(firsts.paid).toBeGreaterThan(0);
+    await stack.passTime(SHORT.maxTimeoutSeconds + 3);
+    await stack.finalize();
     await until('everything was released and returned', async () => {
       const { rows } = await stack.db.query(
         `SELECT 1 FROM grants c JOIN grants p ON p.id = c.parent_id

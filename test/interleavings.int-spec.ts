@@ -21,6 +21,7 @@ import type { GrantTokens } from '../src/grants/grant-tokens.js';
 import { GrantsService } from '../src/grants/grants.service.js';
 import { LifeService } from '../src/grants/life.service.js';
 import { MintingService } from '../src/grants/minting.service.js';
+import { RequestsService } from '../src/grants/requests.service.js';
 import { Approvals } from '../src/ledger/approvals.js';
 import { requestCancellations } from '../src/ledger/cancellations.js';
 import { appendEvents, type NewEvent } from '../src/ledger/events.js';
@@ -68,7 +69,10 @@ const CENT = 10_000n;
 /** Balance of a wallet: few payments, so that wallets run out too. */
 const FUNDS = 6n * CENT;
 const ASSET = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
-const PAYEE = '0x1111111111111111111111111111111111111111';
+const PAYEES = [
+  '0x1111111111111111111111111111111111111111',
+  '0x2222222222222222222222222222222222222222',
+] as const;
 const FINALITY = 1;
 
 const KEEPER = new MasterSecret('a secret of more than thirty-two characters');
@@ -91,7 +95,8 @@ type Action =
       readonly twice: boolean;
     }
   | { readonly do: 'revoke' | 'suspend' | 'resume' | 'carve out'; readonly grant: number }
-  | { readonly do: 'amend'; readonly grant: number; readonly cents: number }
+  | { readonly do: 'amend' | 'ask for a raise'; readonly grant: number; readonly cents: number }
+  | { readonly do: 'approve a raise' | 'reject a raise'; readonly raise: number }
   | { readonly do: 'settle' | 'cancel' | 'ask to cancel'; readonly payment: number }
   | { readonly do: 'approve' | 'reject'; readonly payment: number }
   | { readonly do: 'set wallet'; readonly wallet: number; readonly status: WalletStatus }
@@ -127,11 +132,22 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     }),
   },
   {
-    weight: 3,
+    weight: 4,
     arbitrary: fc.record({
-      do: fc.constant('amend' as const),
+      do: fc.constantFrom('amend' as const, 'ask for a raise' as const),
       grant: small,
       cents: fc.integer({ min: 1, max: 9 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constantFrom(
+        'approve a raise' as const,
+        'approve a raise' as const,
+        'reject a raise' as const,
+      ),
+      raise: small,
     }),
   },
   {
@@ -216,7 +232,9 @@ let shared: Shared | undefined;
 let interleaving: Interleaving | undefined;
 /** How often things were seen: seeds in which nothing meets would prove nothing. */
 const seen = new Map<string, number>();
-const saw = (what: string, times = 1) => seen.set(what, (seen.get(what) ?? 0) + times);
+const saw = (what: string, times = 1) => {
+  if (times > 0) seen.set(what, (seen.get(what) ?? 0) + times);
+};
 
 async function closeShared(): Promise<void> {
   await shared?.database.close();
@@ -258,6 +276,7 @@ class World {
   readonly #settlement: SettlementService;
   readonly #life: LifeService;
   readonly #amending: AmendingService;
+  readonly #requests: RequestsService;
   readonly #minting: MintingService;
   readonly #approvals: Approvals;
   readonly #sealer: Sealer;
@@ -325,6 +344,8 @@ class World {
       maxGrantSeconds: 86_400,
       networks: [this.network],
       bounds: BOUNDS,
+      approvalSeconds: 20,
+      twoPerson: false,
     } as unknown as Config;
     const grants = new GrantsService(database);
     this.#approvals = new Approvals(database);
@@ -337,6 +358,7 @@ class World {
     this.#wallets = new Wallets(database, {} as Signer, networks);
     this.#life = new LifeService(database, grants, tokens, carveOuts, outbox, config);
     this.#amending = new AmendingService(database, grants, outbox, config);
+    this.#requests = new RequestsService(database, outbox, config);
     this.#minting = new MintingService(database, tokens, wallets, outbox, config);
     this.#order = {
       treasuryId,
@@ -397,11 +419,18 @@ class World {
     const root = await world.mint(undefined, '0.10', 2);
     const middle = await world.mint(root, '0.08', 1, 3_000, 'shared', undefined, '0.02');
     await world.mint(middle, '0.05', 0);
-    await world.mint(root, '0.06', 0, 45);
+    // Refusals trip it, and payees wait until they are known.
+    await world.mint(root, '0.06', 0, 45, 'shared', undefined, undefined, {
+      maxPerPayment: '0.01',
+      breaker: { refusals: 2, seconds: 60 },
+    });
     // Another tree: of grants it shares nothing with the first, of wallets all.
-    await world.mint(undefined, '0.20', 1);
+    await world.mint(undefined, '0.20', 1, 3_000, 'shared', undefined, undefined, {
+      approveNewPayees: true,
+    });
+    await world.ask(0, 9);
     await world.pay({ grant: 2, cents: 1, key: 0, twice: false });
-    await world.pay({ grant: 3, cents: 2, key: 1, twice: false });
+    await world.pay({ grant: 3, cents: 1, key: 1, twice: false });
     await world.pay({ grant: 1, cents: 3, key: 2, twice: true });
     return world;
   }
@@ -427,6 +456,11 @@ class World {
         saw('an amendment');
         return;
       }
+      case 'ask for a raise':
+        return this.ask(action.grant, action.cents);
+      case 'approve a raise':
+      case 'reject a raise':
+        return this.decideRaise(action);
       case 'carve out': {
         await this.mint(this.grant(action.grant), '0.02', 0, 60, 'reserved');
         return;
@@ -436,6 +470,7 @@ class World {
         return this.decide(action);
       case 'lapse':
         await this.#approvals.lapse();
+        await this.#requests.lapse();
         return;
       case 'seal':
         return this.#sealer.seal(this.treasuryId);
@@ -554,6 +589,7 @@ class World {
     await this.deliver('settlement.read');
     await this.deliver('grants.return');
     await this.#approvals.lapse();
+    await this.#requests.lapse();
     await this.#sealer.seal(this.treasuryId);
     await this.check();
     const { db } = this.shared;
@@ -570,6 +606,19 @@ class World {
       [this.treasuryId],
     );
     expect(rows).toEqual([]);
+    const { rows: asked } = await db.query<{ status: string }>(
+      'SELECT status FROM grant_requests WHERE treasury_id = $1',
+      [this.treasuryId],
+    );
+    for (const { status } of asked) saw(`a raise ${status}`);
+    expect(asked.filter(({ status }) => status === 'pending')).toEqual([]);
+    const { rows: met } = await db.query<{ trips: number; payees: number }>(
+      `SELECT (SELECT count(*)::int FROM events WHERE treasury_id = $1 AND kind = 'grant.tripped') AS trips,
+         (SELECT count(*)::int FROM known_payees WHERE treasury_id = $1) AS payees`,
+      [this.treasuryId],
+    );
+    saw('a breaker that tripped', met[0]?.trips);
+    saw('a payee that became known', met[0]?.payees);
     const { rows: held } = await db.query(
       'SELECT id FROM grants WHERE treasury_id = $1 AND reserved <> 0',
       [this.treasuryId],
@@ -628,7 +677,9 @@ class World {
     const name = `${grantId} ${idempotencyKey}`;
     const amount = this.#amounts.get(name) ?? wished;
     this.#amounts.set(name, amount);
-    const option = this.option(amount);
+    // One key is one purchase, so it has one payee.
+    const payTo = PAYEES[Number(idempotencyKey.at(-1)) % 2] ?? PAYEES[0];
+    const option = this.option(amount, payTo);
     const offer = {
       ...option,
       json: '{}',
@@ -665,7 +716,7 @@ class World {
     );
   }
 
-  private option(amount: bigint): PaymentOption {
+  private option(amount: bigint, payTo: string): PaymentOption {
     const resource = parseResource(this.#order.request.url);
     return {
       index: 0,
@@ -674,11 +725,41 @@ class World {
       asset: ASSET,
       currency: 'USDC',
       amount,
-      payTo: PAYEE,
+      payTo,
       maxTimeoutSeconds: 60,
       isUpfront: false,
       resources: resource ? [resource] : [],
     };
+  }
+
+  /** Has the holder of a grant ask for a raise. */
+  private async ask(place: number, cents: number): Promise<void> {
+    const { id: grantId } = this.grant(place);
+    const holder = {
+      kind: 'holder',
+      treasuryId: this.treasuryId,
+      grantId,
+      tokenGeneration: 1,
+      keyThumbprint: undefined,
+      actor: `grant:${grantId}`,
+    } as const;
+    await this.#requests.ask(holder, { budget: `0.${cents % 2}${cents}`, reason: 'tested' }, 'ask');
+    saw('a raise asked for');
+  }
+
+  /** Approves or rejects a raise that waits, or was decided meanwhile. */
+  private async decideRaise(wish: {
+    do: 'approve a raise' | 'reject a raise';
+    raise: number;
+  }): Promise<void> {
+    const { rows } = await this.shared.db.query<{ id: string }>(
+      'SELECT id FROM grant_requests WHERE treasury_id = $1 ORDER BY id DESC',
+      [this.treasuryId],
+    );
+    const { id } = rows[wish.raise % rows.length] ?? {};
+    if (id === undefined) return;
+    const decision = wish.do === 'approve a raise' ? 'approve' : 'reject';
+    await this.#requests[decision](ADMIN, id, { reason: 'tested' }, decision);
   }
 
   /** Approves or rejects a payment that waits. */
@@ -721,6 +802,7 @@ class World {
     funding: 'shared' | 'reserved' = 'shared',
     key?: string,
     approvalAbove?: string,
+    more: object = {},
   ) {
     const body = {
       holder: 'agent',
@@ -730,6 +812,7 @@ class World {
       funding,
       parentId: parent?.id,
       approvalAbove,
+      ...more,
     };
     const ends = parent === undefined ? { ttlSeconds: 3_600 } : {};
     const { grant } = await this.#minting.mint(ADMIN, { ...body, ...ends } as never, key, 'mint');
@@ -828,4 +911,9 @@ const EXPECTED = [
   'a payment rejected',
   'a verdict: approve',
   'a hand-over',
+  'a raise asked for',
+  'a raise approved',
+  'a raise rejected',
+  'a breaker that tripped',
+  'a payee that became known',
 ];

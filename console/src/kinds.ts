@@ -5,6 +5,7 @@ const KINDS: Readonly<Record<AuditEvent['kind'], true>> = {
   'admin.signed_in': true,
   'admin.token_minted': true,
   'admin.token_revoked': true,
+  'approval.needed': true,
   'audit.opened': true,
   'catalog.removed': true,
   'catalog.subscribed': true,

@@ -1,7 +1,7 @@
 import type { EventKind } from '../ledger/events.js';
 import { isKnownKind, requireActor } from './replay/actors.js';
 import { amended } from './replay/amendments.js';
-import { approved, pending, rejected } from './replay/approvals.js';
+import { approved, needed, pending, rejected } from './replay/approvals.js';
 import { countRefusal, tripped } from './replay/breakers.js';
 import { minted, replacedToken, returned } from './replay/grants.js';
 import { type Grant, History, type ReplayedPayment } from './replay/history.js';
@@ -74,6 +74,7 @@ const EFFECTS: Readonly<Record<EventKind, Effect>> = {
   'grant.token_replayed': WITHOUT_EFFECT,
   'grant.token_revoked': replacedToken,
   'payment.pending': pending,
+  'approval.needed': needed,
   'payment.approved': approved,
   'payment.rejected': rejected,
   'payment.authorized': authorized,

@@ -146,7 +146,7 @@ export const COLUMNS: Readonly<Record<string, Table>> = {
       [
         ...['treasury_id', 'id', 'owner_id', 'root_id', 'grant_id', 'url', 'kinds', 'description'],
         ...['status', 'status_reason', 'secret', 'old_secret', 'old_secret_until', 'place'],
-        ...['failing_since', 'lease', 'lease_until', 'created_at', 'created_by'],
+        ...['failing_since', 'lease', 'lease_until', 'created_at', 'created_by', 'approver'],
       ].map((column) => [column, DELIVERY]),
     ),
   },
@@ -214,9 +214,10 @@ export const COLUMNS: Readonly<Record<string, Table>> = {
   approval_links: {
     checked: [],
     free: Object.fromEntries(
-      ['treasury_id', 'link_hash', 'payment_id', 'approver', 'created_at', 'used_at'].map(
-        (column) => [column, LINKS],
-      ),
+      [
+        ...['treasury_id', 'link_hash', 'payment_id', 'grant_request_id', 'approver'],
+        ...['created_at', 'used_at'],
+      ].map((column) => [column, LINKS]),
     ),
   },
   known_payees: {

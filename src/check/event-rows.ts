@@ -16,6 +16,7 @@ const IN_ORDER = [
   'grant_request.rejected',
   'grant.token_reissued',
   'payment.pending',
+  'approval.needed',
   'payment.approved',
   'payment.authorized',
   'payment.settled',

@@ -92,6 +92,20 @@ const differs = (members: readonly (readonly [string, string])[], from: string) 
 const EVENT = `events e ON e.treasury_id = p.treasury_id AND e.payment_id = p.id`;
 const DATA = `CROSS JOIN LATERAL (SELECT ${parsed('e.record')} -> 'data' AS d) j`;
 
+/** The members of the call for an approval, which the record of the wait before it has too. */
+const NEEDED: readonly (readonly [string, string])[] = [
+  ['payment and time', 'p.grant_id = e.grant_id AND p.created_at = e.created_at AND p.seq < e.seq'],
+  ['asked_by', says('e.data', 'askedBy', `p.data ->> 'askedBy'`)],
+  ['value', says('e.data', 'value', `p.data -> 'option' ->> 'value'`)],
+  ['network', says('e.data', 'network', `p.data -> 'option' ->> 'network'`)],
+  ['pay_to', says('e.data', 'payTo', `p.data -> 'option' ->> 'payTo'`)],
+  ['url', says('e.data', 'url', `p.data -> 'request' ->> 'url'`)],
+  ['lapses_at', says('e.data', 'lapsesAt', `p.data ->> 'lapsesAt'`)],
+];
+
+const told = (kind: string) => `(SELECT treasury_id, id, seq, grant_id, payment_id, created_at,
+  ${parsed('record')} -> 'data' AS data FROM events WHERE kind = '${kind}')`;
+
 /** I8, the payments: every column is what the records of the payment say, where they have the member. */
 export const PAYMENT_ROWS: readonly Question[] = [
   {
@@ -119,6 +133,13 @@ export const PAYMENT_ROWS: readonly Question[] = [
   {
     what: 'it is what its payment.pending says',
     sql: differs(PENDING, `payments p JOIN ${EVENT} AND e.kind = 'payment.pending' ${DATA}`),
+  },
+  {
+    what: 'an approval was called for as its payment.pending says',
+    sql: `SELECT id, array_to_string(wrong, ', ') AS detail FROM (
+        SELECT e.id, CASE WHEN p.id IS NULL THEN ARRAY['no payment waits'] ELSE ${differing(NEEDED)} END AS wrong
+        FROM ${told('approval.needed')} e LEFT JOIN ${told('payment.pending')} p
+          ON p.treasury_id = e.treasury_id AND p.payment_id = e.payment_id) s WHERE wrong <> '{}'`,
   },
   {
     what: 'its currency is that of its grant',

@@ -1,9 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { amend, requireRaise, type TermsChange } from './amendment.js';
+import { type Breaker, type CountedRefusal, countRefusal, isCountedByBreakers } from './breaker.js';
 import { cancelOn, releaseOn, reserveOn, returnable, setAsideBy, settleOn } from './charge.js';
 import { lifeDenial } from './denials.js';
 import {
+  type AmendableTerms,
   attenuate,
   type Funding,
   type GrantRequest,
@@ -74,6 +77,7 @@ interface Mint {
   readonly windows: readonly Window[] | undefined;
   readonly approvalAbove: bigint | undefined;
   readonly scope: Scope | undefined;
+  readonly breaker: Breaker | undefined;
   /** Milliseconds from now. */
   readonly startsIn: number | undefined;
   /** Milliseconds from now; undefined for as long as the parent. */
@@ -111,7 +115,30 @@ interface Steer {
   readonly grant: number;
 }
 
-type Step = Mint | Pay | Wait | End | Steer;
+/** A term that is set to some units more or less than a grant has, its parent has, or is used already. */
+interface Amend {
+  readonly do: 'amend' | 'ask for a raise';
+  readonly grant: number;
+  readonly term: keyof AmendableTerms;
+  /** `none` takes a limit away. */
+  readonly to: 'own' | 'parent' | 'used' | 'none';
+  readonly more: number;
+}
+
+interface Decide {
+  readonly do: 'approve a raise';
+  readonly raise: number;
+}
+
+type Step = Mint | Pay | Wait | End | Steer | Amend | Decide;
+
+const AMENDABLE = [
+  'budget',
+  'maxPerPayment',
+  'maxPayments',
+  'approvalAbove',
+  'expiresAt',
+] as const satisfies (keyof AmendableTerms)[];
 
 const maybe = <T>(often: number, arbitrary: fc.Arbitrary<T>) =>
   fc.oneof(
@@ -145,6 +172,10 @@ const limits = (often: number) => ({
   windows: maybe(often * 1.5, windows),
   approvalAbove: maybe(often / 3, units(40n)),
   scope: maybe(often / 2, scope),
+  breaker: maybe(
+    often / 2,
+    fc.record({ refusals: fc.integer({ min: 1, max: 3 }), seconds: fc.constantFrom(5, 30, 60) }),
+  ),
   startsIn: maybe(often / 4, fc.integer({ min: -2_000, max: 20_000 })),
   delegationDepth: maybe(often / 3, fc.nat({ max: 8 })),
   expiry: fc.constantFrom('ttlSeconds' as const, 'expiresAt' as const),
@@ -233,6 +264,17 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: root },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constantFrom('amend' as const, 'amend' as const, 'ask for a raise' as const),
+      grant: pick,
+      term: fc.constantFrom(...AMENDABLE),
+      to: fc.constantFrom('own' as const, 'parent' as const, 'used' as const, 'none' as const),
+      more: fc.integer({ min: -2, max: 2 }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('approve a raise' as const), raise: pick }) },
 );
 /** A root, a line of grants below it, and then anything. */
 const sequences: fc.Arbitrary<Step[]> = fc
@@ -250,10 +292,14 @@ interface Account {
   readonly id: string;
   /** From the root down, itself last. */
   readonly path: readonly Account[];
-  readonly terms: GrantTerms;
+  terms: GrantTerms;
   readonly funding: Funding;
   status: 'active' | 'suspended' | 'revoked';
   returned: boolean;
+  /** When the refusals that its breaker has counted since it was last reset were. */
+  refusals: number[];
+  /** The raise that its holder asks for. */
+  raise: { readonly budget: bigint; readonly expiresAt: Date | undefined } | undefined;
 }
 
 interface Payment {
@@ -404,6 +450,54 @@ class Model {
     return ended || usedUp ? budget - total(paid) : undefined;
   }
 
+  /** Counts a refusal. @returns the grant that it trips. */
+  refuse(account: Account, now: number): Account | undefined {
+    for (const each of account.path.toReversed()) {
+      const { breaker } = each.terms;
+      if (!breaker) continue;
+      each.refusals.push(now);
+      const first = each.refusals.at(-breaker.refusals);
+      if (first === undefined || now - first > breaker.seconds * 1000) continue;
+      each.refusals = [];
+      return each;
+    }
+    return undefined;
+  }
+
+  /** Least value of a term: what is used of it. */
+  used(account: Account, term: keyof AmendableTerms, now: number): bigint | number {
+    if (term === 'budget') return total(this.paid(account)) + this.setAside(account);
+    if (term === 'maxPayments') return this.counted(account).length;
+    const { startsAt } = account.terms;
+    return term === 'expiresAt' ? Math.max(now, startsAt.getTime() + 1) : 0n;
+  }
+
+  /** The terms that an amendment comes to, with what it raised and lowered, or why it is refused. */
+  amended({ path, terms }: Account, change: TermsChange, now: number): Amended | string {
+    const account = path.at(-1) as Account;
+    if (path.some((each) => isOver(each, now))) return 'invalid_transition';
+    const after = withChange(terms, change);
+    const parent = path.at(-2)?.terms;
+    const above = (term: keyof AmendableTerms, a: AmendableTerms, b: AmendableTerms) =>
+      size(a, term) > size(b, term);
+    const raised = AMENDABLE.filter((term) => above(term, after, terms));
+    const lowered = AMENDABLE.filter((term) => above(term, terms, after));
+    const wider = raised.find((term) => parent && above(term, after, parent));
+    if (wider) return `attenuation_violation ${wider}`;
+    const under = lowered.find((term) => size(after, term) < Number(this.used(account, term, now)));
+    if (under) return `conflict ${under}`;
+    return { terms: after, raised, lowered };
+  }
+
+  /** Why a raise may not be asked for, or approved. */
+  raiseRefused({ path, terms }: Account, raise: NonNullable<Account['raise']>, now: number) {
+    if (path.some((each) => isOver(each, now))) return 'invalid_transition';
+    const { budget, expiresAt = terms.expiresAt } = raise;
+    const differences = [Number(budget - terms.budget), +expiresAt - +terms.expiresAt];
+    const isRaise = Math.min(...differences) >= 0 && Math.max(...differences) > 0;
+    return isRaise ? undefined : 'conflict';
+  }
+
   /** The terms a request comes to, or why it is refused. */
   terms(parent: Account | undefined, request: GrantRequest, now: number): GrantTerms | string {
     const above = parent?.terms;
@@ -443,6 +537,7 @@ class Model {
         ['startsAt', terms.startsAt < above.startsAt],
         ['expiresAt', terms.expiresAt > above.expiresAt],
         ['delegationDepth', terms.delegationDepth >= above.delegationDepth],
+        ['breaker', isLooser(above.breaker, terms.breaker)],
         ['scope.networks', missing(above.scope.networks, terms.scope.networks)],
         ['scope.payTo', missing(above.scope.payTo, terms.scope.payTo)],
         [
@@ -456,6 +551,36 @@ class Model {
     ).find(([, isWider]) => isWider);
     return wider ? `attenuation_violation ${wider[0]}` : terms;
   }
+}
+
+/** Outcome of an amendment. */
+interface Amended {
+  readonly terms: GrantTerms;
+  readonly raised: readonly (keyof AmendableTerms)[];
+  readonly lowered: readonly (keyof AmendableTerms)[];
+}
+
+/** Whether nothing of a grant may be amended any more. */
+function isOver({ status, returned, terms }: Account, now: number): boolean {
+  return status === 'revoked' || returned || terms.expiresAt.getTime() <= now;
+}
+
+function withChange(terms: GrantTerms, change: TermsChange): GrantTerms {
+  const given = Object.entries(change).filter(([, value]) => value !== undefined);
+  return {
+    ...terms,
+    ...Object.fromEntries(given.map(([name, value]) => [name, value ?? undefined])),
+  };
+}
+
+/** How much a term allows; the small numbers of this model fit. */
+function size(terms: AmendableTerms, term: keyof AmendableTerms): number {
+  return Number(terms[term] ?? Number.POSITIVE_INFINITY);
+}
+
+function isLooser(above: Breaker | undefined, own: Breaker | undefined): boolean {
+  if (!above) return false;
+  return !own || own.refusals > above.refusals || own.seconds < above.seconds;
 }
 
 function total(payments: readonly Payment[]): bigint {
@@ -511,6 +636,8 @@ class World {
   private readonly model = new Model();
   private readonly grants = new Map<string, GrantSnapshot>();
   private now = START;
+  /** What the breakers have counted, by grant. */
+  private readonly counts = new Map<string, readonly CountedRefusal[]>();
 
   run(step: Step): void {
     switch (step.do) {
@@ -527,6 +654,15 @@ class World {
       case 'release':
       case 'cancel':
         this.end(step);
+        break;
+      case 'amend':
+        this.amend(this.newest(step.grant), this.changeOf(step));
+        break;
+      case 'ask for a raise':
+        this.ask(step);
+        break;
+      case 'approve a raise':
+        this.approve(step);
         break;
       default:
         this.steer(step);
@@ -552,6 +688,7 @@ class World {
       windows: step.windows,
       approvalAbove: step.approvalAbove,
       scope: step.scope,
+      breaker: step.breaker,
       startsAt: step.startsIn === undefined ? undefined : new Date(this.now + step.startsIn),
       expiry:
         step.endsIn === undefined
@@ -578,6 +715,8 @@ class World {
       funding,
       status: 'active',
       returned: false,
+      refusals: [],
+      raise: undefined,
     };
     path.push(account);
     this.model.accounts.push(account);
@@ -618,12 +757,9 @@ class World {
     const ended = lifeDenial(chain, now);
     if (ended) return `${ended.code} ${ended.grantId}`;
     const parent = chain.at(-1);
-    try {
-      return parent ? attenuate(parent, request, USDC, now) : rootTerms(request, USDC, now);
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      return error.fields.field ? `${error.code} ${error.fields.field}` : error.code;
-    }
+    return this.outcomeOf(() =>
+      parent ? attenuate(parent, request, USDC, now) : rootTerms(request, USDC, now),
+    );
   }
 
   private pay(step: Pay): void {
@@ -666,9 +802,138 @@ class World {
       this.model.decision(account, amount, step, this.now),
     );
     saw(`pay: ${outcome.replace(/ g\d+$/, '')}`);
+    if (decision.outcome === 'deny') this.refuse(account, decision.denial.code);
     if (decision.outcome !== 'allow') return;
     this.store(reserveOn(chain, amount, new Date(this.now)));
     this.model.payments.push({ by: account, amount, at: this.now, state: 'open' });
+  }
+
+  /** Counts a refusal with the breakers of a chain, as the ledger does. */
+  private refuse(account: Account, code: string): void {
+    if (!isCountedByBreakers(code)) return;
+    const expected = this.model.refuse(account, this.now);
+    let tripped: Account | undefined;
+    for (const each of account.path.toReversed()) {
+      const { breaker } = this.grant(each);
+      if (!breaker) continue;
+      const refusal = { at: new Date(this.now) };
+      const { counted, trips } = countRefusal(this.counts.get(each.id) ?? [], refusal, breaker);
+      this.counts.set(each.id, trips ? [] : counted);
+      if (!trips) continue;
+      tripped = each;
+      break;
+    }
+    agree('the grant that trips', tripped?.id, expected?.id);
+    if (!tripped) return;
+    tripped.status = 'suspended';
+    this.store([{ ...this.grant(tripped), status: 'suspended' }]);
+    saw('trip');
+  }
+
+  /** The change that a step asks for, in terms of what the grant, its parent and its use come to now. */
+  private changeOf({ grant, term, to, more }: Amend): TermsChange {
+    const account = this.newest(grant);
+    if (to === 'none') {
+      const isLimit = term !== 'budget' && term !== 'expiresAt';
+      return isLimit ? { [term]: null } : {};
+    }
+    const parent = account.path.at(-2) ?? account;
+    const base =
+      to === 'used'
+        ? this.model.used(account, term, this.now)
+        : (to === 'own' ? account : parent).terms[term];
+    const value = Math.max(0, Number(base ?? 0) + more);
+    if (term === 'expiresAt') return { expiresAt: new Date(Number(base) + more * 1_000) };
+    return { [term]: term === 'maxPayments' ? value : BigInt(value) };
+  }
+
+  /** Amends a grant. @returns whether it was amended. */
+  private amend(account: Account, change: TermsChange): boolean {
+    const chain = this.amendableChain(account);
+    const expected = this.model.amended(account, change, this.now);
+    const found = this.outcomeOf(() => amend(chain, change, USDC, new Date(this.now)));
+    if (typeof found === 'string' || typeof expected === 'string') {
+      agree(`amended ${account.id}`, found, expected);
+      saw(`amend: ${found}`);
+      return false;
+    }
+    const { terms, raised, lowered } = expected;
+    agree(`amended ${account.id}`, { ...terms, ...found.terms }, terms);
+    agree('raised', found.raised, raised);
+    agree('changed', [...found.changed].sort(), [...raised, ...lowered].sort());
+    const before = account.terms;
+    account.terms = terms;
+    const ancestors = chain.slice(0, -1);
+    const more = account.funding === 'reserved' ? terms.budget - before.budget : 0n;
+    if (more > 0n) {
+      const fits = more <= uncommitted(ancestors);
+      const broken = account.path.slice(0, -1).some((each) => this.model.broken(each, this.now));
+      agree('room for a larger carve-out', fits, !broken);
+      if (!fits) {
+        account.terms = before;
+        saw('amend: budget_exceeded');
+        return false;
+      }
+    }
+    if (more !== 0n) {
+      this.store(
+        setAsideBy(ancestors).map((each) => ({ ...each, allocated: each.allocated + more })),
+      );
+      saw('amend: a carve-out');
+    }
+    this.store([{ ...this.grant(account), ...found.terms }]);
+    for (const name of raised) saw(`amend: raised ${name}`);
+    for (const name of lowered) saw(`amend: lowered ${name}`);
+    return true;
+  }
+
+  private ask(step: Amend): void {
+    const account = this.newest(step.grant);
+    const { budget = account.terms.budget, expiresAt } = this.changeOf(step);
+    const raise = { budget, expiresAt };
+    if (!this.isRaise(account, raise)) return;
+    account.raise = raise;
+    saw('a raise asked for');
+  }
+
+  private approve({ raise }: Decide): void {
+    const asking = this.model.accounts.filter((each) => each.raise !== undefined);
+    const account = asking[raise % Math.max(asking.length, 1)];
+    if (!account?.raise) return;
+    if (!this.isRaise(account, account.raise)) {
+      saw('a raise that is none any more');
+      return;
+    }
+    if (!this.amend(account, account.raise)) return;
+    account.raise = undefined;
+    saw('a raise approved');
+  }
+
+  private isRaise(account: Account, raise: NonNullable<Account['raise']>): boolean {
+    const chain = this.amendableChain(account);
+    const found = this.outcomeOf(() => requireRaise(chain, raise, USDC, new Date(this.now)));
+    agree(
+      `raise of ${account.id}`,
+      typeof found === 'string' ? found.replace(/ .*/, '') : undefined,
+      this.model.raiseRefused(account, raise, this.now),
+    );
+    return found === undefined;
+  }
+
+  private amendableChain({ path }: Account) {
+    return path.map((each) => ({
+      ...this.grant(each),
+      returnedAt: each.returned ? new Date(this.now) : undefined,
+    }));
+  }
+
+  private outcomeOf<T>(work: () => T): T | string {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      return error.fields.field ? `${error.code} ${error.fields.field}` : error.code;
+    }
   }
 
   private end(step: End): void {
@@ -704,6 +969,10 @@ class World {
     )[step.do];
     if (account.status === 'revoked' || (before && account.status !== before)) return;
     account.status = after;
+    if (after === 'active') {
+      account.refusals = [];
+      this.counts.delete(account.id);
+    }
     this.store([{ ...this.grant(account), status: after }]);
     saw(step.do);
   }
@@ -843,6 +1112,7 @@ const EXPECTED = [
       'startsAt',
       'expiresAt',
       'delegationDepth',
+      'breaker',
       'scope.networks',
       'scope.payTo',
       'scope.resources',
@@ -870,4 +1140,14 @@ const EXPECTED = [
   'suspend',
   'resume',
   'return',
+  'trip',
+  ...AMENDABLE.flatMap((term) => [`raised ${term}`, `lowered ${term}`]).map(
+    (each) => `amend: ${each}`,
+  ),
+  ...[
+    ...AMENDABLE.map((term) => `attenuation_violation ${term}`),
+    ...['budget', 'maxPayments', 'expiresAt'].map((term) => `conflict ${term}`),
+    ...['invalid_transition', 'budget_exceeded', 'a carve-out'],
+  ].map((outcome) => `amend: ${outcome}`),
+  ...['a raise asked for', 'a raise approved', 'a raise that is none any more'],
 ];

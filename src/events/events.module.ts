@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { AccessModule } from '../access/access.module.js';
+import { ApprovalLinksModule } from '../approval-links/approval-links.module.js';
 import { AuditModule } from '../audit/audit.module.js';
 import { HttpModule } from '../http/http.module.js';
 import { OutboxModule } from '../outbox/outbox.module.js';
@@ -14,7 +15,14 @@ import { WebhooksService } from './webhooks.service.js';
 
 /** Tells what happens to whoever may know: streams of events, and webhooks. */
 @Module({
-  imports: [AccessModule, AuditModule, HttpModule, OutboxModule, TreasuryModule],
+  imports: [
+    AccessModule,
+    ApprovalLinksModule,
+    AuditModule,
+    HttpModule,
+    OutboxModule,
+    TreasuryModule,
+  ],
   controllers: [EventsController, WebhooksController],
   providers: [EventStreams, WebhooksService, DeliveriesService, WebhookSecrets, WebhookWorker],
 })

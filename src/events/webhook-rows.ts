@@ -1,4 +1,5 @@
 import type { ClientBase, Pool } from 'pg';
+import type { Caller } from '../access/caller.js';
 
 /** A webhook as it is stored. */
 export interface WebhookRow {
@@ -19,6 +20,8 @@ export interface WebhookRow {
   readonly failing_since: Date | null;
   readonly created_at: Date;
   readonly created_by: string;
+  /** The caller whose approval links are sent to the address; null for no links. */
+  readonly approver: Caller | null;
 }
 
 /** One try of a delivery. */

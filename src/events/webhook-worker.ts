@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { type Span, SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import type { ClientBase } from 'pg';
+import { ApprovalLinks, type LinkSubject } from '../approval-links/approval-links.service.js';
 import { EventFeed } from '../audit/event-feed.js';
 import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
+import { Problem } from '../domain/problem.js';
 import { AddressRefused, parseGuardedUrl, requestGuarded } from '../http/guarded-request.js';
 import { newId } from '../ids.js';
 import { appendEvents, type EventKind } from '../ledger/events.js';
@@ -70,6 +72,7 @@ export class WebhookWorker {
     private readonly secrets: WebhookSecrets,
     private readonly counts: DeliveryCounts,
     private readonly tracing: Tracing,
+    private readonly links: ApprovalLinks,
     @Inject(CONFIG) private readonly config: Pick<Config, 'webhooks'>,
   ) {}
 
@@ -198,7 +201,10 @@ export class WebhookWorker {
     const at = new Date();
     const began = performance.now();
     const span = this.startSpan(webhook, due);
-    const outcome = await this.post(webhook, due, at, span).catch((error: Error) => ({ error }));
+    const link = await this.linkFor(webhook, due);
+    const outcome = await this.post(webhook, due, at, link, span).catch((error: Error) => ({
+      error,
+    }));
     const answered = 'status' in outcome ? outcome : undefined;
     const isDelivered = answered !== undefined && answered.status >= 200 && answered.status < 300;
     const error = 'error' in outcome ? outcome.error : undefined;
@@ -211,9 +217,21 @@ export class WebhookWorker {
       status: answered?.status ?? null,
       milliseconds: Math.round(performance.now() - began),
       error: error === undefined ? null : kept(error.message),
-      answer: answered === undefined ? null : kept(answered.body.toString('utf8')),
+      answer: answered === undefined ? null : withoutLink(answered.body.toString('utf8'), link),
     };
     await this.note(webhook, due, lease, attempt, isDelivered);
+  }
+
+  /** A link by which the webhook's approver decides about what this delivery tells of, where that waits for it. */
+  private async linkFor({ approver }: WebhookRow, due: Due): Promise<string | undefined> {
+    const subject = approver === null ? undefined : subjectOf(due);
+    if (approver === null || !subject) return undefined;
+    try {
+      return await this.links.make(approver, subject);
+    } catch (error) {
+      if (error instanceof Problem) return undefined;
+      throw error;
+    }
   }
 
   /** A try's span, in the trace of its event. */
@@ -230,10 +248,16 @@ export class WebhookWorker {
     return this.tracing.start('webhook deliver', { kind: SpanKind.CLIENT, attributes }, parent);
   }
 
-  private post(webhook: WebhookRow, due: Due, at: Date, span: Span | undefined) {
+  private async post(
+    webhook: WebhookRow,
+    due: Due,
+    at: Date,
+    link: string | undefined,
+    span: Span | undefined,
+  ) {
     const url = parseGuardedUrl(webhook.url, this.config.webhooks.allow);
     if (typeof url === 'string') throw new AddressRefused(`the address ${url}`);
-    const body = bodyOf(webhook, due, at);
+    const body = bodyOf(webhook, due, at, link);
     const isOldValid = (webhook.old_secret_until ?? at) > at;
     const sealed = [webhook.secret, isOldValid ? webhook.old_secret : null];
     const headers = this.secrets.headers(
@@ -354,16 +378,31 @@ function endSpan(span: Span | undefined, status: number | undefined, isDelivered
   span?.setAttribute('bursar.outcome', isDelivered ? 'delivered' : 'failed').end();
 }
 
-/** The body of a delivery: the record as its webhook's owner may see it. */
-function bodyOf({ id, owner_id }: WebhookRow, due: Due, at: Date): string {
+/** What the approver of a webhook can decide about, by the event of a delivery. */
+function subjectOf({ record, kind }: Due): LinkSubject | undefined {
+  if (record === null) return undefined;
+  const { paymentId, data } = JSON.parse(record);
+  if (kind === 'approval.needed') return { kind: 'payment', id: paymentId };
+  if (kind === 'grant_request.created') return { kind: 'raise', id: data.grantRequestId };
+  return undefined;
+}
+
+/** The body of a delivery: the record as its webhook's owner may see it, and the link beside it. */
+function bodyOf({ id, owner_id }: WebhookRow, due: Due, at: Date, link?: string): string {
   if (due.record === null) {
     const test = { type: 'webhook.test', timestamp: at.toISOString(), data: { webhookId: id } };
     return JSON.stringify(test);
   }
   const { record, path } = due;
   const shown = owner_id === null ? record : recordFor({ record, path: path ?? [] }, owner_id);
-  const timestamp: string = JSON.parse(record).at;
-  return `{"type":${JSON.stringify(due.kind)},"timestamp":${JSON.stringify(timestamp)},"data":${shown}}`;
+  const head = { type: due.kind, timestamp: JSON.parse(record).at, approvalLink: link };
+  return `${JSON.stringify(head).slice(0, -1)},"data":${shown}}`;
+}
+
+/** A receiver's answer as it is stored: one that repeats the link does not show it to whoever reads deliveries. */
+function withoutLink(answer: string, link: string | undefined): string {
+  const secret = link?.slice(link.lastIndexOf('/') + 1);
+  return kept(secret === undefined ? answer : answer.replaceAll(secret, '[redacted]'));
 }
 
 /** A stranger's text as it is stored. */

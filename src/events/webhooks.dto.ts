@@ -26,6 +26,12 @@ export const webhookSchema = z
       .optional()
       .describe("for admins: whose events, the main treasury's by default"),
     description: description.optional(),
+    approvalLinks: z
+      .boolean()
+      .optional()
+      .describe(
+        'whether deliveries of `approval.needed` and `grant_request.created` have a link by which you decide: whoever has it decides as you',
+      ),
   })
   .meta({
     id: 'NewWebhook',
@@ -79,6 +85,9 @@ export const webhookView = z
       .describe('the first failure since the last success; three days of it pause the webhook'),
     createdAt: z.iso.datetime(),
     createdBy: z.string(),
+    approvalLinks: z
+      .boolean()
+      .describe('whether links by which `createdBy` decides are sent; a new address ends them'),
   })
   .meta({ id: 'Webhook' });
 /** See {@link webhookView}. */

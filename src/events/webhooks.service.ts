@@ -39,7 +39,7 @@ export class WebhooksService {
     private readonly feed: EventFeed,
     private readonly secrets: WebhookSecrets,
     private readonly outbox: Outbox,
-    @Inject(CONFIG) private readonly config: Pick<Config, 'bounds' | 'webhooks'>,
+    @Inject(CONFIG) private readonly config: Pick<Config, 'bounds' | 'publicUrl' | 'webhooks'>,
   ) {}
 
   /**
@@ -50,9 +50,10 @@ export class WebhooksService {
    */
   async register(
     { caller, requestId }: Act,
-    { url, kinds, grantId, treasuryId, description }: WebhookBody,
+    { url, kinds, grantId, treasuryId, description, approvalLinks = false }: WebhookBody,
   ): Promise<{ webhook: WebhookView; secret: string }> {
     this.checkUrl(url);
+    if (approvalLinks) this.requirePublicUrl();
     const { pool } = this.database;
     const owner = caller.kind === 'holder' ? caller.grantId : undefined;
     const top = grantId ?? owner;
@@ -76,8 +77,8 @@ export class WebhooksService {
       await this.checkBounds(tx, treasury, rootId);
       const { rows } = await tx.query<WebhookRow>(
         `INSERT INTO webhooks (treasury_id, id, owner_id, root_id, grant_id, url, kinds, description, secret, place,
-           created_at, created_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING *`,
+           created_at, created_by, approver)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING *`,
         [
           treasury,
           id,
@@ -91,6 +92,7 @@ export class WebhooksService {
           head?.size ?? 0,
           now,
           caller.actor,
+          approvalLinks ? JSON.stringify(caller) : null,
         ],
       );
       const made = rows[0] as WebhookRow;
@@ -121,12 +123,17 @@ export class WebhooksService {
     return page(rows, limit, ({ id }) => id, viewWebhook);
   }
 
-  /** Changes the address, the kinds or the description. */
+  /**
+   * Changes the address, the kinds or the description. A new address gets no approval links: who had them sent knew
+   * another one.
+   */
   change(act: Act, id: string, change: WebhookChange) {
     if (change.url !== undefined) this.checkUrl(change.url);
     return this.edit(act, id, async (tx, now, webhook) => {
       const { rows } = await tx.query<WebhookRow>(
-        'UPDATE webhooks SET url = $3, kinds = $4, description = $5 WHERE treasury_id = $1 AND id = $2 RETURNING *',
+        `UPDATE webhooks SET url = $3, kinds = $4, description = $5,
+           approver = CASE WHEN url = $3 THEN approver END
+         WHERE treasury_id = $1 AND id = $2 RETURNING *`,
         [
           webhook.treasury_id,
           id,
@@ -250,6 +257,15 @@ export class WebhooksService {
     });
   }
 
+  private requirePublicUrl(): void {
+    if (this.config.publicUrl !== undefined) return;
+    throw new Problem(
+      'invalid_request',
+      'approvalLinks: a link needs the address of this service; its operator sets BURSAR_PUBLIC_URL',
+      { field: 'approvalLinks' },
+    );
+  }
+
   private checkUrl(text: string): void {
     const url = parseGuardedUrl(text, this.config.webhooks.allow);
     if (typeof url === 'string')
@@ -346,5 +362,6 @@ function viewWebhook(row: WebhookRow): WebhookView {
     failingSince: row.failing_since?.toISOString() ?? null,
     createdAt: row.created_at.toISOString(),
     createdBy: row.created_by,
+    approvalLinks: row.approver !== null,
   };
 }

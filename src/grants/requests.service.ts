@@ -124,6 +124,12 @@ export class RequestsService {
     );
   }
 
+  /** One request. @throws Problem `not_found` for what the caller may not see. */
+  async get(caller: Caller, id: string): Promise<{ request: RequestView }> {
+    const { request, grant } = await this.visible(caller, id);
+    return { request: viewRequest(request, grant.currency) };
+  }
+
   /**
    * Approves a request, which amends its grant.
    *

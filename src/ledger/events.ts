@@ -48,6 +48,7 @@ export type EventKind =
   | 'payment.cancel_requested'
   | 'payment.receipt'
   | 'payment.pending'
+  | 'approval.needed'
   | 'payment.approved'
   | 'payment.rejected'
   | 'payment.settled'

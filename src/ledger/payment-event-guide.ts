@@ -50,6 +50,19 @@ export const PAYMENT_EVENTS = {
       rowHash: ROW_HASH,
     },
   },
+  'approval.needed': {
+    means:
+      'Somebody must decide about a payment that waits. It stands behind the `payment.pending` of it.',
+    data: {
+      askedBy: 'the grant whose terms ask for the approval',
+      value: VALUE,
+      currency: CURRENCY,
+      network: NETWORK,
+      payTo: 'address of the payee',
+      url: 'URL of the request that met the 402; empty where there was none',
+      lapsesAt: 'when the wait ends without an approval',
+    },
+  },
   'payment.approved': {
     means: 'A waiting payment was approved. Nothing is signed before the agent asks again.',
     data: {

@@ -74,6 +74,29 @@ export function pendingEvent(
   };
 }
 
+/** Tells those who may decide of a payment that waits: what they need to know, and nothing of the terms of grants. */
+export function approvalNeededEvent(
+  { treasuryId, grantId, requestId, request, trace }: ReservationOrder,
+  payment: PaymentRecord,
+  { grantId: askedBy }: ApprovalNeeded,
+): NewEvent {
+  return {
+    ...{ treasuryId, grantId, requestId, trace: trace?.span.spanContext() },
+    kind: 'approval.needed',
+    actor: 'system:payments',
+    paymentId: payment.id,
+    data: {
+      askedBy,
+      value: payment.amount.toString(),
+      currency: payment.currency,
+      network: payment.network,
+      payTo: payment.payTo,
+      url: request.url,
+      lapsesAt: payment.approval?.lapsesAt.toISOString() ?? null,
+    },
+  };
+}
+
 export function refusedEvent(
   order: ReservationOrder,
   options: readonly PaymentOption[],

@@ -31,7 +31,12 @@ import {
   sameOffer,
   termsOf,
 } from './order.js';
-import { authorizedEvent, pendingEvent, refusedEvent } from './payment-events.js';
+import {
+  approvalNeededEvent,
+  authorizedEvent,
+  pendingEvent,
+  refusedEvent,
+} from './payment-events.js';
 import type { PaymentAuthorization, PaymentRecord } from './payment-rows.js';
 import { refuseReplacedToken } from './presented-tokens.js';
 import { namingPayment, refuseEnded, refuseHandOut } from './replays.js';
@@ -81,7 +86,10 @@ export function decideOrder(
     };
     state.payments.set(keyOf(order), pending);
     writes.payments.push(pending);
-    writes.events.push(pendingEvent(order, pending, decision.approval));
+    writes.events.push(
+      pendingEvent(order, pending, decision.approval),
+      approvalNeededEvent(order, pending, decision.approval),
+    );
     return {
       outcome: 'pending',
       replayed: false,

@@ -4,8 +4,6 @@ import { CatalogModule } from '../catalog/catalog.module.js';
 import { LedgerModule } from '../ledger/ledger.module.js';
 import { OutboxModule } from '../outbox/outbox.module.js';
 import { TreasuryModule } from '../treasury/treasury.module.js';
-import { ApprovalLinksController } from './approval-links.controller.js';
-import { ApprovalLinks } from './approval-links.service.js';
 import { ApprovalsService } from './approvals.service.js';
 import { CancelController } from './cancel.controller.js';
 import { CancelService } from './cancel.service.js';
@@ -19,7 +17,7 @@ import { ReceiptsService } from './receipts.service.js';
 /** From a seller's requirements to the header to retry with. */
 @Module({
   imports: [AccessModule, CatalogModule, LedgerModule, TreasuryModule, OutboxModule],
-  controllers: [PaymentsController, CancelController, ApprovalLinksController],
+  controllers: [PaymentsController, CancelController],
   providers: [
     CancelService,
     PaymentDoor,
@@ -27,9 +25,8 @@ import { ReceiptsService } from './receipts.service.js';
     PaymentsService,
     QuoteService,
     ApprovalsService,
-    ApprovalLinks,
     ReceiptsService,
   ],
-  exports: [ApprovalLinks, PaymentList, PaymentsService, QuoteService],
+  exports: [ApprovalsService, PaymentList, PaymentsService, QuoteService],
 })
 export class PaymentsModule {}

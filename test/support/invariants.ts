@@ -114,7 +114,8 @@ const CHECKS: Readonly<Record<string, string>> = {
       WHERE NOT (e.kind = 'payment.approved' AND e.before IS NOT DISTINCT FROM 'payment.approved') AND e.treasury_id = p.treasury_id AND e.payment_id = p.id AND e.kind NOT IN
         ('wallet.spend_adopted', 'payment.refused', 'payment.seen', 'payment.sighting_withdrawn', 'payment.cancel_requested')) told
     WHERE told.kinds IS DISTINCT FROM
-      CASE WHEN p.approval_from_above IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.pending'] END
+      CASE WHEN p.approval_from_above IS NULL THEN ARRAY[]::text[]
+        ELSE ARRAY['payment.pending', 'approval.needed'] END
       || CASE WHEN p.approved_at IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.approved'] END
       || CASE WHEN p.nonce IS NULL THEN ARRAY[]::text[] ELSE ARRAY['payment.authorized'] END
       || CASE WHEN p.status IN ('pending_approval', 'authorized') THEN ARRAY[]::text[] ELSE ARRAY['payment.' || p.status] END`,

@@ -48,6 +48,7 @@ const MAY: Readonly<Record<EventKind, readonly Standing[]>> = {
   'grant.token_replayed': ['admin', 'line'],
   'grant.token_revoked': ['admin', 'line'],
   'payment.pending': ['own'],
+  'approval.needed': ['system'],
   'payment.approved': ['admin', 'line'],
   'payment.rejected': ['admin', 'line', 'system'],
   'payment.authorized': ['own'],

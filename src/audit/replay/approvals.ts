@@ -59,6 +59,22 @@ export function pending(
   });
 }
 
+/** Those who may decide are told of a payment that waits. */
+export function needed(history: History, record: AuditRecord): undefined {
+  const [id, waiting] = waitingOf(history, record);
+  const { askedBy, lapsesAt } = record.data;
+  if (
+    waiting.state === 'pending' &&
+    askedBy === waiting.askedBy &&
+    optionalTime(lapsesAt, 'lapsesAt') === waiting.lapsesAt
+  ) {
+    return;
+  }
+  throw new Contradiction(
+    `payment ${id}: approval.needed does not say what its payment.pending says`,
+  );
+}
+
 /** A waiting payment is permitted. An approval may be given anew as long as nothing was collected. */
 export function approved(history: History, record: AuditRecord, at: number): undefined {
   const { actor, data } = record;

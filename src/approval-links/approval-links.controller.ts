@@ -5,8 +5,8 @@ import { Public } from '../access/allow.js';
 import { RequestId } from '../access/caller.js';
 import { Problem } from '../domain/problem.js';
 import { PROBLEM_STATUS } from '../http/problem.js';
-import { ApprovalLinks } from './approval-links.service.js';
-import { askPage, PAGE_POLICY, saidPage } from './approval-page.js';
+import { ApprovalLinks, type Decided } from './approval-links.service.js';
+import { PAGE_POLICY, paymentPage, raisePage, saidPage } from './approval-page.js';
 
 /**
  * `/approve/:link`: a page for a person with a one-time link. The link is all that it takes, so the page is no part of
@@ -21,8 +21,8 @@ export class ApprovalLinksController {
   @Public()
   async show(@Param('link') link: string, @Res() reply: FastifyReply): Promise<void> {
     await answer(reply, async () => {
-      const { payment, grant, approver } = await this.links.look(link);
-      return askPage({ payment, holder: grant.holder, purpose: grant.purpose, approver });
+      const asked = await this.links.look(link);
+      return asked.kind === 'payment' ? paymentPage(asked) : raisePage(asked);
     });
   }
 
@@ -39,13 +39,25 @@ export class ApprovalLinksController {
       if (decision !== 'approve' && decision !== 'reject') {
         throw new Problem('invalid_request', 'choose Approve or Reject on the page of the link');
       }
-      const { payment } = await this.links.decide(link, decision, requestId);
-      const what = `${payment.amount} ${payment.currency} to ${payment.payTo}`;
-      return decision === 'approve'
-        ? saidPage('Approved', `${what}. It is paid when the agent asks again.`)
-        : saidPage('Rejected', `${what}. Nothing is paid.`);
+      return saidPage(
+        decision === 'approve' ? 'Approved' : 'Rejected',
+        outcomeOf(await this.links.decide(link, decision, requestId), decision),
+      );
     });
   }
+}
+
+function outcomeOf(decided: Decided, decision: 'approve' | 'reject'): string {
+  const isApproved = decision === 'approve';
+  if (decided.kind === 'payment') {
+    const { amount, currency, payTo } = decided.payment;
+    const then = isApproved ? 'It is paid when the agent asks again.' : 'Nothing is paid.';
+    return `${amount} ${currency} to ${payTo}. ${then}`;
+  }
+  const { grantId, budget, currency } = decided.request;
+  return isApproved
+    ? `The budget of ${grantId} is ${budget} ${currency} now.`
+    : `The terms of ${grantId} stay as they are.`;
 }
 
 /** Answers with a page, of a problem too: a person reads it. */

@@ -12,32 +12,26 @@ const common = {
 const BENCH = 'bench.e2e-spec.ts';
 
 /**
- * Suites that start the programs many times, or wait for real time to pass. `npm run test:long` runs them; `npm test`
- * does when a path is named.
+ * Suites that start the programs many times, wait for real time to pass, or spoil the books a hundred times.
+ * `npm run test:long` runs them; `npm test` does when a path is named.
  */
 const LONG = [
-  'boot',
-  'cli',
-  'console',
-  'crash',
-  'downtime',
-  'gateway-crash',
-  'gateway-start',
-  'mcp-inspector',
-  'mcp-stdio',
-  'published-clients',
-  'published-seller',
-  'queues',
-  'restore',
-  'rpc-faults',
-  'shutdown',
-  'signals',
-  'texts',
-  'thousand-streams',
-  'tutorial',
-  'webhook-faults',
-  'workers',
+  ...['boot', 'bounds', 'check', 'check-columns', 'cli', 'console', 'crash', 'dependencies'],
+  ...[
+    'downtime',
+    'event-streams',
+    'examples',
+    'gas',
+    'gateway-crash',
+    'gateway-start',
+    'grant-life',
+  ],
+  ...['mcp-inspector', 'mcp-stdio', 'metrics', 'outside-spends', 'published-clients'],
+  ...['published-seller', 'queues', 'releases', 'restore', 'rpc-faults', 'shutdown', 'sign-in'],
+  ...['signals', 'stop', 'texts', 'thousand-streams', 'tokens', 'treasury-low', 'tutorial'],
+  ...['wallet-code', 'webhook-faults', 'webhooks', 'workers'],
 ].map((name) => `${name}.e2e-spec.ts`);
+LONG.push('database.int-spec.ts');
 const namesPath = process.argv.slice(2).some((argument) => !argument.startsWith('-'));
 const leftOut = namesPath ? [BENCH] : [BENCH, ...LONG];
 

@@ -158,7 +158,7 @@ function start(tree, args, env) {
   if (isStopping) return new Promise(() => {});
   const child = spawn(process.execPath, args, {
     cwd: tree,
-    env: { ...process.env, ...env },
+    env: { ...process.env, BURSAR_ALL_COLUMNS: '1', ...env },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

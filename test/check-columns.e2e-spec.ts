@@ -168,6 +168,17 @@ const BY_CHAIN = [
   'chain_blocks.time',
 ];
 
+/**
+ * The columns of a table that this run spoils: a third, another one each day. BURSAR_ALL_COLUMNS has all of them
+ * spoilt.
+ */
+function triedOf(table: string): string[] {
+  const { checked = [] } = COLUMNS[table] ?? {};
+  if (process.env.BURSAR_ALL_COLUMNS) return [...checked];
+  const today = Math.floor(Date.now() / 86_400_000);
+  return checked.filter((_column, place) => (place + today) % 3 === 0);
+}
+
 const check = (databaseUrl: string, withChain: boolean): Promise<Report> =>
   runCheck({
     databaseUrl,
@@ -223,12 +234,12 @@ describe('the columns of the database', () => {
     expect(broken(await check(stack.databaseUrl, true))).toEqual([]);
   });
 
-  it.each(Object.keys(COLUMNS).filter((table) => COLUMNS[table]?.checked.length))(
+  it.each(Object.keys(COLUMNS).filter((table) => triedOf(table).length))(
     'are found out when one of %s is changed',
     async (table) => {
       const types = await typesOf(table);
       const unnoticed: string[] = [];
-      for (const column of COLUMNS[table]?.checked ?? []) {
+      for (const column of triedOf(table)) {
         const name = `${table}.${column}`;
         const where = named(ROW[name] ?? ROW_OF[table] ?? 'true');
         const value = OTHER[types.get(column) ?? '']?.(`"${column}"`);

@@ -23,7 +23,7 @@ const LINK_BYTES = 16;
 /** The shape of the last part of a link. */
 const LINK = /^[A-Za-z0-9_-]{22}$/;
 
-/** What a link lets its approver decide about. */
+/** Subject of the decision that a link is for. */
 export interface LinkSubject {
   readonly kind: 'payment' | 'raise';
   /** Id of the payment or of the raise request. */
@@ -38,7 +38,7 @@ interface LinkRow {
   approver: Caller;
 }
 
-/** What a link's page shows. */
+/** Contents of the page of a link. */
 export type Asked = {
   readonly approver: Caller;
   readonly holder: string;

@@ -636,7 +636,7 @@ class World {
   private readonly model = new Model();
   private readonly grants = new Map<string, GrantSnapshot>();
   private now = START;
-  /** What the breakers have counted, by grant. */
+  /** Refusals that the breakers have counted, by grant. */
   private readonly counts = new Map<string, readonly CountedRefusal[]>();
 
   run(step: Step): void {

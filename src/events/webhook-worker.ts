@@ -378,7 +378,7 @@ function endSpan(span: Span | undefined, status: number | undefined, isDelivered
   span?.setAttribute('bursar.outcome', isDelivered ? 'delivered' : 'failed').end();
 }
 
-/** What the approver of a webhook can decide about, by the event of a delivery. */
+/** Subject of a decision, by the event of a delivery; undefined for events that ask for none. */
 function subjectOf({ record, kind }: Due): LinkSubject | undefined {
   if (record === null) return undefined;
   const { paymentId, data } = JSON.parse(record);

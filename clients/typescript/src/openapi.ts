@@ -1135,7 +1135,7 @@ export interface components {
          * @description what happened; docs/events.md explains each kind and its data
          * @enum {string}
          */
-        EventKind: "payment.authorized" | "payment.pending" | "payment.approved" | "payment.rejected" | "payment.refused" | "payment.refused_more" | "payment.seen" | "payment.sighting_withdrawn" | "payment.receipt" | "payment.cancel_requested" | "payment.settled" | "payment.released" | "payment.cancelled" | "payment.adopted" | "grant.minted" | "grant.delegated" | "grant.suspended" | "grant.resumed" | "grant.revoked" | "grant.tripped" | "grant.threshold" | "grant.returned" | "grant.amended" | "grant_request.created" | "grant_request.approved" | "grant_request.rejected" | "grant.token_reissued" | "grant.token_replayed" | "grant.token_revoked" | "treasury.created" | "treasury.changed" | "treasury.suspended" | "treasury.low" | "treasury.resumed" | "treasury.fenced" | "treasury.unfenced" | "wallet.added" | "wallet.active" | "wallet.draining" | "wallet.retired" | "wallet.code_seen" | "wallet.code_gone" | "wallet.spend_seen" | "wallet.spend_withdrawn" | "wallet.spend_adopted" | "admin.token_minted" | "admin.token_revoked" | "admin.signed_in" | "key.created" | "key.retired" | "webhook.created" | "webhook.changed" | "webhook.deleted" | "webhook.secret_rotated" | "webhook.paused" | "webhook.resumed" | "webhook.ended" | "catalog.subscribed" | "catalog.removed" | "sale.settled" | "sale.refund_owed" | "sale.refunded" | "audit.opened";
+        EventKind: "payment.authorized" | "payment.pending" | "approval.needed" | "payment.approved" | "payment.rejected" | "payment.refused" | "payment.refused_more" | "payment.seen" | "payment.sighting_withdrawn" | "payment.receipt" | "payment.cancel_requested" | "payment.settled" | "payment.released" | "payment.cancelled" | "payment.adopted" | "grant.minted" | "grant.delegated" | "grant.suspended" | "grant.resumed" | "grant.revoked" | "grant.tripped" | "grant.threshold" | "grant.returned" | "grant.amended" | "grant_request.created" | "grant_request.approved" | "grant_request.rejected" | "grant.token_reissued" | "grant.token_replayed" | "grant.token_revoked" | "treasury.created" | "treasury.changed" | "treasury.suspended" | "treasury.low" | "treasury.resumed" | "treasury.fenced" | "treasury.unfenced" | "wallet.added" | "wallet.active" | "wallet.draining" | "wallet.retired" | "wallet.code_seen" | "wallet.code_gone" | "wallet.spend_seen" | "wallet.spend_withdrawn" | "wallet.spend_adopted" | "admin.token_minted" | "admin.token_revoked" | "admin.signed_in" | "key.created" | "key.retired" | "webhook.created" | "webhook.changed" | "webhook.deleted" | "webhook.secret_rotated" | "webhook.paused" | "webhook.resumed" | "webhook.ended" | "catalog.subscribed" | "catalog.removed" | "sale.settled" | "sale.refund_owed" | "sale.refunded" | "audit.opened";
         /**
          * @example {
          *       "id": "grt_01kb5w8m4sfq5r3h3c2j8y0x7d",
@@ -1625,6 +1625,8 @@ export interface components {
             /** @description for admins: whose events, the main treasury's by default */
             treasuryId?: string;
             description?: string;
+            /** @description whether deliveries of `approval.needed` and `grant_request.created` have a link by which you decide: whoever has it decides as you */
+            approvalLinks?: boolean;
         };
         OauthMetadata: {
             issuer: string;
@@ -2296,6 +2298,8 @@ export interface components {
             /** Format: date-time */
             createdAt: string;
             createdBy: string;
+            /** @description whether links by which `createdBy` decides are sent; a new address ends them */
+            approvalLinks: boolean;
         };
         WebhookAnswer: {
             webhook: components["schemas"]["Webhook"];

@@ -29,7 +29,7 @@ import { databaseNow } from '../src/ledger/grant-rows.js';
 import { Ledger } from '../src/ledger/ledger.js';
 import type { Reservation, ReservationOrder } from '../src/ledger/order.js';
 import { EventCounts } from '../src/outbox/event-counts.js';
-import type { Outbox } from '../src/outbox/outbox.js';
+import type { Notifier } from '../src/outbox/notifier.js';
 import type { Queues } from '../src/outbox/queues.js';
 import { ChainReader } from '../src/settlement/chain-reader.js';
 import { CodeWatch } from '../src/settlement/code-watch.js';
@@ -318,23 +318,23 @@ class World {
       clockRead: () => {},
     } as unknown as Networks;
     const queues = { add: async () => {} } as unknown as Queues;
-    const outbox = { eventsWritten: () => {} } as unknown as Outbox;
-    const carveOuts = new CarveOuts(database, queues, outbox);
+    const notifier = { eventsWritten: () => {} } as unknown as Notifier;
+    const carveOuts = new CarveOuts(database, queues, notifier);
     this.#carveOuts = carveOuts;
     const reader = new ChainReader(
       networks,
       database,
-      new OutsideSpends(database, outbox),
+      new OutsideSpends(database, notifier),
       new ReleaseReader(database),
     );
-    const codes = new CodeWatch(database, outbox);
+    const codes = new CodeWatch(database, notifier);
     const tracing = { isOn: false } as Tracing;
     this.#settlement = new SettlementService(
       networks,
       reader,
       database,
       queues,
-      outbox,
+      notifier,
       codes,
       tracing,
     );
@@ -356,10 +356,10 @@ class World {
       new EventCounts(),
     );
     this.#wallets = new Wallets(database, {} as Signer, networks);
-    this.#life = new LifeService(database, grants, tokens, carveOuts, outbox, config);
-    this.#amending = new AmendingService(database, grants, outbox, config);
-    this.#requests = new RequestsService(database, outbox, config);
-    this.#minting = new MintingService(database, tokens, wallets, outbox, config);
+    this.#life = new LifeService(database, grants, tokens, carveOuts, notifier, config);
+    this.#amending = new AmendingService(database, grants, notifier, config);
+    this.#requests = new RequestsService(database, notifier, config);
+    this.#minting = new MintingService(database, tokens, wallets, notifier, config);
     this.#order = {
       treasuryId,
       tokenGeneration: 1,

@@ -17,7 +17,7 @@ import { edgeTiles, TreeEdge } from './tiles.js';
 /** How many events one transaction seals at most. */
 const BATCH = 2_000;
 
-/** How often the sweep looks for events that no bell told of, in milliseconds. */
+/** How often the sweep looks for events that no notification told of, in milliseconds. */
 const SWEEP_MS = 500;
 
 /**

@@ -10,7 +10,7 @@ import { type Page, page } from '../http/paging.js';
 import { newId } from '../ids.js';
 import { appendEvents } from '../ledger/events.js';
 import { databaseNow } from '../ledger/grant-rows.js';
-import { Outbox } from '../outbox/outbox.js';
+import { Notifier } from '../outbox/notifier.js';
 import { Queues } from '../outbox/queues.js';
 import { Wallets } from '../treasury/wallets.js';
 import { type CatalogRow, findCatalog } from './catalog-rows.js';
@@ -33,7 +33,7 @@ export class CatalogsService {
   constructor(
     private readonly database: Database,
     private readonly wallets: Wallets,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
     private readonly queues: Queues,
     @Inject(CONFIG) private readonly config: Pick<Config, 'webhooks'>,
   ) {}
@@ -92,7 +92,7 @@ export class CatalogsService {
       ]);
       return rows[0] as CatalogRow;
     });
-    this.outbox.eventsWritten(treasury);
+    this.notifier.eventsWritten(treasury);
     this.readSoon(id);
     return { catalog: viewCatalog(row) };
   }
@@ -148,7 +148,7 @@ export class CatalogsService {
       ]);
       return found;
     });
-    this.outbox.eventsWritten(row.treasury_id);
+    this.notifier.eventsWritten(row.treasury_id);
     return { catalog: viewCatalog(row) };
   }
 

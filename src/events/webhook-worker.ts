@@ -14,8 +14,8 @@ import { databaseNow } from '../ledger/grant-rows.js';
 import { kindsOf } from '../ledger/kind-filter.js';
 import { DeliveryCounts } from '../outbox/delivery-counts.js';
 import type { JobPayload } from '../outbox/jobs.js';
+import { Notifier } from '../outbox/notifier.js';
 import { OnJob } from '../outbox/on-job.js';
-import { Outbox } from '../outbox/outbox.js';
 import { Queues } from '../outbox/queues.js';
 import { contextOf, formatTraceparent } from '../tracing/trace-scope.js';
 import { Tracing } from '../tracing/tracing.js';
@@ -67,7 +67,7 @@ export class WebhookWorker {
   constructor(
     private readonly database: Database,
     private readonly queues: Queues,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
     private readonly feed: EventFeed,
     private readonly secrets: WebhookSecrets,
     private readonly counts: DeliveryCounts,
@@ -319,7 +319,7 @@ export class WebhookWorker {
       return true;
     });
     if (isDead) this.#log.warn(`webhook ${webhook.id}: delivery ${due.id} is a dead letter`);
-    if (paused) this.outbox.eventsWritten(webhook.treasury_id);
+    if (paused) this.notifier.eventsWritten(webhook.treasury_id);
   }
 
   /** Ends a holder's webhook whose grant has ended, once everything that is sealed was sent. */
@@ -337,7 +337,7 @@ export class WebhookWorker {
       if (found) await setStatus(tx, found, 'ended', 'its grant has ended');
       return found;
     });
-    if (ended) this.outbox.eventsWritten(ended.treasury_id);
+    if (ended) this.notifier.eventsWritten(ended.treasury_id);
     return false;
   }
 }

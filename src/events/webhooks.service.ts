@@ -15,7 +15,7 @@ import { appendEvents, type EventKind } from '../ledger/events.js';
 import { addSubtree, databaseNow, type GrantRecord, lockChain } from '../ledger/grant-rows.js';
 import { chargeCreation } from '../ledger/meters.js';
 import { refuseReplaced } from '../ledger/presented-tokens.js';
-import { Outbox } from '../outbox/outbox.js';
+import { Notifier } from '../outbox/notifier.js';
 import { Wallets } from '../treasury/wallets.js';
 import { findWebhook, type WebhookRow } from './webhook-rows.js';
 import { WebhookSecrets } from './webhook-secrets.js';
@@ -38,7 +38,7 @@ export class WebhooksService {
     private readonly wallets: Wallets,
     private readonly feed: EventFeed,
     private readonly secrets: WebhookSecrets,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
     @Inject(CONFIG) private readonly config: Pick<Config, 'bounds' | 'publicUrl' | 'webhooks'>,
   ) {}
 
@@ -99,7 +99,7 @@ export class WebhooksService {
       await tell(tx, now, made, 'webhook.created', { caller, requestId }, termsOf(made));
       return made;
     });
-    this.outbox.eventsWritten(treasury);
+    this.notifier.eventsWritten(treasury);
     return { webhook: viewWebhook(row), secret };
   }
 
@@ -222,7 +222,7 @@ export class WebhooksService {
       if (!webhook) throw notFound(id);
       return work(tx, now, webhook);
     });
-    this.outbox.eventsWritten(treasury_id);
+    this.notifier.eventsWritten(treasury_id);
     return result;
   }
 

@@ -10,7 +10,7 @@ import { amendGrant } from '../ledger/amendments.js';
 import { databaseNow, type GrantRecord, lockChain } from '../ledger/grant-rows.js';
 import { chargeCreation, limitRepeats } from '../ledger/meters.js';
 import { refuseReplaced } from '../ledger/presented-tokens.js';
-import { Outbox } from '../outbox/outbox.js';
+import { Notifier } from '../outbox/notifier.js';
 import { exposureOf, viewGrant } from './grant-view.js';
 import type { AmendBody } from './grants.dto.js';
 import { GrantsService, grantNotFound } from './grants.service.js';
@@ -22,7 +22,7 @@ export class AmendingService {
   constructor(
     private readonly database: Database,
     private readonly grants: GrantsService,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
     @Inject(CONFIG)
     private readonly config: Pick<Config, 'bounds' | 'maxGrantSeconds' | 'twoPerson'>,
   ) {}
@@ -75,7 +75,7 @@ export class AmendingService {
       const amended = after.at(-1) ?? grant;
       return { grant: viewGrant(amended, after, now), exposure: exposureOf(amended) };
     });
-    this.outbox.eventsWritten(treasuryId);
+    this.notifier.eventsWritten(treasuryId);
     return result;
   }
 

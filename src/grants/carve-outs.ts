@@ -9,8 +9,8 @@ import {
   returnsDone,
 } from '../ledger/carve-outs.js';
 import { countOut, expiredGrants } from '../ledger/ended-grants.js';
+import { Notifier } from '../outbox/notifier.js';
 import { OnJob } from '../outbox/on-job.js';
-import { Outbox } from '../outbox/outbox.js';
 import { Queues } from '../outbox/queues.js';
 
 /** How often carve-outs that expired, or stand below a revocation, are looked for, in milliseconds. */
@@ -32,7 +32,7 @@ export class CarveOuts {
   constructor(
     private readonly database: Database,
     private readonly queues: Queues,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
   ) {}
 
   /** Rings for the carve-outs below a grant that was revoked. Never waits and never fails. */
@@ -80,7 +80,7 @@ export class CarveOuts {
       const returned = await this.database.transaction((tx) =>
         returnCarveOuts(tx, treasuryId, ids),
       );
-      this.outbox.eventsWritten(treasuryId);
+      this.notifier.eventsWritten(treasuryId);
       return returned;
     });
   }

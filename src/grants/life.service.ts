@@ -14,7 +14,7 @@ import { noteActor } from '../ledger/grant-actors.js';
 import { databaseNow, type GrantRecord, lockChain, writeCounters } from '../ledger/grant-rows.js';
 import { type Creation, chargeCreation, limitRepeats } from '../ledger/meters.js';
 import { refuseReplaced } from '../ledger/presented-tokens.js';
-import { Outbox } from '../outbox/outbox.js';
+import { Notifier } from '../outbox/notifier.js';
 import { CarveOuts } from './carve-outs.js';
 import { GrantTokens } from './grant-tokens.js';
 import { exposureOf, viewGrant } from './grant-view.js';
@@ -41,7 +41,7 @@ export class LifeService {
     private readonly grants: GrantsService,
     private readonly tokens: GrantTokens,
     private readonly carveOuts: CarveOuts,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
     @Inject(CONFIG) private readonly config: Pick<Config, 'bounds' | 'cancellationsPerDay'>,
   ) {}
 
@@ -208,7 +208,7 @@ export class LifeService {
       refuseReplaced(caller, chain);
       return change({ tx, grant, chain, now: await databaseNow(tx) });
     });
-    this.outbox.eventsWritten(treasuryId);
+    this.notifier.eventsWritten(treasuryId);
     return result;
   }
 }

@@ -29,7 +29,7 @@ import { refuseReplaced } from '../ledger/presented-tokens.js';
 import { rowHash } from '../ledger/row-hash.js';
 import { refuseSuspended } from '../ledger/suspensions.js';
 import { tellCrossings } from '../ledger/thresholds.js';
-import { Outbox } from '../outbox/outbox.js';
+import { Notifier } from '../outbox/notifier.js';
 import { Wallets } from '../treasury/wallets.js';
 import { GrantTokens } from './grant-tokens.js';
 import { viewGrant } from './grant-view.js';
@@ -44,7 +44,7 @@ export class MintingService {
     private readonly database: Database,
     private readonly tokens: GrantTokens,
     private readonly wallets: Wallets,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
     @Inject(CONFIG)
     private readonly config: Pick<Config, 'bounds' | 'maxGrantSeconds' | 'networks'>,
   ) {}
@@ -112,7 +112,7 @@ export class MintingService {
       await countMinted(tx, treasuryId, bounds.alive);
       return { chain: [...ancestors, grant], now };
     });
-    this.outbox.eventsWritten(treasuryId);
+    this.notifier.eventsWritten(treasuryId);
     const grant = chain.at(-1);
     if (!grant) throw new Error('nothing was minted');
     return { grant: viewGrant(grant, chain, now), ...(await this.tokens.mint(grant)) };

@@ -30,8 +30,8 @@ import {
 } from '../ledger/grant-rows.js';
 import { chargeCreation, limitRepeats } from '../ledger/meters.js';
 import { refuseReplaced } from '../ledger/presented-tokens.js';
+import { Notifier } from '../outbox/notifier.js';
 import { OnJob } from '../outbox/on-job.js';
-import { Outbox } from '../outbox/outbox.js';
 import type { ReasonBody } from './grants.dto.js';
 import { grantNotFound } from './grants.service.js';
 import type { AskBody, RequestListQuery, RequestView } from './requests.dto.js';
@@ -53,7 +53,7 @@ interface LockedRequest {
 export class RequestsService {
   constructor(
     private readonly database: Database,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
     @Inject(CONFIG)
     private readonly config: Pick<
       Config,
@@ -96,7 +96,7 @@ export class RequestsService {
       await chargeCreation(tx, now, treasuryId, chain, creation, bounds);
       return { request: viewRequest(request, grant.currency) };
     });
-    this.outbox.eventsWritten(treasuryId);
+    this.notifier.eventsWritten(treasuryId);
     return result;
   }
 
@@ -164,7 +164,7 @@ export class RequestsService {
   async lapse(): Promise<void> {
     for (const { treasuryId, grantIds } of await lapsingRequests(this.database.pool)) {
       await this.database.transaction((tx) => lapseRequests(tx, treasuryId, grantIds));
-      this.outbox.eventsWritten(treasuryId);
+      this.notifier.eventsWritten(treasuryId);
     }
   }
 
@@ -201,7 +201,7 @@ export class RequestsService {
     const own =
       caller.kind === 'holder' ? grant.path.slice(grant.path.indexOf(caller.grantId)) : [];
     const result = await (caller.kind === 'holder' ? tellingOnlyOwn(own, act) : act());
-    this.outbox.eventsWritten(treasuryId);
+    this.notifier.eventsWritten(treasuryId);
     return result;
   }
 

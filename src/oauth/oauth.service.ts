@@ -19,7 +19,7 @@ import {
   toGrantRecord,
 } from '../ledger/grant-rows.js';
 import { refuseReplaced } from '../ledger/presented-tokens.js';
-import { Outbox } from '../outbox/outbox.js';
+import { Notifier } from '../outbox/notifier.js';
 import { Wallets } from '../treasury/wallets.js';
 import type { Introspection } from './oauth.dto.js';
 
@@ -46,7 +46,7 @@ export class OauthService {
     private readonly revocations: Revocations,
     private readonly database: Database,
     private readonly wallets: Wallets,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
     @Inject(CONFIG) private readonly config: Pick<Config, 'issuer'>,
   ) {}
 
@@ -152,7 +152,7 @@ export class OauthService {
         },
       ]);
     });
-    this.outbox.eventsWritten(treasuryId);
+    this.notifier.eventsWritten(treasuryId);
   }
 
   private async endAdminToken(
@@ -164,7 +164,7 @@ export class OauthService {
     if (caller.role !== 'admin' && caller.name !== name) throw mayNotEnd(caller);
     if (await this.revocations.isRevoked(token)) return;
     if (!(await this.revocations.revoke(token, caller.actor, requestId))) return;
-    this.outbox.eventsWritten(await this.wallets.mainTreasuryId());
+    this.notifier.eventsWritten(await this.wallets.mainTreasuryId());
   }
 
   /** The grant of a token that still counts, where the caller may see it. */

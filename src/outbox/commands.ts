@@ -1,6 +1,6 @@
 import type { Database } from '../database/database.js';
 import { printJson } from '../terminal.js';
-import { deadLetters, ringAgain } from './dead-letters.js';
+import { deadLetters, retry } from './dead-letters.js';
 import type { StoreSettings } from './stores.js';
 
 /** Prints every job that failed all its tries, the newest first. */
@@ -39,9 +39,9 @@ export async function retryDeadLetters(
     wanted === 'all'
       ? (await deadLetters(config, database, namespace)).map(({ id }) => id)
       : [wanted];
-  const rang = await ringAgain(config, database, namespace, ids);
-  for (const id of rang) process.stdout.write(`${id} is tried again\n`);
-  if (rang.length > 0) return;
+  const retried = await retry(config, database, namespace, ids);
+  for (const id of retried) process.stdout.write(`${id} is tried again\n`);
+  if (retried.length > 0) return;
   if (wanted !== 'all') throw new Error(`there is no dead letter ${wanted}; see: npx bursar jobs`);
   process.stdout.write('no job has failed for good\n');
 }

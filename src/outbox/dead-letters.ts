@@ -45,28 +45,28 @@ export function deadLetters(
 }
 
 /**
- * Rings the bells of dead letters again, with all their tries. It overrides nothing: a job says where to
+ * Adds the jobs of dead letters again, with all their tries. It overrides nothing: a job says where to
  * look and never what is true, and its handler does what the database says is to be done.
  *
  * @param ids - see {@link DeadLetter.id}.
- * @returns those that rang; without those that are no dead letters, or no longer.
+ * @returns those that were added; without those that are no dead letters, or no longer.
  */
-export function ringAgain(
+export function retry(
   config: StoreSettings,
   database: Database,
   namespace: string,
   ids: readonly string[],
 ): Promise<string[]> {
   return withQueues(config, database, namespace, async (queues) => {
-    const rang: string[] = [];
+    const retried: string[] = [];
     for (const id of ids) {
       const [name = '', ...rest] = id.split('/');
       const job = await queues.get(name as QueueName)?.getJob(rest.join('/'));
       if (!job || !(await job.isFailed())) continue;
       await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
-      rang.push(id);
+      retried.push(id);
     }
-    return rang;
+    return retried;
   });
 }
 

@@ -12,7 +12,7 @@ export type QueueName = (typeof QUEUES)[number];
 const canary = z.strictObject({ worker: z.string(), hops: z.int().min(0) });
 
 /**
- * Every job there is: its queue and what it carries. Payloads are doorbells: they say where to look,
+ * Every job there is: its queue and what it carries. Payloads are notifications: they say where to look,
  * never what is true. A lost or doubled job costs time, not money.
  */
 export const JOBS = {

@@ -154,8 +154,8 @@ export class Queues {
   }
 
   /**
-   * Rings a job's bell. With an id, a bell that already rings is not rung twice, and one that is rung while its job
-   * runs has it run once more afterwards; with a delay, all that ring within it are one.
+   * Adds a job. With an id, a job that already waits is not added twice, and one that is added while it runs is run
+   * once more afterwards; with a delay, all that are added within it are one.
    */
   async add<Name extends JobName>(
     job: Name,

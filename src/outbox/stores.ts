@@ -85,7 +85,7 @@ export function openStore(
  *
  * @param namespace - what is unique to this service's database: services that share a Redis must
  *   never take each other's jobs.
- * @param isNeeded - whether nothing goes without: who only rings bells starts without a Redis too.
+ * @param isNeeded - whether nothing goes without: who only adds jobs starts without a Redis too.
  * @throws Error with one line when it is needed and does not answer: BullMQ itself would wait for ever.
  */
 export async function redisStore(
@@ -111,8 +111,8 @@ export async function redisStore(
     redis.on('error', (error) => complain(`Redis: ${error.message}`));
     return redis;
   };
-  // A worker waits for Redis as long as it takes. A request must not: its bell fails at once, and the
-  // sweep finds what it would have rung for.
+  // A worker waits for Redis as long as it takes. A request must not: what it adds fails at once, and
+  // the sweep finds the work.
   const forQueues = connect({
     maxRetriesPerRequest: 1,
     commandTimeout: REDIS_TIMEOUT_MS,

@@ -5,8 +5,8 @@ import { Database } from '../database/database.js';
 import { Approvals, type Verdict } from '../ledger/approvals.js';
 import { findGrant, type GrantRecord } from '../ledger/grant-rows.js';
 import { refuseReplaced } from '../ledger/presented-tokens.js';
+import { Notifier } from '../outbox/notifier.js';
 import { OnJob } from '../outbox/on-job.js';
-import { Outbox } from '../outbox/outbox.js';
 import { PaymentList } from './payment-list.service.js';
 import { viewPayment } from './payment-view.js';
 import type { VerdictBody } from './payments.dto.js';
@@ -23,7 +23,7 @@ export class ApprovalsService {
   constructor(
     private readonly payments: PaymentList,
     private readonly approvals: Approvals,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
     private readonly database: Database,
     @Inject(CONFIG) private readonly config: Pick<Config, 'approvalSeconds' | 'twoPerson'>,
   ) {}
@@ -40,7 +40,7 @@ export class ApprovalsService {
     const verdict = verdictOf(caller, given, requestId);
     const made = await this.approvals.approve(pending, verdict, { collectSeconds, twoPerson });
     if ('code' in made) throw refusal(made, await this.ownOf(caller, pending.grantId));
-    this.outbox.eventsWritten(pending.treasuryId);
+    this.notifier.eventsWritten(pending.treasuryId);
     return { payment: viewPayment(made) };
   }
 
@@ -49,7 +49,7 @@ export class ApprovalsService {
     const pending = await this.payments.visible(caller, id);
     const verdict = verdictOf(caller, body, requestId);
     const payment = await this.approvals.reject(pending, verdict);
-    this.outbox.eventsWritten(pending.treasuryId);
+    this.notifier.eventsWritten(pending.treasuryId);
     return { payment: viewPayment(payment) };
   }
 
@@ -65,7 +65,7 @@ export class ApprovalsService {
   @OnJob('payments.lapse', { everyMs: SWEEP_MS })
   async lapse(): Promise<void> {
     const treasuries = await this.approvals.lapse();
-    for (const treasuryId of treasuries) this.outbox.eventsWritten(treasuryId);
+    for (const treasuryId of treasuries) this.notifier.eventsWritten(treasuryId);
     if (treasuries.length > 0) this.#log.log('payments that nobody approved in time were ended');
   }
 }

@@ -6,7 +6,7 @@ import { Problem } from '../domain/problem.js';
 import { requestCancellations } from '../ledger/cancellations.js';
 import { databaseNow, lockChain } from '../ledger/grant-rows.js';
 import { refuseReplaced } from '../ledger/presented-tokens.js';
-import { Outbox } from '../outbox/outbox.js';
+import { Notifier } from '../outbox/notifier.js';
 import { GasAccount } from '../treasury/gas-account.js';
 import { canCancel, describeLack, GasFundsReader } from '../treasury/gas-funds.js';
 import { PaymentList } from './payment-list.service.js';
@@ -19,7 +19,7 @@ export class CancelService {
     private readonly database: Database,
     private readonly gas: GasAccount,
     private readonly gasFunds: GasFundsReader,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
     @Inject(CONFIG) private readonly config: Pick<Config, 'cancellationsPerDay'>,
   ) {}
 
@@ -61,7 +61,7 @@ export class CancelService {
         reason,
       });
     });
-    this.outbox.eventsWritten(treasuryId);
+    this.notifier.eventsWritten(treasuryId);
     return this.payments.get(caller, id);
   }
 

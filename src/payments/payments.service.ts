@@ -16,7 +16,7 @@ import {
   toPaymentRecord,
 } from '../ledger/payment-rows.js';
 import { withPayment } from '../ledger/replays.js';
-import { Outbox } from '../outbox/outbox.js';
+import { Notifier } from '../outbox/notifier.js';
 import { currentTrace, inSpan } from '../tracing/trace-scope.js';
 import { Networks } from '../treasury/networks.js';
 import { Wallets } from '../treasury/wallets.js';
@@ -55,7 +55,7 @@ export class PaymentsService {
       Config,
       'approvalSeconds' | 'maxValiditySeconds' | 'paymentFlows' | 'twoPerson'
     >,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
     private readonly database: Database,
     private readonly shown: PaymentList,
   ) {}
@@ -98,7 +98,7 @@ export class PaymentsService {
     const reservation = await this.reserve(order, place);
     const { payment } = reservation;
     if (reservation.outcome === 'refused') {
-      this.outbox.eventsWritten(caller.treasuryId);
+      this.notifier.eventsWritten(caller.treasuryId);
       const { denial } = reservation;
       if (denial.code === 'treasury_insufficient') {
         this.wallets.foundInsufficient(caller.treasuryId);
@@ -107,7 +107,7 @@ export class PaymentsService {
       throw payment ? withPayment(refused, payment) : refused;
     }
     const { outcome, replayed, remaining, offer } = reservation;
-    if (!replayed) this.outbox.eventsWritten(caller.treasuryId);
+    if (!replayed) this.notifier.eventsWritten(caller.treasuryId);
     const shown = {
       payment: viewPayment(reservation.payment),
       selection: selectionOf(reservation, order, terms),

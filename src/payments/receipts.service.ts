@@ -5,7 +5,7 @@ import { Problem } from '../domain/problem.js';
 import { databaseNow } from '../ledger/grant-rows.js';
 import type { PaymentRecord } from '../ledger/payment-rows.js';
 import { keepReceipt, type ReceiptRow, readReceipts } from '../ledger/receipts.js';
-import { Outbox } from '../outbox/outbox.js';
+import { Notifier } from '../outbox/notifier.js';
 import { judgeReceipt, type ReceiptSignature } from '../x402/offer-receipt.js';
 import { type HandedReceipt, readReceipt } from '../x402/receipt.js';
 import { PaymentList } from './payment-list.service.js';
@@ -21,7 +21,7 @@ export class ReceiptsService {
   constructor(
     private readonly payments: PaymentList,
     private readonly database: Database,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
   ) {}
 
   /** One payment with its receipts. @throws Problem `not_found` for what the caller may not see. */
@@ -45,7 +45,7 @@ export class ReceiptsService {
     const handed = readReceipt(body.paymentResponse);
     const payment = await this.payments.visible(caller, id);
     // A hint costs nothing and is taken in any case: also when there is no place for the receipt.
-    if (payment.status === 'authorized') this.outbox.chainHinted(payment.network);
+    if (payment.status === 'authorized') this.notifier.chainHinted(payment.network);
     const outcome = await keepReceipt(this.database, {
       treasuryId: payment.treasuryId,
       grantId: payment.grantId,
@@ -64,7 +64,7 @@ export class ReceiptsService {
         `payment ${payment.id} keeps 8 receipts, which is all it may; this one was not kept`,
       );
     }
-    if (outcome === 'kept') this.outbox.eventsWritten(payment.treasuryId);
+    if (outcome === 'kept') this.notifier.eventsWritten(payment.treasuryId);
     return this.view(payment);
   }
 

@@ -8,7 +8,7 @@ import {
   type WalletAddress,
   type WalletWithCode,
 } from '../ledger/wallet-code.js';
-import { Outbox } from '../outbox/outbox.js';
+import { Notifier } from '../outbox/notifier.js';
 import { shortMessage } from '../treasury/rpc-client.js';
 import { describeCode } from '../treasury/wallet-code-view.js';
 import { RpcNonsense } from './token-logs.js';
@@ -57,7 +57,7 @@ export class CodeWatch {
 
   constructor(
     private readonly database: Database,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
   ) {}
 
   /**
@@ -133,7 +133,7 @@ export class CodeWatch {
       this.#log.log(`${network}: wallet ${address} has no code any more; it can pay there again`);
     }
     const treasuries = new Set([...seen, ...gone].map(({ treasuryId }) => treasuryId));
-    for (const treasuryId of treasuries) this.outbox.eventsWritten(treasuryId);
+    for (const treasuryId of treasuries) this.notifier.eventsWritten(treasuryId);
   }
 
   private tell(network: string, error: unknown): void {

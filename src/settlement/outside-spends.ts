@@ -2,7 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { Database } from '../database/database.js';
 import { isSameAddress, parseAddress } from '../evm.js';
 import { type OutsideSpend, sightSpends, spendKey } from '../ledger/outside-spends.js';
-import { Outbox } from '../outbox/outbox.js';
+import { Notifier } from '../outbox/notifier.js';
 import type { TokenLog } from './token-logs.js';
 
 type UsedLog = Extract<TokenLog, { eventName: 'AuthorizationUsed' }>;
@@ -34,7 +34,7 @@ export class OutsideSpends {
 
   constructor(
     private readonly database: Database,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
   ) {}
 
   /** The spends that some logs of a network show and no payment stands for. */
@@ -70,7 +70,7 @@ export class OutsideSpends {
           'and no payment stands for it; the wallet makes no payment until somebody explains it: npx bursar adopt ' +
           `${spend.transaction} --reason TEXT`,
       );
-      this.outbox.eventsWritten(spend.treasuryId);
+      this.notifier.eventsWritten(spend.treasuryId);
     }
     return spends;
   }

@@ -7,8 +7,8 @@ import { finishSpends } from '../ledger/outside-spends.js';
 import { applyReading, applyReleases, rewindCursor } from '../ledger/settlement.js';
 import { applySightings } from '../ledger/sightings.js';
 import type { JobPayload } from '../outbox/jobs.js';
+import { Notifier } from '../outbox/notifier.js';
 import { OnJob } from '../outbox/on-job.js';
-import { Outbox } from '../outbox/outbox.js';
 import { Queues } from '../outbox/queues.js';
 import { Tracing } from '../tracing/tracing.js';
 import { Networks } from '../treasury/networks.js';
@@ -39,7 +39,7 @@ export class SettlementService implements OnModuleInit {
     private readonly reader: ChainReader,
     private readonly database: Database,
     private readonly queues: Queues,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
     private readonly codes: CodeWatch,
     private readonly tracing: Tracing,
   ) {}
@@ -187,6 +187,6 @@ export class SettlementService implements OnModuleInit {
   }
 
   private tell(treasuryIds: readonly string[]): void {
-    for (const treasuryId of new Set(treasuryIds)) this.outbox.eventsWritten(treasuryId);
+    for (const treasuryId of new Set(treasuryIds)) this.notifier.eventsWritten(treasuryId);
   }
 }

@@ -4,8 +4,8 @@ import { Database } from '../database/database.js';
 import { currencyOf, parseAmount } from '../domain/money.js';
 import { appendEvents } from '../ledger/events.js';
 import { databaseNow } from '../ledger/grant-rows.js';
+import { Notifier } from '../outbox/notifier.js';
 import { OnJob } from '../outbox/on-job.js';
-import { Outbox } from '../outbox/outbox.js';
 import { Networks } from './networks.js';
 
 /** How often the funds of treasuries are compared with what they spend, in milliseconds. */
@@ -35,7 +35,7 @@ export class LowTreasuries {
 
   constructor(
     private readonly database: Database,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
     private readonly networks: Networks,
     @Inject(CONFIG) private readonly config: Pick<Config, 'treasuryLow'>,
   ) {}
@@ -80,7 +80,7 @@ export class LowTreasuries {
     });
     if (!isTold) return;
     this.#log.warn(`treasury ${treasuryId}: its ${currency} on ${network} is low`);
-    this.outbox.eventsWritten(treasuryId);
+    this.notifier.eventsWritten(treasuryId);
   }
 
   private async funds(): Promise<Funds[]> {

@@ -6,7 +6,7 @@ import { Problem } from '../domain/problem.js';
 import { appendEvents } from '../ledger/events.js';
 import { databaseNow } from '../ledger/grant-rows.js';
 import { resumeTreasury, suspendTreasury } from '../ledger/suspensions.js';
-import { Outbox } from '../outbox/outbox.js';
+import { Notifier } from '../outbox/notifier.js';
 import type { TreasuryRecord } from './wallets.js';
 
 /** The settings of a treasury, and whether it runs at all. */
@@ -14,7 +14,7 @@ import type { TreasuryRecord } from './wallets.js';
 export class TreasurySettings {
   constructor(
     private readonly database: Database,
-    private readonly outbox: Outbox,
+    private readonly notifier: Notifier,
   ) {}
 
   /**
@@ -87,7 +87,7 @@ export class TreasurySettings {
       await change(tx);
       return readTreasury(tx, id);
     });
-    this.outbox.eventsWritten(id);
+    this.notifier.eventsWritten(id);
     return after;
   }
 }

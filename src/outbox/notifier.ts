@@ -3,36 +3,36 @@ import { Queues } from './queues.js';
 import { messageOf } from './stores.js';
 
 /**
- * How long a bell waits for others, in milliseconds: each seal signs a checkpoint and rewrites the edge of
+ * Time that a notification waits for others, in milliseconds: each seal signs a checkpoint and rewrites the edge of
  * the tree, and under load a few of them a second are enough.
  */
 const TOGETHER_MS = 200;
 
 /**
- * Tells the workers that events were committed. The events themselves are the outbox: they were
- * written in the transaction that made the change, and stay until they are sealed. The bell only
- * makes it quick; when it is lost, the sweep finds them.
+ * Tells the workers that events were committed. The table of events is the outbox: events were written in the
+ * transaction that made the change, and stay until they are sealed. A notification only makes it quick; when it is
+ * lost, the sweep finds the events.
  */
 @Injectable()
-export class Outbox {
-  readonly #log = new Logger('outbox');
-  /** Treasuries whose bell is being rung, and whether it must ring once more after. */
-  readonly #ringing = new Map<string, { again: boolean }>();
+export class Notifier {
+  readonly #log = new Logger('notifier');
+  /** Treasuries whose notification is on its way, and whether another one must follow. */
+  readonly #notifying = new Map<string, { again: boolean }>();
 
   constructor(private readonly queues: Queues) {}
 
   /**
-   * Call after a commit that wrote events. Never waits and never fails: however many commits come
-   * while a bell is being rung, they share the next one.
+   * Call after a commit that wrote events. Never waits and never fails: however many commits come while a notification
+   * is on its way, they share the next one.
    */
   eventsWritten(treasuryId: string): void {
-    const ringing = this.#ringing.get(treasuryId);
-    if (ringing) {
-      ringing.again = true;
+    const notifying = this.#notifying.get(treasuryId);
+    if (notifying) {
+      notifying.again = true;
       return;
     }
-    this.#ringing.set(treasuryId, { again: false });
-    void this.ring(treasuryId);
+    this.#notifying.set(treasuryId, { again: false });
+    void this.notify(treasuryId);
   }
 
   /**
@@ -46,7 +46,7 @@ export class Outbox {
     });
   }
 
-  private async ring(treasuryId: string): Promise<void> {
+  private async notify(treasuryId: string): Promise<void> {
     try {
       await this.queues.add('audit.seal', { treasuryId }, `seal-${treasuryId}`, TOGETHER_MS);
     } catch (error) {
@@ -56,8 +56,8 @@ export class Outbox {
     }
     // Until the job that was asked for begins, another one would only be told that it waits.
     setTimeout(() => {
-      const again = this.#ringing.get(treasuryId)?.again;
-      this.#ringing.delete(treasuryId);
+      const again = this.#notifying.get(treasuryId)?.again;
+      this.#notifying.delete(treasuryId);
       if (again) this.eventsWritten(treasuryId);
     }, TOGETHER_MS).unref();
   }

@@ -396,7 +396,7 @@ export default [
   ),
   status(
     'new funds of a held wallet are held',
-    'src/treasury/enrolment.ts',
+    'src/ledger/wallet-funds.ts',
     "AND o.wallet_id = w.id AND o.status IN ('seen', 'final'))",
     "AND o.wallet_id = w.id AND o.status = 'no status')",
     {

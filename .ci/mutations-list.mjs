@@ -1866,7 +1866,7 @@ export default [
   {
     row: 'code on a wallet',
     guard: 'a new token’s row has its wallet’s code',
-    file: 'src/treasury/enrolment.ts',
+    file: 'src/ledger/wallet-funds.ts',
     find: 'AND b.code IS NOT NULL ORDER BY b.code_block DESC LIMIT 1',
     replace: 'AND b.code IS NULL ORDER BY b.code_block DESC LIMIT 1',
     test: 'test/wallet-code.e2e-spec.ts',

@@ -3,7 +3,7 @@ import type { ClientBase } from 'pg';
 import { Database } from '../database/database.js';
 import { leafHash } from '../domain/merkle.js';
 import { formatCheckpoint, signNote } from '../domain/note.js';
-import { appendEvents } from '../ledger/events.js';
+import { appendEvents, placeEvents } from '../ledger/events.js';
 import { databaseNow } from '../ledger/grant-rows.js';
 import { overdueRefusals } from '../ledger/refusals.js';
 import { EventCounts } from '../outbox/event-counts.js';
@@ -84,12 +84,8 @@ export class Sealer {
     const tree = await openTree(tx, treasuryId);
     const first = tree.size;
     for (const { record } of unsealed) tree.append(leafHash(record));
-    await tx.query(
-      `UPDATE events e SET leaf_index = $3::bigint + s.place - 1
-       FROM unnest($2::text[]) WITH ORDINALITY AS s (id, place)
-       WHERE e.treasury_id = $1 AND e.id = s.id`,
-      [treasuryId, unsealed.map(({ id }) => id), first],
-    );
+    const ids = unsealed.map(({ id }) => id);
+    await placeEvents(tx, treasuryId, ids, first);
     await writeTiles(tx, treasuryId, tree.grown());
     const { size } = tree;
     const [root] = await rangeHashes(tx, treasuryId, [{ start: 0, end: size }]);

@@ -8,9 +8,10 @@ import { Problem } from '../domain/problem.js';
 import { addUsage } from '../ledger/bounds.js';
 import { emptyBreaker } from '../ledger/breakers.js';
 import { requestCancellations } from '../ledger/cancellations.js';
-import { hasCarveOutsBelow, returnIn, writeReturns } from '../ledger/carve-outs.js';
+import { returnIn, writeReturns } from '../ledger/carve-outs.js';
 import { appendEvents, type EventKind } from '../ledger/events.js';
 import { noteActor } from '../ledger/grant-actors.js';
+import { endGrant, replaceToken, writeStatus } from '../ledger/grant-changes.js';
 import { databaseNow, type GrantRecord, lockChain, writeCounters } from '../ledger/grant-rows.js';
 import { type Creation, chargeCreation, limitRepeats } from '../ledger/meters.js';
 import { refuseReplaced } from '../ledger/presented-tokens.js';
@@ -58,16 +59,7 @@ export class LifeService {
       let after = chain;
       let ended = 0;
       if (grant.status !== 'revoked') {
-        await tx.query(
-          `UPDATE grants SET alive = alive - $3 WHERE treasury_id = $1 AND id = ANY ($2::text[])`,
-          [treasuryId, grant.path, revokedGrants],
-        );
-        await tx.query(
-          `UPDATE grants SET status = 'revoked', suspended_by = NULL, revoked_at = $3, status_reason = $4,
-             returns_below = $5
-           WHERE treasury_id = $1 AND id = $2`,
-          [treasuryId, id, now, body.reason ?? null, await hasCarveOutsBelow(tx, grant)],
-        );
+        await endGrant(tx, grant, body.reason, now);
         await appendEvents(tx, now, [
           {
             ...lifeEvent(grant, 'grant.revoked', caller, body.reason, requestId),
@@ -117,7 +109,7 @@ export class LifeService {
       // Stopping is never refused; it cannot be repeated without resuming, which may be.
       await chargeCreation(locked.tx, now, treasuryId, chain, LIFE_EVENT, undefined);
       const changed: GrantRecord = { ...grant, status: 'suspended', suspendedBy: caller.actor };
-      await setStatus(locked, changed, body.reason);
+      await writeStatus(locked.tx, changed, body.reason);
       await appendEvents(locked.tx, now, [
         {
           ...lifeEvent(grant, 'grant.suspended', caller, body.reason, requestId),
@@ -150,7 +142,7 @@ export class LifeService {
       }
       await this.limit(locked, caller, 'resumed');
       const changed: GrantRecord = { ...grant, status: 'active', suspendedBy: undefined };
-      await setStatus(locked, changed, body.reason);
+      await writeStatus(locked.tx, changed, body.reason);
       if (grant.breaker) await emptyBreaker(locked.tx, treasuryId, id);
       await noteActor(locked.tx, grant, caller.actor, now);
       await appendEvents(locked.tx, now, [
@@ -170,11 +162,7 @@ export class LifeService {
       const { tx, grant, chain, now } = locked;
       await this.limit(locked, caller, 're-issued');
       const changed = { ...grant, tokenGeneration: grant.tokenGeneration + 1 };
-      await tx.query('UPDATE grants SET token_generation = $3 WHERE treasury_id = $1 AND id = $2', [
-        treasuryId,
-        id,
-        changed.tokenGeneration,
-      ]);
+      await replaceToken(tx, grant);
       await noteActor(tx, grant, caller.actor, now);
       await appendEvents(tx, now, [
         {
@@ -233,18 +221,6 @@ function refuseRevoked(chain: readonly GrantRecord[], wanted: string): void {
     'invalid_transition',
     `grant ${revoked.id} is revoked, which is final for it and all below it; nothing of that can be ${wanted}`,
     { grantId: revoked.id },
-  );
-}
-
-async function setStatus(
-  { tx }: LockedChain,
-  { treasuryId, id, status, suspendedBy }: GrantRecord,
-  reason: string | undefined,
-): Promise<void> {
-  await tx.query(
-    `UPDATE grants SET status = $3, suspended_by = $4, status_reason = $5
-     WHERE treasury_id = $1 AND id = $2`,
-    [treasuryId, id, status, suspendedBy ?? null, reason ?? null],
   );
 }
 

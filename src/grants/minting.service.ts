@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import { type Caller, seesTreasury } from '../access/caller.js';
-import { bindingOf, type HolderKey } from '../access/holder-key.js';
+import { bindingOf } from '../access/holder-key.js';
 import type { MintedToken } from '../access/tokens.js';
 import { CONFIG, type Config } from '../config/config.js';
 import { currenciesOf } from '../config/networks.js';
@@ -9,13 +9,12 @@ import { Database } from '../database/database.js';
 import { fullIn, tooMany } from '../domain/bounds.js';
 import { canonicalJson, sha256Hex } from '../domain/canonical.js';
 import { tellingOnlyOwn } from '../domain/disclosure.js';
-import type { GrantTerms } from '../domain/grant.js';
 import { Problem } from '../domain/problem.js';
-import { newId } from '../ids.js';
 import { countMinted } from '../ledger/bounds.js';
 import { setAside } from '../ledger/carve-outs.js';
 import { appendEvents, type NewEvent } from '../ledger/events.js';
 import { noteActor } from '../ledger/grant-actors.js';
+import { mintGrant } from '../ledger/grant-changes.js';
 import {
   databaseNow,
   GRANT_COLUMNS,
@@ -92,8 +91,9 @@ export class MintingService {
       const ancestors =
         parent && body.funding === 'reserved' ? await setAside(tx, parents, terms.budget) : parents;
       const mintedBy = caller.actor;
-      const order = { body, terms, treasuryId, parent, mintedBy, mintKey, mintHash, binding };
-      const grant = await insertGrant(tx, order, now);
+      const { holder, funding, purpose, labels } = body;
+      const order = { holder, funding, purpose, labels, terms, treasuryId, parent };
+      const grant = await mintGrant(tx, { ...order, mintedBy, mintKey, mintHash, binding }, now);
       const { bounds } = this.config;
       const full = fullIn(bounds.alive, parents, (each) => each.alive, 0);
       if (full) throw tooMany(full, 'grants are alive', parentId, 60);
@@ -102,10 +102,6 @@ export class MintingService {
       const creation = { events: 1, bytes: 2 * sizeOf(event) };
       const isBounded = caller.kind === 'holder' ? bounds : undefined;
       await chargeCreation(tx, now, treasuryId, parents, creation, isBounded);
-      await tx.query(
-        'UPDATE grants SET alive = alive + 1 WHERE treasury_id = $1 AND id = ANY ($2::text[])',
-        [treasuryId, parents.map(({ id }) => id)],
-      );
       await noteActor(tx, grant, mintedBy, now);
       await appendEvents(tx, now, [event]);
       await tellCrossings(tx, now, parents, ancestors, { requestId });
@@ -207,64 +203,6 @@ async function replay(
     },
   ]);
   return { chain, now };
-}
-
-interface MintOrder {
-  readonly body: MintBody;
-  readonly terms: GrantTerms;
-  readonly treasuryId: string;
-  readonly parent: GrantRecord | undefined;
-  readonly mintedBy: string;
-  readonly mintKey: string | undefined;
-  readonly mintHash: string;
-  readonly binding: { key: HolderKey; thumbprint: string } | undefined;
-}
-
-async function insertGrant(tx: ClientBase, order: MintOrder, now: Date): Promise<GrantRecord> {
-  const { body, terms, treasuryId, parent } = order;
-  const id = newId('grt');
-  const { rows } = await tx.query(
-    `INSERT INTO grants AS g (treasury_id, id, parent_id, root_id, path, depth, holder, currency,
-       budget, max_per_payment, max_payments, windows, approval_above, scope, starts_at, expires_at,
-       delegation_depth, funding, purpose, labels, minted_by, mint_key, mint_hash, created_at,
-       holder_key, holder_key_thumbprint, approve_new_payees, breaker_refusals, breaker_seconds)
-     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-       $21, $22, $23, $24, $25, $26, $27, $28, $29 FROM treasuries t WHERE t.id = $1
-     RETURNING ${GRANT_COLUMNS}`,
-    [
-      treasuryId,
-      id,
-      parent?.id ?? null,
-      parent?.rootId ?? id,
-      [...(parent?.path ?? []), id],
-      parent ? parent.depth + 1 : 0,
-      body.holder,
-      terms.currency,
-      terms.budget.toString(),
-      terms.maxPerPayment?.toString() ?? null,
-      terms.maxPayments ?? null,
-      JSON.stringify(windowsJson(terms.windows)),
-      terms.approvalAbove?.toString() ?? null,
-      JSON.stringify(terms.scope),
-      terms.startsAt,
-      terms.expiresAt,
-      terms.delegationDepth,
-      body.funding,
-      body.purpose ?? null,
-      JSON.stringify(body.labels ?? {}),
-      order.mintedBy,
-      order.mintKey ?? null,
-      order.mintHash,
-      now,
-      order.binding === undefined ? null : JSON.stringify(order.binding.key),
-      order.binding?.thumbprint ?? null,
-      terms.approveNewPayees,
-      terms.breaker?.refusals ?? null,
-      terms.breaker?.seconds ?? null,
-    ],
-  );
-  if (!rows[0]) throw new Problem('not_found', `no treasury ${treasuryId}`);
-  return toGrantRecord(rows[0]);
 }
 
 function mintedEvent(

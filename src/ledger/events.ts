@@ -148,3 +148,18 @@ function recordOf(event: NewEvent & { id: string }, at: Date): string {
     version: 'bursar.event.v1',
   });
 }
+
+/** Gives events their places in the log, from one on. Under the lock of the treasury's log. */
+export async function placeEvents(
+  tx: ClientBase,
+  treasuryId: string,
+  ids: readonly string[],
+  first: number,
+): Promise<void> {
+  await tx.query(
+    `UPDATE events e SET leaf_index = $3::bigint + s.place - 1
+     FROM unnest($2::text[]) WITH ORDINALITY AS s (id, place)
+     WHERE e.treasury_id = $1 AND e.id = s.id`,
+    [treasuryId, ids, first],
+  );
+}

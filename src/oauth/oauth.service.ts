@@ -10,6 +10,7 @@ import { effectiveStatus, remaining } from '../domain/grant.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
 import { Problem } from '../domain/problem.js';
 import { appendEvents } from '../ledger/events.js';
+import { replaceToken } from '../ledger/grant-changes.js';
 import {
   databaseNow,
   GRANT_COLUMNS,
@@ -135,12 +136,7 @@ export class OauthService {
     await this.database.transaction(async (tx) => {
       refuseReplaced(caller, await lockChain(tx, treasuryId, id));
       // Guarded by the generation: a fresh token that was issued meanwhile goes on working.
-      const ended = await tx.query(
-        `UPDATE grants SET token_generation = token_generation + 1
-         WHERE treasury_id = $1 AND id = $2 AND token_generation = $3`,
-        [treasuryId, id, tokenGeneration],
-      );
-      if (ended.rowCount !== 1) return;
+      if (!(await replaceToken(tx, { treasuryId, id, tokenGeneration }))) return;
       await appendEvents(tx, await databaseNow(tx), [
         {
           treasuryId,

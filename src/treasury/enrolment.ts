@@ -4,6 +4,7 @@ import type { Network } from '../domain/network.js';
 import { newId } from '../ids.js';
 import { appendEvents, type NewEvent } from '../ledger/events.js';
 import { databaseNow } from '../ledger/grant-rows.js';
+import { addFunds } from '../ledger/wallet-funds.js';
 import type { SignerWallets } from './signer.js';
 
 /** Members of a treasury by which its keys are found. */
@@ -45,7 +46,7 @@ export async function enrolWallets(
     }
     const wallet = { treasuryId: treasury.id, address, position };
     if (!found) await insertWallet(tx, now, events, wallet);
-    await insertFunds(tx, wallet, networks);
+    await addFunds(tx, wallet, networks);
   }
   await appendEvents(tx, now, events);
 }
@@ -75,36 +76,6 @@ async function insertWallet(
   }
   const data = { walletId: id, address, position };
   events.push({ treasuryId, kind: 'wallet.added', actor: 'system:treasury', data });
-}
-
-async function insertFunds(
-  tx: ClientBase,
-  { treasuryId, address }: EnrolledWallet,
-  networks: readonly Network[],
-): Promise<void> {
-  const rows = networks.flatMap(({ network, assets }) =>
-    assets.map((asset) => ({ network, asset })),
-  );
-  await tx.query(
-    // Code is the wallet's, not the token's: a new token's row starts with what the others say. So is a hold.
-    `INSERT INTO wallet_balances (treasury_id, wallet_id, network, asset, code, code_block, code_seen_at, held_since)
-     SELECT w.treasury_id, w.id, n.network, n.asset, s.code, s.code_block, s.code_seen_at, (
-       SELECT min(o.seen_at) FROM outside_spends o
-       WHERE o.treasury_id = w.treasury_id AND o.wallet_id = w.id AND o.status IN ('seen', 'final'))
-     FROM wallets w CROSS JOIN unnest($3::text[], $4::text[]) AS n (network, asset)
-     LEFT JOIN LATERAL (
-       SELECT b.code, b.code_block, b.code_seen_at FROM wallet_balances b
-       WHERE b.treasury_id = w.treasury_id AND b.wallet_id = w.id AND b.network = n.network
-         AND b.code IS NOT NULL ORDER BY b.code_block DESC LIMIT 1) s ON true
-     WHERE w.treasury_id = $1 AND w.address = $2
-     ON CONFLICT DO NOTHING`,
-    [
-      treasuryId,
-      address,
-      rows.map(({ network }) => network),
-      rows.map(({ asset }) => asset.address),
-    ],
-  );
 }
 
 function foreignKeys(

@@ -20,6 +20,7 @@ const LONG = [
   ...[
     'downtime',
     'event-streams',
+    'events',
     'examples',
     'gas',
     'gateway-crash',

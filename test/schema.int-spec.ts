@@ -667,6 +667,13 @@ describe('the database itself refuses', () => {
       threshold({ period: '-1' }),
       threshold({ percent: '70' }),
     ],
+    approval_links_one_subject: [
+      insert('approval_links', { treasury_id: `'trs_1'`, link_hash: `'none'`, approver: `'{}'` }),
+      insert('approval_links', {
+        ...{ treasury_id: `'trs_1'`, link_hash: `'both'`, approver: `'{}'` },
+        ...{ payment_id: `'pay_1'`, grant_request_id: `'grq_1'` },
+      }),
+    ],
     breaker_counts_bounds: [
       counts('ARRAY[now()]', 'ARRAY[true, true]'),
       counts('array_fill(now(), ARRAY[101])', 'array_fill(true, ARRAY[101])'),
@@ -895,7 +902,7 @@ describe('the database itself refuses', () => {
       `UPDATE grant_requests SET decided_by = 'admin:other' WHERE id = 'grq_2'`,
     ],
     grant_requests_no_delete: [`DELETE FROM grant_requests`],
-    grant_requests_no_truncate: ['TRUNCATE grant_requests'],
+    grant_requests_no_truncate: ['TRUNCATE grant_requests CASCADE'],
     gateway_sales_order: [
       sale('sal_2', { call: `'none'` }),
       sale('sal_2', { call: `'lost'`, charge: `'settled'`, ended_at: 'now()' }),
@@ -1185,7 +1192,7 @@ describe('the database itself refuses', () => {
           [table],
         );
         const values = rows.map(({ column, type }) => [column, madeUp(type)]);
-        await client.query(insert(table, Object.fromEntries(values)));
+        await client.query(insert(table, { ...Object.fromEntries(values), ...ALSO_NEEDED[table] }));
       }
       await work();
     } finally {
@@ -1249,6 +1256,11 @@ describe('the database itself refuses', () => {
 });
 
 /** Some value of a type, as SQL. */
+/** Columns of a made-up row that may be null, but not all of them. */
+const ALSO_NEEDED: Readonly<Record<string, Record<string, string>>> = {
+  approval_links: { payment_id: `'x'` },
+};
+
 function madeUp(type: string): string {
   if (type === 'text') return `'x'`;
   if (type.startsWith('timestamp')) return 'now()';

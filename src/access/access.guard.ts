@@ -1,6 +1,7 @@
 import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply } from 'fastify';
+import { LRUCache } from 'lru-cache';
 import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
 import { type Lane, seeTreasuries, takeLane } from '../database/treasury-scope.js';
@@ -46,7 +47,7 @@ const MAX_ROOTS = 100_000;
 export class AccessGuard implements CanActivate {
   readonly #nonces: ProofNonces;
   /** Roots of grants that called, which never change; emptied when there are too many. */
-  readonly #roots = new Map<string, string>();
+  readonly #roots = new LRUCache<string, string>({ max: MAX_ROOTS });
 
   constructor(
     private readonly reflector: Reflector,
@@ -113,7 +114,6 @@ export class AccessGuard implements CanActivate {
     );
     const [found] = rows;
     if (!found) throw invalidToken(TOKEN_FAULTS.gone);
-    if (this.#roots.size >= MAX_ROOTS) this.#roots.clear();
     this.#roots.set(grantId, found.root_id);
     return found.root_id;
   }

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
 import { Database } from '../database/database.js';
 import { appendServiceEvent } from '../ledger/service-events.js';
 import type { AdminIdentity } from './tokens.js';
@@ -16,7 +17,7 @@ const USED = 'UPDATE admin_tokens SET last_used_at = now() WHERE token_id = $1';
 @Injectable()
 export class SignIns {
   /** Sign-ins that the log knows already, by whichever process; and when its use was written here, by this process's clock. */
-  readonly #told = new Map<string, number>();
+  readonly #told = new LRUCache<string, number>({ max: CAPACITY });
 
   constructor(private readonly database: Database) {}
 
@@ -51,7 +52,6 @@ export class SignIns {
         data: { role, treasuries: treasuries ?? null },
       });
     }, 'all');
-    if (this.#told.size >= CAPACITY) this.#told.clear();
     this.#told.set(token.id, performance.now());
   }
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { JwtService, TokenExpiredError } from '@nestjs/jwt';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { CONFIG, type Config } from '../config/config.js';
 import type { Problem } from '../domain/problem.js';
@@ -87,7 +88,10 @@ export type VerifiedToken = {
 @Injectable()
 export class Tokens {
   /** By signing input, so that other spellings of one token take no room of their own. */
-  readonly #verified = new Map<string, { readonly text: string; readonly token: VerifiedToken }>();
+  readonly #verified = new LRUCache<
+    string,
+    { readonly text: string; readonly token: VerifiedToken }
+  >({ max: MAX_REMEMBERED });
 
   constructor(
     private readonly jwt: JwtService,
@@ -143,10 +147,6 @@ export class Tokens {
     if (!isCompactJws(token)) throw invalidToken(TOKEN_FAULTS.form);
     const signingInput = signingInputOf(token);
     const verified = await this.check(token);
-    this.#verified.delete(signingInput);
-    const [oldest] = this.#verified.keys();
-    if (oldest !== undefined && this.#verified.size >= MAX_REMEMBERED)
-      this.#verified.delete(oldest);
     this.#verified.set(signingInput, { text: token, token: verified });
     return verified;
   }

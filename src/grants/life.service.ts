@@ -59,7 +59,7 @@ export class LifeService {
       let after = chain;
       let ended = 0;
       if (grant.status !== 'revoked') {
-        await endGrant(tx, grant, body.reason, now);
+        await endGrant(tx, grant, revokedGrants, body.reason, now);
         await appendEvents(tx, now, [
           {
             ...lifeEvent(grant, 'grant.revoked', caller, body.reason, requestId),

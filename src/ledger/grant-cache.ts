@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { ClientBase } from 'pg';
 import { type FixedGrant, readFixedGrants } from './grant-rows.js';
 
@@ -10,9 +11,11 @@ const CHARACTERS_A_UNIT = 4_000;
  * `grants_no_rewrite`. Terms that can be amended are not among it. They are read under the lock of every decision.
  */
 export class GrantCache {
-  /** In the order of their last reading: the first is the one to forget. */
-  readonly #grants = new Map<string, { grant: FixedGrant; weight: number }>();
-  #weight = 0;
+  readonly #grants = new LRUCache<string, FixedGrant>({
+    maxSize: CAPACITY,
+    sizeCalculation: ({ scope }) =>
+      1 + Math.floor(JSON.stringify(scope).length / CHARACTERS_A_UNIT),
+  });
 
   /**
    * The chains of grants, from the root down, by the last one's id. Reads what is not known; a grant
@@ -36,7 +39,7 @@ export class GrantCache {
 
   /** The path of a grant, if it was read. */
   pathOf(treasuryId: string, grantId: string): readonly string[] | undefined {
-    const grant = this.#grants.get(grantId)?.grant;
+    const grant = this.#grants.get(grantId);
     return grant?.treasuryId === treasuryId ? grant.path : undefined;
   }
 
@@ -48,31 +51,15 @@ export class GrantCache {
     const found = new Map<string, FixedGrant>();
     const missing = new Set<string>();
     for (const id of ids) {
-      const known = this.#grants.get(id)?.grant;
+      const known = this.#grants.get(id);
       if (known?.treasuryId === treasuryId) found.set(id, known);
       else missing.add(id);
     }
     if (missing.size === 0) return found;
     for (const [id, grant] of await readFixedGrants(tx, treasuryId, [...missing])) {
       found.set(id, grant);
-      this.keep(id, grant);
+      this.#grants.set(id, grant);
     }
     return found;
-  }
-
-  private keep(id: string, grant: FixedGrant): void {
-    this.forget(id);
-    const weight = 1 + Math.floor(JSON.stringify(grant.scope).length / CHARACTERS_A_UNIT);
-    this.#grants.set(id, { grant, weight });
-    this.#weight += weight;
-    for (const oldest of this.#grants.keys()) {
-      if (this.#weight <= CAPACITY) break;
-      this.forget(oldest);
-    }
-  }
-
-  private forget(id: string): void {
-    this.#weight -= this.#grants.get(id)?.weight ?? 0;
-    this.#grants.delete(id);
   }
 }

@@ -18,7 +18,7 @@ export interface NewGrant {
   readonly funding: Funding;
   readonly purpose: string | undefined;
   readonly labels: Readonly<Record<string, string>> | undefined;
-  /** As events name actors. */
+  /** Actor of the minting, named as events name actors. */
   readonly mintedBy: string;
   /** The Idempotency-Key of the minting. */
   readonly mintKey: string | undefined;
@@ -85,19 +85,22 @@ export async function mintGrant(tx: ClientBase, order: NewGrant, now: Date): Pro
 }
 
 /**
- * Ends a grant that is not revoked, and with it everything below: none of them is counted as alive any more. It writes
- * the grant's own row and its ancestors' counters, however large the tree below is.
+ * Ends a grant that is not revoked, and with it everything below. It writes the grant's own row and its ancestors'
+ * counters, however large the tree below is.
+ *
+ * @param ended - how many grants end by it: 0 below a revoked one, where they are not counted as alive any more.
  */
 export async function endGrant(
   tx: ClientBase,
   grant: GrantRecord,
+  ended: number,
   reason: string | undefined,
   now: Date,
 ): Promise<void> {
   const { treasuryId, id } = grant;
   await tx.query(
     `UPDATE grants SET alive = alive - $3 WHERE treasury_id = $1 AND id = ANY ($2::text[])`,
-    [treasuryId, grant.path, grant.alive],
+    [treasuryId, grant.path, ended],
   );
   await tx.query(
     `UPDATE grants SET status = 'revoked', suspended_by = NULL, revoked_at = $3, status_reason = $4,

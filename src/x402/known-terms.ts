@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { type PaymentTerms, parsePaymentRequired } from './parse.js';
 
 /** How much text is kept, in characters: what is known of it takes about as much again. */
@@ -8,9 +9,10 @@ const CAPACITY = 4_000_000;
  * same text again and again. The same text means the same terms, so nothing here can go stale.
  */
 export class KnownTerms {
-  /** In the order they came: the first is the one to forget. */
-  readonly #terms = new Map<string, PaymentTerms>();
-  #characters = 0;
+  readonly #terms = new LRUCache<string, PaymentTerms>({
+    maxSize: CAPACITY,
+    sizeCalculation: (_terms, text) => text.length + 1,
+  });
 
   /** {@link parsePaymentRequired}, remembered. What cannot be parsed is not. */
   parse(paymentRequired: unknown): PaymentTerms {
@@ -23,12 +25,6 @@ export class KnownTerms {
     const terms = parsePaymentRequired(paymentRequired);
     if (isAmbiguous) return terms;
     this.#terms.set(text, terms);
-    this.#characters += text.length;
-    for (const [oldest] of this.#terms) {
-      if (this.#characters <= CAPACITY) break;
-      this.#terms.delete(oldest);
-      this.#characters -= oldest.length;
-    }
     return terms;
   }
 }

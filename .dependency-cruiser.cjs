@@ -226,7 +226,7 @@ module.exports = {
           // It can fetch did:web documents: offer-receipt.ts hands it keys and did:key only.
           '^node_modules/@x402/extensions/dist/[^/]+/offer-receipt/',
           '^node_modules/viem/',
-          '^node_modules/zod/',
+          '^node_modules/(zod|lru-cache)/',
         ],
       },
     },

@@ -16,23 +16,15 @@ const BENCH = 'bench.e2e-spec.ts';
  * `npm run test:long` runs them; `npm test` does when a path is named.
  */
 const LONG = [
-  ...['boot', 'bounds', 'check', 'check-columns', 'cli', 'console', 'crash', 'dependencies'],
-  ...[
-    'downtime',
-    'event-streams',
-    'events',
-    'examples',
-    'gas',
-    'gateway-crash',
-    'gateway-start',
-    'grant-life',
-  ],
-  ...['mcp-inspector', 'mcp-stdio', 'metrics', 'outside-spends', 'published-clients'],
-  ...['published-seller', 'queues', 'releases', 'restore', 'rpc-faults', 'shutdown', 'sign-in'],
-  ...['signals', 'stop', 'texts', 'thousand-streams', 'tokens', 'treasury-low', 'tutorial'],
-  ...['wallet-code', 'webhook-faults', 'webhooks', 'workers'],
+  ...['audit-verify', 'boot', 'bounds', 'cancel', 'check', 'check-columns', 'cli', 'console'],
+  ...['crash', 'dependencies', 'downtime', 'edge', 'event-streams', 'events', 'examples', 'gas'],
+  ...['gateway-crash', 'gateway-sales', 'gateway-start', 'grant-life', 'mcp-inspector'],
+  ...['mcp-stdio', 'metrics', 'outside-spends', 'published-clients', 'published-seller'],
+  ...['queues', 'quorum', 'reconcile', 'releases', 'restore', 'rpc-faults', 'shutdown'],
+  ...['sign-in', 'signals', 'stop', 'texts', 'thousand-streams', 'tokens', 'treasury-low'],
+  ...['tutorial', 'wallet-code', 'webhook-faults', 'webhooks', 'workers'],
 ].map((name) => `${name}.e2e-spec.ts`);
-LONG.push('database.int-spec.ts');
+LONG.push(...['database', 'interleavings', 'stores'].map((name) => `${name}.int-spec.ts`));
 const namesPath = process.argv.slice(2).some((argument) => !argument.startsWith('-'));
 const leftOut = namesPath ? [BENCH] : [BENCH, ...LONG];
 

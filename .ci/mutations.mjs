@@ -6,9 +6,19 @@
 // The guards are in mutations-list.mjs and mutations-guards.mjs. Works in copies of the tree in a temporary
 // directory, on what is in the working tree now. A test must pass with its guard in place first, or its
 // failing would prove nothing; --trust leaves that out, for when all of npm test has just passed. --only may
-// come several times.
+// come several times. --record FILE keeps what was noticed, and leaves it out the next time: for a run in parts, of
+// one commit.
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
@@ -29,6 +39,7 @@ const { values: options } = parseArgs({
     trust: { type: 'boolean', default: false },
     inventory: { type: 'boolean', default: false },
     compile: { type: 'boolean', default: false },
+    record: { type: 'string' },
   },
 });
 const mutations = [...threats, ...guards];
@@ -85,10 +96,17 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 
 /** Outcome of each test with every guard in place, by file and name: asked once. */
 const untouched = new Map();
-const results = [];
-const waiting = [...wanted];
-const jobs = Math.min(Number(options.jobs), wanted.length);
-await Promise.all(Array.from({ length: jobs }, (_, n) => work(copyOfTree(`tree-${n}`))));
+const version = options.record === undefined ? undefined : committedTree();
+const results = options.record === undefined ? [] : recorded(options.record);
+const waiting = wanted.filter((each) => !results.some((result) => nameOf(result) === nameOf(each)));
+if (results.length > 0)
+  console.log(`${results.length} were noticed before, ${waiting.length} to go`);
+const jobs = Math.min(Number(options.jobs), waiting.length);
+const trees = Array.from({ length: jobs }, (_, n) => copyOfTree(`tree-${n}`));
+// One Postgres for all tests, with the schema as it is.
+const shared = await import(join(root, 'test/support/global-setup.mjs'));
+await shared.default();
+await Promise.all(trees.map(work));
 
 console.log(`\n${table(results)}\n`);
 const unnoticed = results.filter(({ verdict }) => verdict !== 'noticed');
@@ -98,7 +116,7 @@ for (const { row, guard, verdict, why } of unnoticed) {
 console.log(
   `${results.length - unnoticed.length} of ${results.length} guards are missed when gone`,
 );
-finish(unnoticed.length > 0 ? 1 : 0);
+await finish(unnoticed.length > 0 ? 1 : 0);
 
 /** Takes out one guard after the other, until none is left. */
 async function work(tree) {
@@ -106,9 +124,37 @@ async function work(tree) {
     const { row, guard } = mutation;
     const result = { ...mutation, ...(await judge(tree, mutation)) };
     results.push(result);
+    if (version !== undefined && result.verdict === 'noticed') {
+      appendFileSync(options.record, `${JSON.stringify({ version, ...result })}\n`);
+    }
     console.log(`${result.verdict.padEnd(10)}  ${row}: ${guard} (${result.seconds} s)`);
     if (result.why) console.log(`            ${result.why}`);
   }
+}
+
+function nameOf({ row, guard, file }) {
+  return `${row}\n${guard}\n${file}`;
+}
+
+/** The tree of the commit that is checked out. A record is of one tree, so nothing may differ from it. */
+function committedTree() {
+  const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
+  if (git('status', '--porcelain') !== '') {
+    console.error('--record: commit your changes first, so that the record says what it is of');
+    process.exit(1);
+  }
+  return git('rev-parse', 'HEAD^{tree}');
+}
+
+/** The wanted mutations that a file says were noticed in this version. */
+function recorded(file) {
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+  const names = new Set(wanted.map(nameOf));
+  return lines.filter((line) => line.version === version && names.has(nameOf(line)));
 }
 
 async function judge(tree, mutation) {
@@ -138,7 +184,7 @@ async function judge(tree, mutation) {
 /**
  * Runs a test: "passed", "failed", "hung", or "did not run", which no guard's absence should cause.
  */
-async function run(tree, { test, name, inRow, env = {} }) {
+async function run(tree, { file, test, name, inRow, env = {} }) {
   const began = performance.now();
   const report = `${tree}.json`;
   rmSync(report, { force: true });
@@ -148,7 +194,9 @@ async function run(tree, { test, name, inRow, env = {} }) {
     ...['--runTestsByPath', test, '-t', patternOf(name, inRow)],
   ];
   const isSpec = test.endsWith('spec.ts');
-  const { code, output, isLate } = await start(tree, isSpec ? jest : [test], env);
+  // A server of its own where the schema, or what starts servers, is changed.
+  const own = /^(prisma|src\/database)\//.test(file) ? { TEST_POSTGRES_URL: '' } : {};
+  const { code, output, isLate } = await start(tree, isSpec ? jest : [test], { ...own, ...env });
   const found = isSpec ? readReport(report, output) : readOutput(code, output, name);
   const outcome = isLate ? { outcome: 'hung' } : found;
   return { ...outcome, seconds: Math.round((performance.now() - began) / 1000) };
@@ -282,8 +330,9 @@ function table(list) {
     .join('\n');
 }
 
-function finish(code) {
+async function finish(code) {
   for (const child of running) end(child, 'SIGKILL');
+  await globalThis.cleanUpTestDatabase?.();
   rmSync(scratch, { recursive: true, force: true, maxRetries: 10 });
   process.exit(code);
 }

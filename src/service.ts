@@ -262,7 +262,7 @@ async function createApp(
       .map((asset) => ({ network, ...asset })),
   );
   await serveConsole(fastify, consoleFolder());
-  serveDocs(app, openApiDocument(app, { publicUrl: config.publicUrl, token }));
+  serveDocs(app, () => openApiDocument(app, { publicUrl: config.publicUrl, token }));
   return app;
 }
 

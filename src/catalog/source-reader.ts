@@ -1,4 +1,3 @@
-import { parse as parseYaml } from 'yaml';
 import { requestGuarded } from '../http/guarded-request.js';
 import type { CatalogSource } from './catalog-rows.js';
 import {
@@ -185,7 +184,7 @@ async function fetchDocument(url: URL, options: SourceOptions): Promise<unknown>
 }
 
 /** An OpenAPI document in YAML. Aliases are bounded, so that a small document makes no large one. */
-function parseYamlDocument(text: string): unknown {
+async function parseYamlDocument(text: string): Promise<unknown> {
   if (!/^(?:#.*\r?\n|---\r?\n|\s)*["']?openapi["']?\s*:/.test(text.slice(0, 4_096))) {
     throw new Error('it is neither JSON nor an OpenAPI document in YAML');
   }
@@ -193,7 +192,9 @@ function parseYamlDocument(text: string): unknown {
     throw new Error(`it is YAML of more than ${MAX_YAML_BYTES} bytes; serve it as JSON`);
   }
   try {
-    return parseYaml(text, { maxAliasCount: 100, logLevel: 'silent' });
+    // Loaded when it is needed: few catalogs are YAML, and every start would wait for it.
+    const { parse } = await import('yaml');
+    return parse(text, { maxAliasCount: 100, logLevel: 'silent' });
   } catch {
     throw new Error('it is YAML that cannot be read');
   }

@@ -44,8 +44,10 @@ const STYLE = `
 /**
  * Serves the OpenAPI document at `/openapi.json` and as a page at {@link DOCS_PATH}, where requests can be tried.
  * Swagger UI, because it can send requests and needs no other Node.js than the service does.
+ *
+ * @param document - builds the document, when somebody asks for it first: the start does not wait for it.
  */
-export function serveDocs(app: NestFastifyApplication, document: OpenAPIObject): void {
+export function serveDocs(app: NestFastifyApplication, document: () => OpenAPIObject): void {
   SwaggerModule.setup(DOCS_PATH.slice(1), app, document, {
     jsonDocumentUrl: 'openapi.json',
     customSiteTitle: 'Bursar API',

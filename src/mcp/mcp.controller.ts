@@ -1,4 +1,3 @@
-import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js';
 import { Controller, Delete, Get, Inject, Post, Req, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -15,7 +14,6 @@ import { PaymentList } from '../payments/payment-list.service.js';
 import { PaymentsService } from '../payments/payments.service.js';
 import { QuoteService } from '../payments/quote.service.js';
 import { VERSION } from '../version.js';
-import { mcpServer } from './server.js';
 import { ServiceDesk, type ToolServices } from './service-desk.js';
 import { bursarTools } from './tools.js';
 
@@ -62,6 +60,11 @@ export class McpController {
     }
     const token = request.headers.authorization?.split(' ')[1] ?? '';
     const desk = new ServiceDesk(this.#services, caller, token, request);
+    // Loaded with the first message: the start does not wait for the protocol's library.
+    const [{ mcpServer }, { WebStandardStreamableHTTPServerTransport }] = await Promise.all([
+      import('./server.js'),
+      import('@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js'),
+    ]);
     const server = mcpServer(desk, TOOLS, VERSION);
     const transport = new WebStandardStreamableHTTPServerTransport({ enableJsonResponse: true });
     await server.connect(transport);

@@ -4,9 +4,9 @@ import { parseResource } from '../domain/scope.js';
 import { addressSchema } from '../evm.js';
 import { idText, labelFilter, text, timeText } from '../http/contract.js';
 import { pageOf, pageQueryOf } from '../http/paging.js';
-import { SIGNATURE_OUTCOMES } from '../x402/offer-receipt.js';
 import { MAX_TERMS_CHARACTERS } from '../x402/parse.js';
 import { MAX_RECEIPT_CHARACTERS } from '../x402/receipt.js';
+import { SIGNATURE_OUTCOMES } from '../x402/receipt-signature.js';
 
 /** Body of `POST /v1/payments`. */
 export const paySchema = z

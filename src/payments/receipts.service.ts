@@ -6,8 +6,8 @@ import { databaseNow } from '../ledger/grant-rows.js';
 import type { PaymentRecord } from '../ledger/payment-rows.js';
 import { keepReceipt, type ReceiptRow, readReceipts } from '../ledger/receipts.js';
 import { Notifier } from '../outbox/notifier.js';
-import { judgeReceipt, type ReceiptSignature } from '../x402/offer-receipt.js';
 import { type HandedReceipt, readReceipt } from '../x402/receipt.js';
+import type { ReceiptSignature } from '../x402/receipt-signature.js';
 import { PaymentList } from './payment-list.service.js';
 import { viewPayment } from './payment-view.js';
 import type { PaymentView, ReceiptBody } from './payments.dto.js';
@@ -73,6 +73,8 @@ export class ReceiptsService {
     { response, transaction }: HandedReceipt,
   ): Promise<ReceiptSignature> {
     const { payer, authorizedAt } = signedPart(payment);
+    // Loaded with the first receipt: the start does not wait for the libraries that verify one.
+    const { judgeReceipt } = await import('../x402/offer-receipt.js');
     return judgeReceipt(
       response?.extensions,
       {

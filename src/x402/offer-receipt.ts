@@ -11,24 +11,13 @@ import {
 } from '@x402/extensions/offer-receipt';
 import { z } from 'zod';
 import { canonicalJson, sha256Hex } from '../domain/canonical.js';
+import type { ReceiptSignature } from './receipt-signature.js';
 
 /** The tolerated difference between the seller's clock and ours, in seconds. */
 const CLOCK_TOLERANCE_SECONDS = 600;
 
 /** The maximum of offers of a 402 whose signatures are verified. */
 const MAX_OFFERS = 8;
-
-/** The outcomes of verifying the signature on a receipt. */
-export const SIGNATURE_OUTCOMES = ['none', 'valid', 'invalid', 'unverifiable'] as const;
-
-/** The judgement on a receipt's signature. Evidence: whoever holds a key can sign anything. */
-export interface ReceiptSignature {
-  readonly outcome: (typeof SIGNATURE_OUTCOMES)[number];
-  /** An address, a `did:key`, or an RFC 9278 thumbprint URI of a JWK; undefined when nobody is known. */
-  readonly signer?: string | undefined;
-  /** Why it is invalid or unverifiable. */
-  readonly reason?: string | undefined;
-}
 
 /** The payment that a receipt has to be about. */
 export interface ReceiptSubject {

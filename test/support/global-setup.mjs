@@ -5,7 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 
+/** A server that runs already, with such a template, is used as it is: TEST_POSTGRES_URL names it. */
 export default async function setup() {
+  if (process.env.TEST_POSTGRES_URL) {
+    globalThis.cleanUpTestDatabase = async () => {};
+    return;
+  }
   register('./typescript-hooks.mjs', import.meta.url);
   const { startEmbeddedPostgres } = await import('../../src/database/embedded-postgres.ts');
   const { migrate } = await import('../../prisma/migrate.ts');

@@ -3851,7 +3851,7 @@ export default [
     guard: 'a click says what is decided',
     file: 'src/approval-links/approval-links.controller.ts',
     find: "if (decision !== 'approve' && decision !== 'reject') {",
-    replace: "if (decision === 'never' || (decision !== 'approve' && decision === 'reject')) {",
+    replace: 'if (decision === undefined) {',
     test: 'test/approval-links.e2e-spec.ts',
     name: 'shows what is asked, and decides by a click only',
   },

@@ -35,7 +35,7 @@ export class ApprovalLinksController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     await answer(reply, async () => {
-      const { decision } = (body ?? {}) as { decision?: unknown };
+      const { decision } = (body ?? {}) as { decision?: 'approve' | 'reject' };
       if (decision !== 'approve' && decision !== 'reject') {
         throw new Problem('invalid_request', 'choose Approve or Reject on the page of the link');
       }

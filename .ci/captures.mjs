@@ -15,7 +15,7 @@ const COLUMNS = 132;
 
 const folder = mkdtempSync(join(tmpdir(), 'bursar-captures-'));
 const state = join(folder, 'state');
-const sandbox = spawn(process.execPath, ['dist/sandbox/sandbox.js'], { cwd: ROOT });
+const sandbox = spawn(process.execPath, ['dist/sandbox.js'], { cwd: ROOT });
 // A process of its own, since the commands block this one.
 const weather = spawn(process.execPath, ['--input-type=module', '-e', weatherServer()], {
   cwd: ROOT,

@@ -45,7 +45,7 @@ export function spawnService(
 ): ChildProcess {
   const file = openSync(log, 'a');
   const nodeOptions = environment.BENCH_NODE_OPTIONS?.split(' ') ?? [];
-  const child = spawn(process.execPath, [...nodeOptions, join(DIST, 'src/main.js')], {
+  const child = spawn(process.execPath, [...nodeOptions, join(DIST, 'main.js')], {
     env: { ...environment, BURSAR_ROLE: role },
     stdio: ['ignore', file, file],
     // A process group of its own, so that Ctrl-C reaches only us and we stop it in order.
@@ -92,7 +92,7 @@ export async function startService(
 export async function mintAdminToken(
   environment: Readonly<Record<string, string>>,
 ): Promise<string> {
-  const { stdout } = await run(process.execPath, [join(DIST, 'src/cli.js'), 'admin-token'], {
+  const { stdout } = await run(process.execPath, [join(DIST, 'cli.js'), 'admin-token'], {
     env: environment,
   });
   return stdout.trim();

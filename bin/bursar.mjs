@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { existsSync } from 'node:fs';
 
-const program = new URL('../dist/src/cli.js', import.meta.url);
+const program = new URL('../dist/cli.js', import.meta.url);
 if (!existsSync(program)) {
   process.stderr.write('bursar: is not built yet; run: npm run build\n');
   process.exit(1);

@@ -555,7 +555,7 @@ describe('keystores, and a signer in a process of its own', () => {
             BURSAR_KEYSTORE_PASSWORD: PASSWORD,
             BURSAR_NETWORKS: networks,
           },
-          [process.execPath, 'dist/src/cli.js', 'signer', '--socket', socket],
+          [process.execPath, 'dist/cli.js', 'signer', '--socket', socket],
         );
         programs.push(signer);
         await until('the signer is ready', () => signer.output().stdout.includes('is ready'));

@@ -41,12 +41,7 @@ describe('a sale whose gateway is killed', () => {
   });
   beforeEach(async () => {
     const file = await stack.write({ facilitator: facilitator.url, timeoutSeconds: 15 });
-    victim = startProgram(stack.environment, [
-      process.execPath,
-      'dist/src/cli.js',
-      'gateway',
-      file,
-    ]);
+    victim = startProgram(stack.environment, [process.execPath, 'dist/cli.js', 'gateway', file]);
     url = await until('the gateway is ready', () => {
       const { stdout, stderr } = victim.output();
       if (/^bursar: (?!database)/m.test(stderr) && stdout === '' && stderr.includes('Error'))

@@ -55,8 +55,7 @@ port: 0
     await rm(directory, { recursive: true, force: true });
   });
 
-  const start = () =>
-    startProgram(environment, [process.execPath, 'dist/src/cli.js', 'gateway', file]);
+  const start = () => startProgram(environment, [process.execPath, 'dist/cli.js', 'gateway', file]);
   const ready = (program: Program) =>
     until('the gateway is ready', () => {
       const { stdout, stderr } = program.output();

@@ -15,7 +15,7 @@ jest.setTimeout(240_000);
 const INSPECTOR = '@modelcontextprotocol/inspector@2.12.0';
 /** How long its installation may take, in milliseconds. */
 const INSTALL_MS = 240_000;
-const CLI = new URL('../dist/src/cli.js', import.meta.url).pathname;
+const CLI = new URL('../dist/cli.js', import.meta.url).pathname;
 const run = promisify(execFile);
 
 const folder = await mkdtemp(join(tmpdir(), 'bursar-inspector-'));

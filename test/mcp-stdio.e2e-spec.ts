@@ -18,7 +18,7 @@ import { build } from './support/program.js';
 import { order } from './support/terms.js';
 
 const ROOT = new URL('..', import.meta.url).pathname;
-const CLI = join(ROOT, 'dist/src/cli.js');
+const CLI = join(ROOT, 'dist/cli.js');
 const run = promisify(execFile);
 
 let stack: TestStack;

@@ -169,7 +169,7 @@ onLinux('npm run sandbox', () => {
 onLinux('npm run demo', () => {
   it('ends quietly, with all cleaned up, when the reader of its output goes away', async () => {
     const script = join(folder, 'run');
-    await writeFile(script, 'node dist/sandbox/demo.js | head -2');
+    await writeFile(script, 'node dist/demo.js | head -2');
     const started = await start(`sh ${script}`, { TMPDIR: folder });
     const [code] = await once(started, 'close');
     expect(code).toBe(0);
@@ -179,10 +179,10 @@ onLinux('npm run demo', () => {
   });
 
   it('says what it does, and what it does not know, without starting anything', async () => {
-    const helped = await start('node dist/sandbox/demo.js --help');
+    const helped = await start('node dist/demo.js --help');
     expect(await once(helped, 'close')).toEqual([0, null]);
     expect(output).toMatch(/^npm run demo\n/);
-    const wrong = await start('node dist/sandbox/demo.js --fast');
+    const wrong = await start('node dist/demo.js --fast');
     expect(await once(wrong, 'close')).toEqual([2, null]);
     expect(output).toContain('demo: there is no option --fast; it takes none');
   });

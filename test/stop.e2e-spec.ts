@@ -304,11 +304,7 @@ describe('a suspended treasury', () => {
 
 describe('npx bursar stop', () => {
   const bursar = async (...args: string[]) => {
-    const program = startProgram(environmentOf(stack), [
-      process.execPath,
-      'dist/src/cli.js',
-      ...args,
-    ]);
+    const program = startProgram(environmentOf(stack), [process.execPath, 'dist/cli.js', ...args]);
     const code = await program.exited;
     return { code, ...program.output() };
   };

@@ -13,7 +13,7 @@ let sandbox: Program;
 
 beforeAll(async () => {
   await build();
-  sandbox = startProgram({}, [process.execPath, 'dist/sandbox/sandbox.js']);
+  sandbox = startProgram({}, [process.execPath, 'dist/sandbox.js']);
 }, 300_000);
 
 afterAll(async () => {

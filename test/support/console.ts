@@ -57,7 +57,7 @@ export async function startSandbox(environment: Record<string, string> = {}): Pr
   await run(process.execPath, ['console/build.mjs'], { cwd: ROOT });
   const program: Program = startProgram({ PORT: '0', ...environment }, [
     process.execPath,
-    'dist/sandbox/sandbox.js',
+    'dist/sandbox.js',
     '--json',
   ]);
   const line = await until(

@@ -31,7 +31,7 @@ export async function build(): Promise<void> {
     if (outcome !== BUILT) throw new Error(outcome);
     return;
   }
-  const outcome = await run('npx', ['tsc', '-b', 'tsconfig.build.json'], { cwd: ROOT }).then(
+  const outcome = await run(process.execPath, ['build.mjs'], { cwd: ROOT }).then(
     () => BUILT,
     (error: { stdout?: string }) => `the program does not compile: ${error.stdout ?? error}`,
   );
@@ -62,7 +62,7 @@ const programs = new Set<ChildProcess>();
  */
 export function startProgram(
   environment: Record<string, string>,
-  [command, ...args]: readonly [string, ...string[]] = [process.execPath, 'dist/src/main.js'],
+  [command, ...args]: readonly [string, ...string[]] = [process.execPath, 'dist/main.js'],
 ): Program {
   const child = spawn(command, args, {
     cwd: ROOT,
@@ -120,7 +120,7 @@ export async function bursar(
   environment: Record<string, string>,
   ...args: string[]
 ): Promise<string> {
-  const { stdout } = await run(process.execPath, ['dist/src/cli.js', ...args], {
+  const { stdout } = await run(process.execPath, ['dist/cli.js', ...args], {
     cwd: ROOT,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...environment },
   });

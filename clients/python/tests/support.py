@@ -68,7 +68,7 @@ def post_json(url: str, body: Any, headers: Optional[Dict[str, str]] = None) -> 
 def start_sandbox(**environment: str) -> "tuple[Sandbox, Callable[[], None]]":
     """Starts a sandbox; gives it, and a function that stops it."""
     process = subprocess.Popen(
-        ["node", str(ROOT / "dist/sandbox/sandbox.js"), "--json"],
+        ["node", str(ROOT / "dist/sandbox.js"), "--json"],
         cwd=ROOT,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,

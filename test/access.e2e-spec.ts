@@ -222,6 +222,25 @@ const ROWS: Readonly<Record<string, Row>> = {
     status: 200,
     path: () => victimPath('/revocation'),
   },
+  'POST /v1/grants/{id}/replay': {
+    allowed: READERS,
+    status: 200,
+    path: () => victimPath('/replay'),
+    body: () => ({}),
+  },
+  'POST /v1/grants/bulk/preview': {
+    allowed: READERS,
+    status: 200,
+    body: () => ({ act: 'suspend', holder: TARGET }),
+  },
+  'POST /v1/grants/bulk': {
+    allowed: ['admin', 'holder'],
+    status: 200,
+    body: () => ({ act: 'suspend', holder: TARGET, expected: [], reason: 'matrix' }),
+    // Nobody expected the grants that are found. A caller finds those it sees, but never its own.
+    cell: ({ role, place, sees }) =>
+      sees && place !== 'own' && ['admin', 'holder'].includes(role) ? 409 : undefined,
+  },
   'GET /v1/grants/{id}/tree': { allowed: READERS, status: 200, path: () => victimPath('/tree') },
   'POST /v1/grants/{id}/suspend': {
     allowed: ['admin', 'holder'],

@@ -238,6 +238,60 @@ suite('the console', () => {
     expect(await page.getByText(/: no$/).count()).toBe(3);
   });
 
+  it('shows before a limit is saved which payments of the last days it would have refused', async () => {
+    const { grant, token } = await sandbox.admin.mint({ holder: 'replayed', budget: '1.00' });
+    await sandbox.pay(token, '0.01');
+    await sandbox.pay(token, '0.05');
+    const page = await person();
+    await go(page, `/grants/${grant.id}`);
+    await button(page, 'Amend').click();
+    await page.getByLabel('Most per payment').fill('0.02');
+    await page.getByText('1 payment refused').waitFor();
+    const section = page.getByRole('region', { name: 'These terms in' });
+    expect(await section.textContent()).toMatch(/\(0\.05 USDC\), 1 allowed \(0\.01 USDC\)/);
+    expect(await section.getByRole('listitem').textContent()).toMatch(
+      /0\.05 .*per_payment_exceeded/,
+    );
+    await page.getByLabel('Most per payment').fill('0.05');
+    await page.getByText('0 payments refused').waitFor();
+    expect((await sandbox.admin.grant(grant.id)).maxPerPayment).toBeNull();
+    expect(await axeFindings(page)).toEqual([]);
+  });
+
+  it('suspends and revokes all grants of a task, after showing which they are', async () => {
+    const labels = { task: 'bulk' };
+    const mint = (holder: string) => sandbox.admin.mint({ holder, budget: '1.00', labels });
+    const [kept, one, two] = [await mint('kept'), await mint('bulk-1'), await mint('bulk-2')];
+    const statuses = async () =>
+      Promise.all(
+        [kept, one, two].map(async (each) => (await sandbox.admin.grant(each.grant.id)).status),
+      );
+    const page = await person();
+    await go(page, '/grants?label=task:bulk');
+    await button(page, 'Stop many').click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('3 grants found').waitFor();
+    await dialog.getByRole('checkbox', { name: /^kept/ }).uncheck();
+    await dialog.getByLabel(/^Reason/).fill('runs away');
+    expect(await axeFindings(page)).toEqual([]);
+    await dialog.getByRole('button', { name: 'Suspend 2 grants' }).click();
+    await dialog.getByText('No payment is made under them').waitFor();
+    expect(await statuses()).toEqual(['active', 'suspended', 'suspended']);
+    await dialog.getByRole('button', { name: 'Done' }).click();
+    await button(page, 'Stop many').click();
+    await dialog.getByLabel('Act', { exact: true }).selectOption('revoke');
+    await dialog.getByText('3 grants found').waitFor();
+    const late = await mint('came in');
+    await dialog.getByLabel(/^Reason/).fill('over');
+    await dialog.getByRole('button', { name: 'Revoke 3 grants' }).click();
+    await dialog.getByRole('alert').filter({ hasText: late.grant.id }).waitFor();
+    expect(await statuses()).toEqual(['active', 'suspended', 'suspended']);
+    await dialog.getByLabel('Of the holder').fill('bulk-1');
+    await dialog.getByRole('button', { name: 'Revoke 1 grant' }).click();
+    await dialog.getByText('1 grant revoked. No payment').waitFor();
+    expect(await statuses()).toEqual(['active', 'revoked', 'suspended']);
+  });
+
   it('amends, suspends, resumes and replaces a token', async () => {
     const { grant, token } = await sandbox.admin.mint({ holder: 'steered', budget: '1.00' });
     const page = await person();
@@ -318,7 +372,8 @@ suite('the console', () => {
       await go(auditor, path);
       await auditor.getByRole('heading', { level: 1 }).waitFor();
       await auditor.getByText('live, read').waitFor();
-      const acts = /^(Mint|Delegate|Amend|Suspend|Resume|Revoke|New token|Stop|Approve|Reject)/;
+      const acts =
+        /^(Mint|Delegate|Stop many|Amend|Suspend|Resume|Revoke|New token|Stop|Approve|Reject)/;
       expect(await button(auditor, acts).count()).toBe(0);
     }
   });

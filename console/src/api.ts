@@ -8,6 +8,13 @@ export type Answer<Path extends keyof paths> = paths[Path] extends {
   ? Body
   : never;
 
+/** The answer of a `POST` of the contract that makes nothing. */
+export type PostAnswer<Path extends keyof paths> = paths[Path] extends {
+  post: { responses: { 200: { content: { 'application/json': infer Body } } } };
+}
+  ? Body
+  : never;
+
 /** See the contract: totals of a treasury. */
 export type Summary = Answer<'/v1/summary'>;
 /** An event of the audit log. */
@@ -18,6 +25,12 @@ export type Treasury = Answer<'/v1/treasuries'>['items'][number];
 export type Wallet = Answer<'/v1/wallets'>['items'][number];
 /** Count of what a revocation would stop, made by the server. */
 export type RevocationPreview = Answer<'/v1/grants/{id}/revocation'>;
+/** Outcome of other terms on a grant's past payments. */
+export type PolicyReplay = PostAnswer<'/v1/grants/{id}/replay'>;
+/** The grants that a filter finds, and what stopping them stops. */
+export type BulkPreview = PostAnswer<'/v1/grants/bulk/preview'>;
+/** Result for each grant of a filter. */
+export type BulkOutcome = PostAnswer<'/v1/grants/bulk'>;
 
 /** Somebody who is signed in. */
 export interface Session {

@@ -1,9 +1,11 @@
 import type { Grant, GrantRequest, GrantTree, Page, Payment } from '@bursar/sdk';
+import { useQuery } from '@tanstack/react-query';
 import {
   type Answer,
   type AuditEvent,
   bursar,
   call,
+  type PolicyReplay,
   type RevocationPreview,
   readGrant,
   type Summary,
@@ -89,6 +91,18 @@ export function useRevocation(id: string) {
   return useLive(['revocation', id], (signal) =>
     call<RevocationPreview>('GET', `/v1/grants/${id}/revocation`, { signal }),
   );
+}
+
+/** Outcome of other terms on a grant's payments of the last days. */
+export function usePolicyReplay(id: string, change: object, { isOn }: { isOn: boolean }) {
+  return useQuery({
+    queryKey: ['replay', id, change],
+    queryFn: ({ signal }) =>
+      call<PolicyReplay>('POST', `/v1/grants/${id}/replay`, { body: change, signal }),
+    enabled: isOn,
+    // The past does not change: a new answer is worth it only after a change of the terms.
+    staleTime: 60_000,
+  });
 }
 
 /** Filters of the list of payments. */

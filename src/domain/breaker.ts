@@ -1,3 +1,5 @@
+import { POLICY_DENIALS } from './problem.js';
+
 /** Suspends a grant by itself when its subtree is refused so often in such a time. */
 export interface Breaker {
   /** From 1 to {@link MAX_BREAKER_REFUSALS}. */
@@ -15,15 +17,7 @@ export const MAX_BREAKER_SECONDS = 86_400;
 export const BREAKER_ACTOR = 'system:breaker';
 
 /** The denials that a breaker counts: by limits and scope. The end of a grant and an empty treasury are not the agent's doing. */
-const COUNTED: ReadonlySet<string> = new Set([
-  'budget_exceeded',
-  'per_payment_exceeded',
-  'payments_exceeded',
-  'window_exceeded',
-  'network_not_allowed',
-  'payee_not_allowed',
-  'resource_not_allowed',
-]);
+const COUNTED: ReadonlySet<string> = new Set(POLICY_DENIALS);
 
 /** Whether a breaker counts a denial. */
 export function isCountedByBreakers(code: string): boolean {

@@ -1,7 +1,7 @@
 import { type GrantSnapshot, headroom, payingGrants } from './grant.js';
 import { type Currency, formatAmount } from './money.js';
 import type { PaymentOption } from './payment-option.js';
-import type { DenialCode, NextAction } from './problem.js';
+import type { DenialCode, NextAction, PolicyDenialCode } from './problem.js';
 import { type Scope, scopeRefuses, unadmitted, wholeHostPattern } from './scope.js';
 import { type FullWindow, fullWindow } from './window.js';
 
@@ -98,7 +98,7 @@ export function lifeDenial(
   return undefined;
 }
 
-const SCOPE_DENIALS: Readonly<Record<keyof Scope, DenialCode>> = {
+const SCOPE_DENIALS: Readonly<Record<keyof Scope, PolicyDenialCode>> = {
   networks: 'network_not_allowed',
   payTo: 'payee_not_allowed',
   resources: 'resource_not_allowed',
@@ -107,9 +107,9 @@ const SCOPE_DENIALS: Readonly<Record<keyof Scope, DenialCode>> = {
 /** The chain's scopes, the paying grant first: its own bound is what its holder can understand. */
 export function scopeDenial(
   chain: readonly GrantSnapshot[],
-  option: PaymentOption,
+  option: Pick<PaymentOption, 'network' | 'payTo' | 'resources'>,
   currency: Currency,
-): Denial | undefined {
+): Denial<PolicyDenialCode> | undefined {
   for (const grant of [...chain].reverse()) {
     const dimension = scopeRefuses(grant.scope, {
       network: option.network,
@@ -132,7 +132,7 @@ export function scopeDenial(
 function scopeDetail(
   { id, scope }: GrantSnapshot,
   dimension: keyof Scope,
-  option: PaymentOption,
+  option: Pick<PaymentOption, 'network' | 'payTo' | 'resources'>,
 ): string {
   const outside = `outside the scope (${dimension}) of grant ${id}`;
   if (dimension === 'networks') return `${option.network} is ${outside}`;
@@ -161,10 +161,10 @@ function scopeDetail(
 /** The chain's amounts and counts, the paying grant first. */
 export function limitDenial(
   chain: readonly GrantSnapshot[],
-  option: PaymentOption,
+  option: Pick<PaymentOption, 'amount'>,
   currency: Currency,
   now: Date,
-): Denial | undefined {
+): Denial<PolicyDenialCode> | undefined {
   const paying = new Set(payingGrants(chain));
   const amount = (atomic: bigint) => formatAmount(atomic, currency);
   const asked = `${amount(option.amount)} ${currency.code}`;
@@ -211,7 +211,7 @@ function windowDenial(
   asked: bigint,
   currency: Currency,
   now: Date,
-): Denial {
+): Denial<PolicyDenialCode> {
   const code = 'window_exceeded';
   const grantId = grant.id;
   const reopening = {

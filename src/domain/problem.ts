@@ -29,15 +29,22 @@ export type ProblemCode =
   | 'unavailable'
   | 'internal_error';
 
+/** The codes with which a grant refuses a payment by its limits or its scope. */
+export const POLICY_DENIALS = [
+  'budget_exceeded',
+  'per_payment_exceeded',
+  'payments_exceeded',
+  'window_exceeded',
+  'network_not_allowed',
+  'payee_not_allowed',
+  'resource_not_allowed',
+] as const;
+/** One of {@link POLICY_DENIALS}. */
+export type PolicyDenialCode = (typeof POLICY_DENIALS)[number];
+
 /** The codes with which a grant of the chain, or the treasury above them all, refuses a payment. */
 export type DenialCode =
-  | 'budget_exceeded'
-  | 'per_payment_exceeded'
-  | 'window_exceeded'
-  | 'payments_exceeded'
-  | 'payee_not_allowed'
-  | 'network_not_allowed'
-  | 'resource_not_allowed'
+  | PolicyDenialCode
   | 'grant_revoked'
   | 'grant_suspended'
   | 'treasury_suspended'

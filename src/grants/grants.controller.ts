@@ -1,6 +1,6 @@
 import { Controller, Get, Headers, HttpCode, Patch, Post } from '@nestjs/common';
 import { ApiHeader, ApiTags } from '@nestjs/swagger';
-import { Allow } from '../access/allow.js';
+import { Allow, TakesLane } from '../access/allow.js';
 import { type Caller, CurrentCaller, RequestId } from '../access/caller.js';
 import { Problem } from '../domain/problem.js';
 import { Answers, BodyInput, IdInput, Operation, QueryInput } from '../http/contract.js';
@@ -31,6 +31,8 @@ import {
 import { GrantsService } from './grants.service.js';
 import { LifeService } from './life.service.js';
 import { MintingService } from './minting.service.js';
+import { type ReplayBody, replayedSchema, replaySchema } from './replay.dto.js';
+import { ReplayService } from './replay.service.js';
 import { RevocationService } from './revocation.service.js';
 
 /** `/v1/grants`: minting, delegating, showing and ending grants. */
@@ -43,6 +45,7 @@ export class GrantsController {
     private readonly amending: AmendingService,
     private readonly life: LifeService,
     private readonly revocations: RevocationService,
+    private readonly replays: ReplayService,
   ) {}
 
   @Post()
@@ -118,6 +121,20 @@ export class GrantsController {
     @RequestId() requestId: string,
   ) {
     return this.amending.amend(caller, id, body, requestId);
+  }
+
+  @Post(':id/replay')
+  @HttpCode(200)
+  @Allow('admin', 'approver', 'auditor', 'holder')
+  @TakesLane('reads')
+  @Operation('replayPolicy', "Try other terms on a grant's past payments")
+  @Answers(200, replayedSchema, 'What these terms would have refused; changes nothing')
+  replay(
+    @CurrentCaller() caller: Caller,
+    @IdInput('grt') id: string,
+    @BodyInput(replaySchema) body: ReplayBody,
+  ) {
+    return this.replays.replay(caller, id, body);
   }
 
   @Get(':id/tree')

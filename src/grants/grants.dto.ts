@@ -9,7 +9,8 @@ import { parseAddress } from '../evm.js';
 import { idText, labelFilter, text, timeText } from '../http/contract.js';
 import { pageOf, pageQueryOf } from '../http/paging.js';
 
-const scopeSchema = z.strictObject({
+/** A grant's scope, in bodies and answers. */
+export const scopeSchema = z.strictObject({
   networks: z
     .array(
       z
@@ -53,9 +54,11 @@ const labelsSchema = z
   )
   .refine((labels) => Object.keys(labels).length <= 16, 'at most 16 labels');
 
-const amount = z.string().max(104).describe('currency units, such as "25.00"');
+/** An amount of money. */
+export const amount = z.string().max(104).describe('currency units, such as "25.00"');
 
-const count = z.int().min(0).max(2_147_483_647);
+/** A number of payments. */
+export const count = z.int().min(0).max(2_147_483_647);
 
 const windowSchema = z
   .strictObject({
@@ -67,7 +70,8 @@ const windowSchema = z
     error: 'needs an amount, a number of payments, or both',
   });
 
-const windowsSchema = z
+/** A grant's windows, in bodies and answers. */
+export const windowsSchema = z
   .array(windowSchema)
   .max(MAX_WINDOWS)
   .describe('limits by period; periods are counted from startsAt');

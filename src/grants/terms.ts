@@ -65,7 +65,8 @@ export function termsOf(
   return attenuate(parent, request, currency, now);
 }
 
-function windowsOf(windows: NonNullable<MintBody['windows']>, currency: Currency): Window[] {
+/** Windows as a body asks for them, in atomic units. */
+export function windowsOf(windows: NonNullable<MintBody['windows']>, currency: Currency): Window[] {
   return windows.map(({ seconds, amount, payments }, index) => ({
     seconds,
     amount:
@@ -120,7 +121,7 @@ export function endWithin(
 }
 
 /** Drops lists that are undefined: an absent list and an undefined one are the same thing. */
-function scopeOf({ networks, payTo, resources }: NonNullable<MintBody['scope']>): Scope {
+export function scopeOf({ networks, payTo, resources }: NonNullable<MintBody['scope']>): Scope {
   return {
     ...(networks ? { networks } : {}),
     ...(payTo ? { payTo } : {}),

@@ -340,12 +340,28 @@ export function inSubtree(placeholder: string): string {
 }
 
 /** Reads one grant by its id alone, without locking it. */
-export async function findGrant(pool: Pool, id: string): Promise<GrantRecord | undefined> {
+export async function findGrant(
+  pool: Pick<Pool, 'query'>,
+  id: string,
+): Promise<GrantRecord | undefined> {
   const { rows } = await pool.query<GrantRow>(
     `SELECT ${GRANT_COLUMNS} FROM grants g WHERE g.id = $1`,
     [id],
   );
   return rows[0] && toGrantRecord(rows[0]);
+}
+
+/** Reads grants by conditions on `grants g`, a parent before its children. */
+export async function findGrants(
+  pool: Pick<Pool, 'query'>,
+  conditions: Conditions,
+  limit: number,
+): Promise<GrantRecord[]> {
+  const { rows } = await pool.query<GrantRow>(
+    `SELECT ${GRANT_COLUMNS} FROM grants g ${conditions.where} ORDER BY g.treasury_id, g.lineage LIMIT ${limit}`,
+    conditions.values,
+  );
+  return rows.map(toGrantRecord);
 }
 
 /**

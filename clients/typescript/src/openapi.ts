@@ -139,6 +139,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/grants/bulk/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Preview which grants a filter would stop */
+        post: operations["previewBulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grants/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Suspend or revoke all grants that a filter finds */
+        post: operations["stopGrants"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/grants": {
         parameters: {
             query?: never;
@@ -190,6 +224,23 @@ export interface paths {
         head?: never;
         /** Raise or lower a grant's terms */
         patch: operations["amendGrant"];
+        trace?: never;
+    };
+    "/v1/grants/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Try other terms on a grant's past payments */
+        post: operations["replayPolicy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/grants/{id}/tree": {
@@ -1056,6 +1107,90 @@ export interface components {
         };
         /**
          * @example {
+         *       "act": "revoke",
+         *       "label": "task:t-42",
+         *       "reason": "the task is done",
+         *       "expected": [
+         *         "grt_01kb5w8m4sfq5r3h3c2j8y0x7d"
+         *       ]
+         *     }
+         */
+        BulkAct: {
+            /** @enum {string} */
+            act: "suspend" | "revoke";
+            /** @description the grant and all below it */
+            grantId?: string;
+            treasuryId?: string;
+            holder?: string;
+            /** @description name:value */
+            label?: string;
+            /**
+             * @description grants to leave as they are
+             * @default []
+             */
+            exclude: string[];
+            /** @description `ids` of the preview: finding another grant is a conflict, and nothing is done */
+            expected: string[];
+            reason: string;
+            /** @description with revoke: see POST /v1/grants/:id/revoke */
+            cancelOutstanding?: boolean;
+        };
+        /**
+         * @example {
+         *       "act": "revoke",
+         *       "label": "task:t-42"
+         *     }
+         */
+        BulkFilter: {
+            /** @enum {string} */
+            act: "suspend" | "revoke";
+            /** @description the grant and all below it */
+            grantId?: string;
+            treasuryId?: string;
+            holder?: string;
+            /** @description name:value */
+            label?: string;
+            /**
+             * @description grants to leave as they are
+             * @default []
+             */
+            exclude: string[];
+        };
+        BulkOutcome: {
+            /** @description how many grants were changed */
+            changed: number;
+            results: {
+                grantId: string;
+                /**
+                 * @description unchanged: it had ended, or stopped, before; such as with a grant above it
+                 * @enum {string}
+                 */
+                outcome: "changed" | "unchanged" | "failed";
+                /** @description of a failure */
+                code?: string;
+                detail?: string;
+            }[];
+        };
+        BulkPreview: {
+            /** @description how many grants the filter finds that the act would change */
+            grants: number;
+            ids: string[];
+            /** @description the first 10 of them */
+            first: components["schemas"]["Grant"][];
+            /** @description how many grants would stop, all below included */
+            stopped: number;
+            /** @description signed and unsettled: what may still be spent whatever is decided now */
+            exposure: {
+                currency: string;
+                payments: number;
+                /** @description currency units, such as "25.00" */
+                amount: string;
+                /** Format: date-time */
+                lastValidBefore: string | null;
+            }[];
+        };
+        /**
+         * @example {
          *       "reason": "the seller is down"
          *     }
          */
@@ -1755,6 +1890,88 @@ export interface components {
             grant: {
                 remaining: string;
             };
+        };
+        /**
+         * @example {
+         *       "days": 7,
+         *       "maxPerPayment": "0.10"
+         *     }
+         */
+        PolicyChange: {
+            /**
+             * @description how far to look back
+             * @default 7
+             */
+            days: number;
+            /** @description currency units, such as "25.00" */
+            budget?: string;
+            /** @description null takes the limit away */
+            maxPerPayment?: string | null;
+            /** @description null takes the limit away */
+            maxPayments?: number | null;
+            /** @description null asks for no approval */
+            approvalAbove?: string | null;
+            /** @description limits by period; periods are counted from startsAt */
+            windows?: {
+                seconds: number;
+                /** @description currency units, such as "25.00" */
+                amount?: string;
+                payments?: number;
+            }[];
+            scope?: {
+                networks?: string[];
+                payTo?: string[];
+                /** @description https://host[:port]/path; * as the leftmost host label or at the end of the path */
+                resources?: string[];
+            };
+        };
+        PolicyReplay: {
+            grantId: string;
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            to: string;
+            /** @description payments that these terms allow as well */
+            allowed: {
+                payments: number;
+                /** @description currency units, such as "25.00" */
+                amount: string;
+            };
+            /** @description those of them that would have waited for an approval, and had none */
+            waiting: {
+                payments: number;
+                /** @description currency units, such as "25.00" */
+                amount: string;
+            };
+            /** @description payments that these terms would have refused */
+            refused: {
+                payments: number;
+                /** @description currency units, such as "25.00" */
+                amount: string;
+            };
+            refusedBy: {
+                payments: number;
+                /** @description currency units, such as "25.00" */
+                amount: string;
+                /** @enum {string} */
+                code: "budget_exceeded" | "per_payment_exceeded" | "payments_exceeded" | "window_exceeded" | "network_not_allowed" | "payee_not_allowed" | "resource_not_allowed";
+            }[];
+            /** @description the first refused payments, oldest first */
+            examples: {
+                paymentId: string;
+                /** @description the grant that paid */
+                grantId: string;
+                /** Format: date-time */
+                at: string;
+                /** @description currency units, such as "25.00" */
+                amount: string;
+                payTo: string;
+                url: string;
+                /** @enum {string} */
+                code: "budget_exceeded" | "per_payment_exceeded" | "payments_exceeded" | "window_exceeded" | "network_not_allowed" | "payee_not_allowed" | "resource_not_allowed";
+                limit: string | null;
+                detail: string;
+            }[];
         };
         Problem: {
             /** @description urn:bursar:problem:<code> */
@@ -3344,6 +3561,207 @@ export interface operations {
             };
         };
     };
+    previewBulk: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkFilter"];
+            };
+        };
+        responses: {
+            /** @description Counted now; changes nothing */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkPreview"];
+                };
+            };
+            /** @description `invalid_request` (`nextAction`: `fix_request`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_token` (`nextAction`: `renew_token`), `invalid_dpop_proof` (`nextAction`: `renew_token`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` (`nextAction`: `stop`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `payload_too_large` (`nextAction`: `fix_request`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` (`nextAction`: `fix_request`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` (`nextAction`: `wait`) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error` (`nextAction`: `wait`) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` (`nextAction`: `wait`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stopGrants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkAct"];
+            };
+        };
+        responses: {
+            /** @description A result for each grant */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkOutcome"];
+                };
+            };
+            /** @description `invalid_request` (`nextAction`: `fix_request`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_token` (`nextAction`: `renew_token`), `invalid_dpop_proof` (`nextAction`: `renew_token`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` (`nextAction`: `stop`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict` (`nextAction`: `fix_request`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `payload_too_large` (`nextAction`: `fix_request`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` (`nextAction`: `fix_request`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` (`nextAction`: `wait`) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error` (`nextAction`: `wait`) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` (`nextAction`: `wait`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listGrants: {
         parameters: {
             query?: {
@@ -3764,6 +4182,113 @@ export interface operations {
             };
             /** @description `conflict` (`nextAction`: `fix_request`), `invalid_transition` (`nextAction`: `fix_request`) */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `payload_too_large` (`nextAction`: `fix_request`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` (`nextAction`: `fix_request`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` (`nextAction`: `wait`) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error` (`nextAction`: `wait`) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` (`nextAction`: `wait`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replayPolicy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PolicyChange"];
+            };
+        };
+        responses: {
+            /** @description What these terms would have refused; changes nothing */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyReplay"];
+                };
+            };
+            /** @description `invalid_request` (`nextAction`: `fix_request`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_token` (`nextAction`: `renew_token`), `invalid_dpop_proof` (`nextAction`: `renew_token`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` (`nextAction`: `stop`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found` (`nextAction`: `stop`) */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

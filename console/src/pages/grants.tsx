@@ -4,6 +4,7 @@ import { useCallback, useState } from 'react';
 import { call } from '../api.js';
 import { useLive } from '../live.js';
 import { Empty, Failure, Head, Loading } from '../parts/bits.js';
+import { BulkDialog } from '../parts/bulk.js';
 import { GrantTree } from '../parts/tree.js';
 import { navigate, useParam, useTitle } from '../router.js';
 import { useMay } from '../session.js';
@@ -29,6 +30,7 @@ export function GrantsPage() {
   const [text, setText] = useParam('text');
   const [label, setLabel] = useParam('label');
   const [pages, setPages] = useState(1);
+  const [isBulk, setBulk] = useState(false);
   useTitle('Grants');
   const query = {
     ...(label.includes(':') ? { label } : {}),
@@ -45,6 +47,11 @@ export function GrantsPage() {
   return (
     <>
       <Head title="Grants">
+        {may('steer') ? (
+          <Button variant="default" onClick={() => setBulk(true)}>
+            Stop many
+          </Button>
+        ) : null}
         {may('mint') ? (
           <Button onClick={() => navigate('/grants/new')}>
             {may('treasury') ? 'Mint a grant' : 'Delegate'}
@@ -71,6 +78,7 @@ export function GrantsPage() {
           onChange={(event) => setStatus(event.currentTarget.value)}
         />
       </div>
+      {isBulk ? <BulkDialog label={label} close={() => setBulk(false)} /> : null}
       {error ? <Failure error={error} retry={() => void refetch()} /> : null}
       {!data && !error ? <Loading what="grants" /> : null}
       {data && shown.length === 0 ? (

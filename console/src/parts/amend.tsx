@@ -5,6 +5,7 @@ import { bursar } from '../api.js';
 import { isAmount } from '../format.js';
 import { sentence, termsOf } from '../words.js';
 import { Dialog, DialogForm, Reason, useAct } from './dialog.js';
+import { ReplayedPolicy } from './policy-replay.js';
 
 /** Terms that the form changes, as text; empty takes a limit away. */
 interface Fields {
@@ -79,6 +80,7 @@ export function AmendDialog({
           />
         </div>
         <p className="sentence">{sentence(amended(grant, fields))}</p>
+        {isChanged && isWhole(fields) ? <ReplayedPolicy grant={grant} change={amendment} /> : null}
         <p className="soft">
           Holds for every decision from the moment it is saved, on every replica. What is signed may
           still be spent.

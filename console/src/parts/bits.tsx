@@ -1,7 +1,7 @@
 import type { Grant } from '@bursar/sdk';
 import { BursarError } from '@bursar/sdk';
 import { Button, Loader } from '@mantine/core';
-import { type ReactNode, useState } from 'react';
+import { type ReactNode, useEffect, useState } from 'react';
 import { clock, exact, money, percent, period, relative, short, whole } from '../format.js';
 import { useFreshness, useNow } from '../live.js';
 import { Link } from '../router.js';
@@ -263,4 +263,18 @@ export function Head({
       <div className="acts grow">{children}</div>
     </header>
   );
+}
+
+/** How long what is typed must rest before the service is asked about it, in milliseconds. */
+const TYPED_MS = 300;
+
+/** A value of plain data, once it has not changed for {@link TYPED_MS}. */
+export function useRested<T>(value: T): T {
+  const text = JSON.stringify(value);
+  const [rested, setRested] = useState(text);
+  useEffect(() => {
+    const timer = setTimeout(() => setRested(text), TYPED_MS);
+    return () => clearTimeout(timer);
+  }, [text]);
+  return JSON.parse(rested);
 }

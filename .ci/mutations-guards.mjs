@@ -26,6 +26,11 @@ const lock = of('row locks');
 const status = of('status predicates');
 const ancestor = of('ancestor checks');
 
+const BULK = {
+  test: 'test/bulk.e2e-spec.ts',
+  name: 'finds nothing that has ended, or stopped by itself, already',
+};
+
 const HOOKS = 'test/webhooks.e2e-spec.ts';
 
 const RANK = {
@@ -34,6 +39,20 @@ const RANK = {
 };
 
 export default [
+  status(
+    'a filter finds nothing that has ended',
+    'src/grants/bulk.service.ts',
+    "AND (a.status = 'revoked' OR a.expires_at <= now()))`",
+    'AND false)`',
+    BULK,
+  ),
+  status(
+    'a filter suspends nothing that is suspended',
+    'src/grants/bulk.service.ts',
+    "if (act === 'suspend') conditions.always(`g.status = 'active'`);",
+    '',
+    BULK,
+  ),
   status(
     'payments that settled count for a host',
     'src/catalog/catalog-rows.ts',
@@ -488,7 +507,8 @@ export default [
     guard: 'who leaves says so',
     file: 'src/ops/health.service.ts',
     find: "if (this.draining.isDraining) missing.push('this process is being stopped');",
-    replace: 'if (this.draining === undefined) return;',
+    replace:
+      "if (this.draining.isDraining && missing.length > 0) missing.push('this process is being stopped');",
     test: 'test/shutdown.e2e-spec.ts',
     name: 'SIGTERM of one of two under load drops no request, and the process is out in time',
   },

@@ -105,6 +105,15 @@ describe('stopping all grants that a filter finds', () => {
     expect(await statusOf(root)).toBe('revoked');
   });
 
+  it('finds nothing that has ended, or stopped by itself, already', async () => {
+    const { root, second } = await family('before');
+    await stack.admin.post(`/v1/grants/${idOf(root)}/revoke`, { reason: 'first' });
+    await stack.admin.post(`/v1/grants/${idOf(second)}/suspend`, { reason: 'first' });
+    const label = 'task:before';
+    expect((await preview({ act: 'suspend', label })).body.ids).toEqual([]);
+    expect((await preview({ act: 'revoke', label })).body.ids).toEqual([idOf(second)]);
+  });
+
   it('lets a holder stop what is below it, and nothing else', async () => {
     const { root, child, second } = await family('holder');
     const filter = { act: 'suspend', label: 'task:holder' };

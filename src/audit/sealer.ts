@@ -18,7 +18,7 @@ import { edgeTiles, TreeEdge } from './tiles.js';
 const BATCH = 2_000;
 
 /** How often the sweep looks for events that no notification told of, in milliseconds. */
-const SWEEP_MS = 500;
+const SWEEP_MS = 1_000;
 
 /**
  * Gives committed events their place in their treasury's log, and signs what the log is then.

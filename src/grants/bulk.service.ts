@@ -93,11 +93,11 @@ export class BulkService {
       .add(holder, (n) => `g.holder = ${n}`)
       .add(label && labelJson(label), (n) => `g.labels @> ${n}::jsonb`)
       .add(exclude, (n) => `g.id <> ALL (${n}::text[])`)
-      .always(act === 'suspend' ? `g.status = 'active'` : `g.status <> 'revoked'`)
       .always(
         `NOT EXISTS (SELECT FROM grants a WHERE a.treasury_id = g.treasury_id AND a.id = ANY (g.path)
            AND (a.status = 'revoked' OR a.expires_at <= now()))`,
       );
+    if (act === 'suspend') conditions.always(`g.status = 'active'`);
     const found = await findGrants(pool, conditions, MAX_BULK + 1);
     if (found.length <= MAX_BULK) return found;
     throw new Problem(

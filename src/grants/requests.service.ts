@@ -38,7 +38,7 @@ import type { AskBody, RequestListQuery, RequestView } from './requests.dto.js';
 import { endWithin } from './terms.js';
 
 /** How often requests that nobody decided about are looked for, in milliseconds. */
-const SWEEP_MS = 1_000;
+const SWEEP_MS = 5_000;
 
 /** A request with its chain, both locked. */
 interface LockedRequest {

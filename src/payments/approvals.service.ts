@@ -13,7 +13,7 @@ import type { VerdictBody } from './payments.dto.js';
 import { refusal } from './payments.service.js';
 
 /** How often payments that waited too long are looked for, in milliseconds. */
-const SWEEP_MS = 1_000;
+const SWEEP_MS = 5_000;
 
 /** Decides about payments that wait for an approval. */
 @Injectable()

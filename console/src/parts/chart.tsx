@@ -139,5 +139,7 @@ export function Legend({ names }: { names: readonly (readonly [name: string, col
 }
 
 function largest(bars: readonly BarData[]): bigint {
-  return bars.reduce((most, { value }) => (value > most ? value : most), 0n);
+  let most = 0n;
+  for (const { value } of bars) if (value > most) most = value;
+  return most;
 }

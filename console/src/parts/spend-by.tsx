@@ -28,8 +28,7 @@ export function DimensionFields({
     <div className="filters">
       {PLACES.slice(0, by.length + 1).map((label, place) => (
         <NativeSelect
-          // biome-ignore lint/suspicious/noArrayIndexKey: a field is its place.
-          key={place}
+          key={label}
           label={label}
           value={typingAt === place ? OTHER_LABEL : (by[place] ?? '')}
           onChange={(event) => put(place, event.currentTarget.value)}

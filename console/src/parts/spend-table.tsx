@@ -45,7 +45,6 @@ function Figures({ item, scope }: { item: SpendItem; scope: Scope }) {
   return (
     <>
       {[settled, open, released].map((amount, place) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a cell is its place.
         <td key={place} className="right">
           <Money amount={amount} currency={currency} />
         </td>

@@ -62,7 +62,9 @@ function tripped({ trips = [], now }: Known): Attention[] {
     text: `The breaker of ${holder} suspended it`,
     detail:
       `${relative(at, now)}` +
-      (breaker ? `, after ${breaker.refusals} refusals within ${period(breaker.seconds)}` : ''),
+      (breaker
+        ? `; its limit is ${count(breaker.refusals, 'refusal')} per ${period(breaker.seconds)}`
+        : ''),
     to: `/grants/${id}`,
     action: 'See the grant',
   }));
@@ -79,7 +81,7 @@ function receivers({ webhooks = [], now }: Known): Attention[] {
       return [{ id: `webhook ${id}`, severity: 'middle', text, detail, to, action }];
     }
     if (status !== 'active' || failingSince === null) return [];
-    const detail = `${url}: no delivery was taken since ${relative(failingSince, now)}`;
+    const detail = `${url}: the first failure was ${relative(failingSince, now)}`;
     const text = 'A webhook fails';
     return [{ id: `webhook ${id}`, severity: 'low', text, detail, to, action }];
   });

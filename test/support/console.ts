@@ -26,6 +26,8 @@ export interface Sandbox {
   readonly dataDir: string;
   /** Pays a 402 that names a price, as the holder of a token. */
   pay(token: string, price: string, more?: Purchase): Promise<Paid>;
+  /** Buys a page of the seller for a cent, as the holder of a token: that payment settles. */
+  buy(token: string, page: string): Promise<string>;
   /** Asks for the same, whatever the answer. */
   ask(token: string, price: string, more?: Purchase): Promise<number>;
   stop(): Promise<void>;
@@ -94,6 +96,15 @@ export async function startSandbox(environment: Record<string, string> = {}): Pr
     admin: new Api(url, adminToken),
     pay: (token, price, more = {}) =>
       new Api(url, token).paid(order(price, more), more.key ?? randomUUID()),
+    async buy(token, page) {
+      const of = `${sellerUrl}/data/${page}`;
+      const paymentRequired = (await fetch(of)).headers.get('payment-required');
+      const body = { paymentRequired, request: { method: 'GET', url: of } };
+      const { payment, header } = await new Api(url, token).paid(body, randomUUID());
+      const { status } = await fetch(of, { headers: { [header.name]: header.value } });
+      if (status !== 200) throw new Error(`${of} was paid and not sold: ${status}`);
+      return payment.id;
+    },
     async ask(token, price, more = {}) {
       const answer = await new Api(url, token).pay(order(price, more), more.key ?? randomUUID());
       return answer.status;
@@ -251,9 +262,12 @@ export async function lookAt(page: Page, theme: string, name: string): Promise<s
 }
 
 /** A token of an auditor of a sandbox, as an operator makes one. */
-export function auditorToken({ dataDir }: Sandbox): Promise<string> {
+export function auditorToken(
+  { dataDir }: Sandbox,
+  environment: Record<string, string> = {},
+): Promise<string> {
   return bursar(
-    { BURSAR_DATA_DIR: dataDir, BURSAR_WALLET_MNEMONIC: STACK_MNEMONIC },
+    { BURSAR_DATA_DIR: dataDir, BURSAR_WALLET_MNEMONIC: STACK_MNEMONIC, ...environment },
     ...['admin-token', '--name', 'audit', '--role', 'auditor', '--ttl', '10m'],
   );
 }

@@ -82,7 +82,7 @@ export function WebhookState({ webhook }: { webhook: Webhook }) {
       <Status of={status} />
       {status === 'active' && failingSince !== null ? (
         <div className="bad">
-          fails since <Time at={failingSince} />
+          fails, at first <Time at={failingSince} />
         </div>
       ) : null}
       {status === 'active' ? null : (

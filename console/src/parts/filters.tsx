@@ -18,7 +18,6 @@ export function TimeField({
     <TextInput
       type="datetime-local"
       label={label}
-      step="any"
       value={localTime(value)}
       onChange={(event) => set(instant(event.currentTarget.value) ?? '')}
     />

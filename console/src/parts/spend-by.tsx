@@ -21,8 +21,7 @@ export function DimensionFields({
   const put = (place: number, dimension: string) => {
     setTypingAt(dimension === OTHER_LABEL ? place : undefined);
     if (dimension === OTHER_LABEL) return;
-    const next = [...by.slice(0, place), dimension, ...by.slice(place + 1)];
-    set(next.filter((each) => each !== ''));
+    set(replaced(by, place, dimension));
   };
   return (
     <div className="filters">
@@ -34,9 +33,7 @@ export function DimensionFields({
           onChange={(event) => put(place, event.currentTarget.value)}
           data={[
             ...(place === 0 && by.length === 1 ? [] : [{ value: '', label: 'None' }]),
-            ...all
-              .filter((dimension) => by[place] === dimension || !by.includes(dimension))
-              .map((value) => ({ value, label: dimensionName(value) })),
+            ...all.map((value) => ({ value, label: dimensionName(value) })),
             { value: OTHER_LABEL, label: 'Another label…' },
           ]}
         />
@@ -44,6 +41,14 @@ export function DimensionFields({
       {typingAt === undefined ? null : <LabelField set={(key) => put(typingAt, `label:${key}`)} />}
     </div>
   );
+}
+
+/** Puts a dimension at a place. One that stands elsewhere changes places with the one that was there. */
+function replaced(by: readonly string[], place: number, dimension: string): readonly string[] {
+  const before = by[place];
+  const next = by.map((each) => (each === dimension && dimension !== '' ? (before ?? '') : each));
+  next[place] = dimension;
+  return next.filter((each) => each !== '');
 }
 
 function LabelField({ set }: { set: (key: string) => void }) {

@@ -9,6 +9,9 @@ import { Dialog, DialogForm, ReasonDialog, useAct } from './dialog.js';
 import { TimeField } from './filters.js';
 import { ChangeWebhookDialog } from './webhook-form.js';
 
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
 type Open = 'change' | 'pause' | 'resume' | 'rotate' | 'replay' | 'delete';
 
 /** Buttons for a webhook, without those that the caller may not use or that its state does not allow. */
@@ -118,9 +121,14 @@ function RotateDialog({ webhook, close }: Props) {
   );
 }
 
+/** The minute that a time is in, as the fields have it. */
+function wholeMinute(at: number): string {
+  return new Date(Math.floor(at / MINUTE_MS) * MINUTE_MS).toISOString();
+}
+
 function ReplayDialog({ webhook, close }: Props) {
-  const [from, setFrom] = useState(() => new Date(Date.now() - 3_600_000).toISOString());
-  const [to, setTo] = useState(() => new Date().toISOString());
+  const [from, setFrom] = useState(() => wholeMinute(Date.now() - HOUR_MS));
+  const [to, setTo] = useState(() => wholeMinute(Date.now() + MINUTE_MS));
   const act = useAct(() =>
     call<{ deliveries: number }>('POST', `/v1/webhooks/${webhook.id}/replay`, {
       body: { from: instant(from), to: instant(to) },

@@ -1,29 +1,26 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import type { Minted } from './support/api.js';
-import { STACK_MNEMONIC } from './support/bursar.js';
 import {
-  axeFindings,
+  auditorToken,
   findChromium,
+  lookAt,
   type Sandbox,
   type SignedIn,
   seed,
   signIn,
   startBrowser,
   startSandbox,
+  waitUntilRead,
 } from './support/console.js';
-import { bursar, killPrograms } from './support/program.js';
+import { killPrograms } from './support/program.js';
 import { until } from './support/until.js';
 
 // The console as people use it: Debian's Chromium, the program as it is built, a chain, a seller. .ci/run installs the
 // browser where there is none.
 const chromiumPath = findChromium();
 const suite = chromiumPath === undefined ? describe.skip : describe;
-
-/** A folder for screenshots of every page and theme, to be looked at. */
-const SCREENSHOTS = process.env.BURSAR_TEST_SCREENSHOTS;
 
 /** The largest first load, gzipped. */
 const FIRST_LOAD_BYTES = 200_000;
@@ -63,18 +60,6 @@ suite('the console', () => {
     return signedIn.page;
   }
 
-  /** Waits until everything on the page was read. */
-  const settled = async (page: Page) => {
-    await page
-      .getByText(/^live, read/)
-      .or(page.getByText('There is no such page'))
-      .first()
-      .waitFor();
-    await until(
-      'everything is read',
-      async () => (await page.getByText(/^Reading /).count()) === 0,
-    );
-  };
   const go = (page: Page, path: string) => page.goto(`${sandbox.url}/console${path}`);
   const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name });
   const eventOf = async (kind: string, query = '') => {
@@ -367,7 +352,7 @@ suite('the console', () => {
     await holder.getByText('Not there, or not yours to see').waitFor();
     const { text } = await sandbox.admin.get('/v1/treasuries');
     expect(text).toContain('main');
-    const auditor = await person(await auditorToken());
+    const auditor = await person(await auditorToken(sandbox));
     for (const path of ['/', '/grants', `/grants/${tree.child.grant.id}`, '/inbox', '/treasury']) {
       await go(auditor, path);
       await auditor.getByRole('heading', { level: 1 }).waitFor();
@@ -377,14 +362,6 @@ suite('the console', () => {
       expect(await button(auditor, acts).count()).toBe(0);
     }
   });
-
-  /** An auditor as a person signs in as one. */
-  async function auditorToken(): Promise<string> {
-    return bursar(
-      { BURSAR_DATA_DIR: sandbox.dataDir, BURSAR_WALLET_MNEMONIC: STACK_MNEMONIC },
-      ...['admin-token', '--name', 'audit', '--role', 'auditor', '--ttl', '10m'],
-    );
-  }
 
   it('keeps the token in no URL and no storage, and nothing after signing out', async () => {
     const page = await person();
@@ -433,24 +410,14 @@ suite('the console', () => {
       );
       const page = await person(sandbox.adminToken, options);
       const wrong: string[] = [];
-      const look = async (name: string) => {
-        if (SCREENSHOTS) {
-          const file = `${theme} ${name}.png`.replaceAll('/', '_');
-          await page.screenshot({ path: join(SCREENSHOTS, file), fullPage: true });
-        }
-        wrong.push(...(await axeFindings(page)).map((each) => `${name}: ${each}`));
-        const width = await page.evaluate<number>(
-          'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-        );
-        if (width > 0) wrong.push(`${name}: ${width} px too wide`);
-      };
+      const look = async (name: string) => wrong.push(...(await lookAt(page, theme, name)));
       for (const path of [
         ...['/', '/grants', '/grants/new', `/grants/${tree.root.grant.id}`, '/payments', '/inbox'],
         ...[`/payments/${payment?.id}`, '/audit', `/audit/${refused}`, '/treasury', '/nowhere'],
       ]) {
         await go(page, path);
         await page.getByRole('heading').first().waitFor();
-        await settled(page);
+        await waitUntilRead(page);
         await look(path);
       }
       await go(page, `/grants/${tree.root.grant.id}`);

@@ -23,6 +23,10 @@ export type AuditEvent = Answer<'/v1/audit/events'>['items'][number];
 export type Treasury = Answer<'/v1/treasuries'>['items'][number];
 /** A wallet with its balance. */
 export type Wallet = Answer<'/v1/wallets'>['items'][number];
+/** A receiver of events. */
+export type Webhook = Answer<'/v1/webhooks'>['items'][number];
+/** An event that was sent to a webhook, with every try. */
+export type Delivery = Answer<'/v1/webhooks/{id}/deliveries'>['items'][number];
 /** Count of what a revocation would stop, made by the server. */
 export type RevocationPreview = Answer<'/v1/grants/{id}/revocation'>;
 /** Outcome of other terms on a grant's past payments. */
@@ -90,6 +94,8 @@ export interface Call {
   readonly query?: Readonly<Record<string, string | number | undefined>>;
   readonly body?: unknown;
   readonly signal?: AbortSignal;
+  /** Media type that is asked for, where a route has several. */
+  readonly accept?: string;
 }
 
 /**
@@ -105,7 +111,7 @@ export async function call<Body>(method: string, path: string, options: Call = {
 export async function callText(
   method: string,
   path: string,
-  { query = {}, body, signal }: Call = {},
+  { query = {}, body, signal, accept }: Call = {},
 ): Promise<string> {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
@@ -115,9 +121,11 @@ export async function callText(
   const answer = await sessionFetch(text === '' ? path : `${path}?${text}`, {
     method,
     ...(signal ? { signal } : {}),
-    ...(body === undefined
-      ? {}
-      : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    headers: {
+      ...(accept === undefined ? {} : { accept }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
   }).catch((cause: unknown) => {
     signal?.throwIfAborted();
     throw new BursarError('unreachable', 'the service does not answer', {

@@ -19,10 +19,13 @@ const GrantPage = lazyPage(() => import('./pages/grant.js'), 'GrantPage');
 const MintPage = lazyPage(() => import('./pages/mint.js'), 'MintPage');
 const PaymentsPage = lazyPage(() => import('./pages/payments.js'), 'PaymentsPage');
 const PaymentPage = lazyPage(() => import('./pages/payment.js'), 'PaymentPage');
+const SpendPage = lazyPage(() => import('./pages/spend.js'), 'SpendPage');
 const InboxPage = lazyPage(() => import('./pages/inbox.js'), 'InboxPage');
 const AuditPage = lazyPage(() => import('./pages/audit.js'), 'AuditPage');
 const EventPage = lazyPage(() => import('./pages/event.js'), 'EventPage');
 const TreasuryPage = lazyPage(() => import('./pages/treasury.js'), 'TreasuryPage');
+const WebhooksPage = lazyPage(() => import('./pages/webhooks.js'), 'WebhooksPage');
+const WebhookPage = lazyPage(() => import('./pages/webhook.js'), 'WebhookPage');
 const Palette = lazy(async () => ({ default: (await import('./palette.js')).Palette }));
 
 const ROUTES: readonly (readonly [RegExp, ComponentType<{ id: string }>])[] = [
@@ -32,19 +35,24 @@ const ROUTES: readonly (readonly [RegExp, ComponentType<{ id: string }>])[] = [
   [/^\/grants\/(grt_[0-9a-z]+)$/, GrantPage],
   [/^\/payments$/, PaymentsPage],
   [/^\/payments\/(pay_[0-9a-z]+)$/, PaymentPage],
+  [/^\/spend$/, SpendPage],
   [/^\/inbox$/, InboxPage],
   [/^\/audit$/, AuditPage],
   [/^\/audit\/(evt_[0-9a-z]+)$/, EventPage],
   [/^\/treasury$/, TreasuryPage],
+  [/^\/webhooks$/, WebhooksPage],
+  [/^\/webhooks\/(whk_[0-9a-z]+)$/, WebhookPage],
 ];
 
 const NAV: readonly { readonly to: string; readonly text: string; readonly act?: Act }[] = [
   { to: '/', text: 'Overview' },
   { to: '/grants', text: 'Grants' },
   { to: '/payments', text: 'Payments' },
+  { to: '/spend', text: 'Spend' },
   { to: '/inbox', text: 'Inbox' },
   { to: '/audit', text: 'Audit' },
   { to: '/treasury', text: 'Treasury', act: 'see-treasury' },
+  { to: '/webhooks', text: 'Webhooks' },
 ];
 
 /** The frame of every page behind the sign-in. */

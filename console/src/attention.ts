@@ -1,6 +1,7 @@
 import type { GrantRequest, Payment } from '@bursar/sdk';
-import type { Answer, Summary, Treasury, Wallet } from './api.js';
-import { count, exact, money, relative, sum } from './format.js';
+import type { Answer, Summary, Treasury, Wallet, Webhook } from './api.js';
+import { count, exact, money, period, relative, sum } from './format.js';
+import type { Trip } from './reads.js';
 
 /** Something that a person should look at. */
 export interface Attention {
@@ -19,6 +20,8 @@ export interface Known {
   readonly wallets: (Answer<'/v1/wallets'> & { items: Wallet[] }) | undefined;
   readonly approvals: readonly Payment[] | undefined;
   readonly raises: readonly GrantRequest[] | undefined;
+  readonly webhooks: readonly Webhook[] | undefined;
+  readonly trips: readonly Trip[] | undefined;
   readonly now: number;
 }
 
@@ -29,9 +32,14 @@ const RANK = { high: 0, middle: 1, low: 2 } as const;
 
 /** Lists what needs attention, the most urgent first. */
 export function attentionOf(known: Known): Attention[] {
-  return [...stopped(known), ...service(known), ...funds(known), ...decisions(known)].sort(
-    (a, b) => RANK[a.severity] - RANK[b.severity],
-  );
+  return [
+    ...stopped(known),
+    ...tripped(known),
+    ...service(known),
+    ...funds(known),
+    ...receivers(known),
+    ...decisions(known),
+  ].sort((a, b) => RANK[a.severity] - RANK[b.severity]);
 }
 
 function stopped({ treasuries = [] }: Known): Attention[] {
@@ -45,6 +53,38 @@ function stopped({ treasuries = [] }: Known): Attention[] {
       to: '/treasury',
       action: 'Resume',
     }));
+}
+
+function tripped({ trips = [], now }: Known): Attention[] {
+  return trips.map(({ grant: { id, holder, breaker }, event: { at } }) => ({
+    id: `tripped ${id}`,
+    severity: 'high',
+    text: `The breaker of ${holder} suspended it`,
+    detail:
+      `${relative(at, now)}` +
+      (breaker
+        ? `; its limit is ${count(breaker.refusals, 'refusal')} per ${period(breaker.seconds)}`
+        : ''),
+    to: `/grants/${id}`,
+    action: 'See the grant',
+  }));
+}
+
+/** Receivers of events that get none, or fail to take them. */
+function receivers({ webhooks = [], now }: Known): Attention[] {
+  const action = 'See the webhook';
+  return webhooks.flatMap(({ id, url, status, statusReason, failingSince }): Attention[] => {
+    const to = `/webhooks/${id}`;
+    if (status === 'paused') {
+      const detail = `${url}: ${statusReason ?? 'no reason was given'}`;
+      const text = 'A webhook is paused';
+      return [{ id: `webhook ${id}`, severity: 'middle', text, detail, to, action }];
+    }
+    if (status !== 'active' || failingSince === null) return [];
+    const detail = `${url}: the first failure was ${relative(failingSince, now)}`;
+    const text = 'A webhook fails';
+    return [{ id: `webhook ${id}`, severity: 'low', text, detail, to, action }];
+  });
 }
 
 function service({ summary }: Known): Attention[] {

@@ -79,6 +79,25 @@ export function clock(at: string): string {
   return CLOCK.format(new Date(at));
 }
 
+/** A time as a `datetime-local` field has it, in the zone of the browser; empty for what is no time. */
+export function localTime(at: string): string {
+  const date = new Date(at);
+  if (Number.isNaN(date.getTime())) return '';
+  const pad = (number: number, size = 2) => String(number).padStart(size, '0');
+  const day = `${pad(date.getFullYear(), 4)}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
+  const minute = `${day}T${pad(date.getHours())}:${pad(date.getMinutes())}`;
+  const rest = date.getSeconds() * 1_000 + date.getMilliseconds();
+  return rest === 0
+    ? minute
+    : `${minute}:${pad(date.getSeconds())}.${pad(date.getMilliseconds(), 3)}`;
+}
+
+/** A time of the URL as the service takes it; undefined for what is no time. */
+export function instant(text: string): string | undefined {
+  const date = new Date(text);
+  return text === '' || Number.isNaN(date.getTime()) ? undefined : date.toISOString();
+}
+
 /** The beginning and the end of an address, a hash or an id. */
 export function short(text: string, ends = 6): string {
   return text.length <= ends * 2 + 3 ? text : `${text.slice(0, ends)}…${text.slice(-ends)}`;

@@ -23,10 +23,13 @@ const PAGES: readonly (readonly [text: string, to: string, act?: Act])[] = [
   ['Grants', '/grants'],
   ['Mint a grant', '/grants/new', 'mint'],
   ['Payments', '/payments'],
+  ['Spend', '/spend'],
+  ['Spend by task', '/spend?by=label:task'],
   ['Inbox', '/inbox'],
   ['Audit', '/audit'],
   ['Refusals', '/audit?kind=payment.refused'],
   ['Treasury', '/treasury', 'see-treasury'],
+  ['Webhooks', '/webhooks'],
 ];
 
 /** Goes anywhere: by a page's name, or by any id, transaction, address, key or URL that is pasted. */
@@ -126,6 +129,7 @@ const BY_ID: readonly (readonly [pattern: RegExp, hint: string, path: string])[]
   [/^grt_[0-9a-z]{26}$/, 'grant', '/grants/'],
   [/^pay_[0-9a-z]{26}$/, 'payment', '/payments/'],
   [/^evt_[0-9a-z]{26}$/, 'event', '/audit/'],
+  [/^whk_[0-9a-z]{26}$/, 'webhook', '/webhooks/'],
 ];
 
 /** Everything that a text may mean. */

@@ -1,16 +1,18 @@
-import type { Grant, GrantRequest, GrantTree, Page, Payment } from '@bursar/sdk';
+import type { Grant, GrantRequest, GrantTree, Page, Payment, SpendItem } from '@bursar/sdk';
 import { useQuery } from '@tanstack/react-query';
 import {
   type Answer,
   type AuditEvent,
   bursar,
   call,
+  type Delivery,
   type PolicyReplay,
   type RevocationPreview,
   readGrant,
   type Summary,
   type Treasury,
   type Wallet,
+  type Webhook,
 } from './api.js';
 import { useLive } from './live.js';
 import { useMay } from './session.js';
@@ -50,6 +52,11 @@ export function useWallets() {
     },
     { isOn, everyMs: 5_000 },
   );
+}
+
+/** Whether somebody typed the whole id of a grant. */
+export function isGrantId(text: string): boolean {
+  return /^grt_[0-9a-z]{26}$/.test(text);
 }
 
 /** One grant. */
@@ -110,6 +117,12 @@ export interface PaymentFilter {
   readonly grantId?: string;
   readonly status?: string;
   readonly idempotencyKey?: string;
+  readonly payTo?: string;
+  readonly host?: string;
+  /** `name:value` of the paying grant. */
+  readonly label?: string;
+  readonly from?: string;
+  readonly to?: string;
 }
 
 /** A page of payments, the newest first. */
@@ -177,4 +190,131 @@ export function useEvents(filter: EventFilter, limit = 50, isOn = true) {
   return useLive(['events', filter, limit], (signal) => readEvents(filter, { limit, signal }), {
     isOn,
   });
+}
+
+/** Filters of a report of spend. */
+export interface SpendFilter {
+  readonly from?: string;
+  readonly to?: string;
+  readonly grantId?: string;
+  readonly treasuryId?: string;
+}
+
+/** A report of spend: its first 1,000 groups, which are all of most reports. */
+export function useSpend(by: readonly string[], filter: SpendFilter, isOn = true) {
+  return useLive(
+    ['spend', by, filter],
+    async (signal) => {
+      const query = { ...filter, groupBy: by.join(',') };
+      const path = '/v1/reports/spend';
+      const { items, nextCursor } = await call<Answer<typeof path>>('GET', path, { query, signal });
+      return { items, isCut: nextCursor !== null };
+    },
+    { isOn, everyMs: 5_000 },
+  );
+}
+
+/** How many grants of a report are called by their holder's name. */
+const MOST_NAMED = 60;
+
+/** Holders by grant. The holder of a grant never changes. */
+const holderOf = new Map<string, string>();
+
+/** Names of the grants of a report, as far as the caller may see them. */
+export function useHolders(by: readonly string[], items: readonly SpendItem[]) {
+  const dimensions = by.filter((each) => each === 'grant' || each === 'root');
+  const ids = dimensions.flatMap((dimension) => items.map(({ group }) => group[dimension] ?? ''));
+  const wanted = [...new Set(ids)].filter((id) => id !== '').slice(0, MOST_NAMED);
+  useLive(
+    ['holders', wanted],
+    async () => {
+      const unknown = wanted.filter((id) => !holderOf.has(id));
+      const grants = await Promise.all(unknown.map((id) => readGrant(id).catch(() => undefined)));
+      for (const grant of grants) if (grant) holderOf.set(grant.id, grant.holder);
+      return wanted.map((id) => holderOf.get(id) ?? null);
+    },
+    { isOn: wanted.length > 0, everyMs: 60_000 },
+  );
+  return holderOf as ReadonlyMap<string, string>;
+}
+
+/** Names of the labels that the newest grants have. */
+export function useLabelKeys(): readonly string[] {
+  const { data } = useLive(
+    ['label-keys'],
+    async (signal) => {
+      const query = { limit: PAGE };
+      const { items } = await call<Page<Grant>>('GET', '/v1/grants', { query, signal });
+      return [...new Set(items.flatMap(({ labels }) => Object.keys(labels)))].sort();
+    },
+    { everyMs: 60_000 },
+  );
+  return data ?? [];
+}
+
+/** The most webhooks that are read. A treasury has a bound of its own. */
+const MOST_WEBHOOKS = 1_000;
+
+/** The webhooks that the caller may see, the newest first. */
+export function useWebhooks() {
+  return useLive(
+    ['webhooks'],
+    async (signal) => {
+      const items: Webhook[] = [];
+      let cursor: string | null | undefined;
+      do {
+        const query = { limit: PAGE, ...(cursor ? { cursor } : {}) };
+        const page = await call<Page<Webhook>>('GET', '/v1/webhooks', { query, signal });
+        items.push(...page.items);
+        cursor = page.nextCursor;
+      } while (cursor !== null && items.length < MOST_WEBHOOKS);
+      return items;
+    },
+    { everyMs: 5_000 },
+  );
+}
+
+/** A page of the deliveries of a webhook, the newest first. */
+export function readDeliveries(
+  id: string,
+  status: string,
+  { cursor, signal }: { cursor?: string; signal?: AbortSignal } = {},
+): Promise<Page<Delivery>> {
+  const query = { limit: 50, status, cursor };
+  return call('GET', `/v1/webhooks/${id}/deliveries`, { query, ...(signal ? { signal } : {}) });
+}
+
+/** How many of the newest trips are looked at. */
+const MOST_TRIPS = 20;
+
+/** A grant that its breaker suspended and nobody resumed. */
+export interface Trip {
+  readonly grant: Grant;
+  readonly event: AuditEvent;
+}
+
+/** The grants that their breakers keep suspended. */
+export function useTrips() {
+  return useLive(
+    ['trips'],
+    async (signal) => {
+      const filter = { kind: 'grant.tripped' };
+      const { items } = await readEvents(filter, { limit: MOST_TRIPS, signal });
+      const newest = new Map(items.toReversed().map((event) => [event.grantId, event]));
+      const trips = await Promise.all([...newest.values()].map((each) => readTrip(each, signal)));
+      return trips.filter((trip) => trip !== undefined);
+    },
+    { everyMs: 10_000 },
+  );
+}
+
+/** A trip that still holds: a grant above may be what suspends it by now. */
+async function readTrip(event: AuditEvent, signal: AbortSignal): Promise<Trip | undefined> {
+  const { grantId, at } = event;
+  const grant = grantId === null ? undefined : await readGrant(grantId).catch(() => undefined);
+  if (grant?.status !== 'suspended') return undefined;
+  const filter = { kind: 'grant.resumed', grantId: grant.id, from: at };
+  // Those of the grants below are found too.
+  const { items } = await readEvents(filter, { limit: PAGE, signal });
+  return items.some((each) => each.grantId === grant.id) ? undefined : { grant, event };
 }

@@ -14,7 +14,14 @@ export function useSession(): Session {
 }
 
 /** Acts that not everybody may do. */
-export type Act = 'mint' | 'steer' | 'decide' | 'decide-raise' | 'treasury' | 'see-treasury';
+export type Act =
+  | 'mint'
+  | 'steer'
+  | 'decide'
+  | 'decide-raise'
+  | 'treasury'
+  | 'see-treasury'
+  | 'webhooks';
 
 const ROLES: Readonly<Record<Act, readonly Session['role'][]>> = {
   mint: ['admin', 'holder'],
@@ -23,6 +30,7 @@ const ROLES: Readonly<Record<Act, readonly Session['role'][]>> = {
   'decide-raise': ['admin', 'holder'],
   treasury: ['admin'],
   'see-treasury': ['admin', 'approver', 'auditor'],
+  webhooks: ['admin', 'holder'],
 };
 
 /** Whether the role allows an act at all. The server decides each one all the same. */

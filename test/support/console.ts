@@ -7,7 +7,8 @@ import { promisify } from 'node:util';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { chromium } from 'playwright-core';
 import { Api, type Minted, type Paid } from './api.js';
-import { build, type Program, startProgram } from './program.js';
+import { STACK_MNEMONIC } from './bursar.js';
+import { build, bursar, type Program, startProgram } from './program.js';
 import { until } from './until.js';
 
 const run = promisify(execFile);
@@ -25,6 +26,8 @@ export interface Sandbox {
   readonly dataDir: string;
   /** Pays a 402 that names a price, as the holder of a token. */
   pay(token: string, price: string, more?: Purchase): Promise<Paid>;
+  /** Buys a page of the seller for a cent, as the holder of a token: that payment settles. */
+  buy(token: string, page: string): Promise<string>;
   /** Asks for the same, whatever the answer. */
   ask(token: string, price: string, more?: Purchase): Promise<number>;
   stop(): Promise<void>;
@@ -93,6 +96,15 @@ export async function startSandbox(environment: Record<string, string> = {}): Pr
     admin: new Api(url, adminToken),
     pay: (token, price, more = {}) =>
       new Api(url, token).paid(order(price, more), more.key ?? randomUUID()),
+    async buy(token, page) {
+      const of = `${sellerUrl}/data/${page}`;
+      const paymentRequired = (await fetch(of)).headers.get('payment-required');
+      const body = { paymentRequired, request: { method: 'GET', url: of } };
+      const { payment, header } = await new Api(url, token).paid(body, randomUUID());
+      const { status } = await fetch(of, { headers: { [header.name]: header.value } });
+      if (status !== 200) throw new Error(`${of} was paid and not sold: ${status}`);
+      return payment.id;
+    },
     async ask(token, price, more = {}) {
       const answer = await new Api(url, token).pay(order(price, more), more.key ?? randomUUID());
       return answer.status;
@@ -183,7 +195,7 @@ export interface SignedIn {
 }
 
 /** Findings of axe in a page, one line each. */
-export async function axeFindings(page: Page): Promise<string[]> {
+async function axeFindings(page: Page): Promise<string[]> {
   interface Found {
     readonly id: string;
     readonly help: string;
@@ -221,4 +233,41 @@ export async function signIn(
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
   return { page, faults };
+}
+
+/** Waits until everything on the page was read. */
+export async function waitUntilRead(page: Page): Promise<void> {
+  await page
+    .getByText(/^live, read/)
+    .or(page.getByText('There is no such page'))
+    .first()
+    .waitFor();
+  await until('everything is read', async () => (await page.getByText(/^Reading /).count()) === 0);
+}
+
+/** A folder for screenshots of every page and theme, to be looked at. */
+const SCREENSHOTS = process.env.BURSAR_TEST_SCREENSHOTS;
+
+/** Looks at a page as it is: findings of axe, and whether it scrolls sideways. One line each. */
+export async function lookAt(page: Page, theme: string, name: string): Promise<string[]> {
+  if (SCREENSHOTS) {
+    const file = `${theme} ${name}.png`.replaceAll('/', '_');
+    await page.screenshot({ path: join(SCREENSHOTS, file), fullPage: true });
+  }
+  const wrong = (await axeFindings(page)).map((each) => `${name}: ${each}`);
+  const width = await page.evaluate<number>(
+    'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+  );
+  return width > 0 ? [...wrong, `${name}: ${width} px too wide`] : wrong;
+}
+
+/** A token of an auditor of a sandbox, as an operator makes one. */
+export function auditorToken(
+  { dataDir }: Sandbox,
+  environment: Record<string, string> = {},
+): Promise<string> {
+  return bursar(
+    { BURSAR_DATA_DIR: dataDir, BURSAR_WALLET_MNEMONIC: STACK_MNEMONIC, ...environment },
+    ...['admin-token', '--name', 'audit', '--role', 'auditor', '--ttl', '10m'],
+  );
 }

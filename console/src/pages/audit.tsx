@@ -4,6 +4,7 @@ import type { AuditEvent } from '../api.js';
 import { EVENT_KINDS } from '../kinds.js';
 import { Empty, Failure, Head, Loading } from '../parts/bits.js';
 import { EventTable } from '../parts/events.js';
+import { download, spanOf, TimeField } from '../parts/filters.js';
 import { type EventFilter, readEvents, useEvents } from '../reads.js';
 import { useParam, useTitle } from '../router.js';
 
@@ -23,14 +24,17 @@ export function AuditPage() {
     ...(/^(admin|grant|system):./.test(actor) ? { actor } : {}),
     ...(/^grt_[0-9a-z]{26}$/.test(about) ? { grantId: about } : {}),
     ...(/^pay_[0-9a-z]{26}$/.test(paymentId) ? { paymentId } : {}),
-    ...(from ? { from: new Date(from).toISOString() } : {}),
-    ...(to ? { to: new Date(to).toISOString() } : {}),
+    ...spanOf(from, to),
   };
   const { events, hasMore, readMore, error, refetch } = useLog(filter);
   return (
     <>
       <Head title="Audit">
-        <Button variant="default" disabled={!events?.length} onClick={() => download(events ?? [])}>
+        <Button
+          variant="default"
+          disabled={!events?.length}
+          onClick={() => exportEvents(events ?? [])}
+        >
           Export what is shown
         </Button>
       </Head>
@@ -53,18 +57,8 @@ export function AuditPage() {
           value={about}
           onChange={(event) => setAbout(event.currentTarget.value.trim())}
         />
-        <TextInput
-          type="datetime-local"
-          label="From"
-          value={from}
-          onChange={(event) => setFrom(event.currentTarget.value)}
-        />
-        <TextInput
-          type="datetime-local"
-          label="To"
-          value={to}
-          onChange={(event) => setTo(event.currentTarget.value)}
-        />
+        <TimeField label="From" value={from} set={setFrom} />
+        <TimeField label="To" value={to} set={setTo} />
       </div>
       {error ? <Failure error={error} retry={refetch} /> : null}
       {!events && !error ? <Loading what="the log" /> : null}
@@ -105,11 +99,7 @@ function useLog(filter: EventFilter) {
 }
 
 /** JSON Lines of exactly the rows on the page. The whole log, byte for byte, is at `/v1/audit/export`. */
-function download(events: readonly AuditEvent[]): void {
+function exportEvents(events: readonly AuditEvent[]): void {
   const text = events.map((event) => `${JSON.stringify(event)}\n`).join('');
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([text], { type: 'application/jsonl' }));
-  link.download = `bursar-events-${new Date().toISOString().slice(0, 10)}.jsonl`;
-  link.click();
-  URL.revokeObjectURL(link.href);
+  download('bursar-events', 'jsonl', text);
 }

@@ -13,6 +13,7 @@ import {
   Status,
   Time,
 } from '../parts/bits.js';
+import { BurnDown } from '../parts/burn-down.js';
 import { EventTable } from '../parts/events.js';
 import { PaymentTable } from '../parts/payment-table.js';
 import { GrantTree } from '../parts/tree.js';
@@ -49,6 +50,7 @@ export function GrantPage({ id }: { id: string }) {
         <GrantActs grant={grant} />
       </Head>
       <Terms grant={grant} chain={chain} />
+      <BurnDown grant={grant} />
       <Below grant={grant} above={chain} />
       <Payments id={id} />
       <Events id={id} />

@@ -28,7 +28,9 @@ import {
   useRaises,
   useSummary,
   useTreasuries,
+  useTrips,
   useWallets,
+  useWebhooks,
 } from '../reads.js';
 import { Link, useTitle } from '../router.js';
 import { useMay, useSession } from '../session.js';
@@ -80,6 +82,8 @@ function NeedsAttention() {
     wallets: useWallets().data,
     approvals: useApprovals().data,
     raises: useRaises().data,
+    webhooks: useWebhooks().data,
+    trips: useTrips().data,
     now: useNow(),
   });
   return (

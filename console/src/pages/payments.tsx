@@ -1,11 +1,14 @@
-import type { Payment } from '@bursar/sdk';
+import type { Grant, Page, Payment } from '@bursar/sdk';
 import { Button, NativeSelect, TextInput } from '@mantine/core';
 import { useCallback, useEffect, useState } from 'react';
+import { call } from '../api.js';
+import { short } from '../format.js';
 import { useLive } from '../live.js';
-import { Empty, Failure, Head, Loading } from '../parts/bits.js';
+import { Empty, Failure, Head, Loading, Money, Status } from '../parts/bits.js';
+import { spanOf, TimeField } from '../parts/filters.js';
 import { PaymentTable } from '../parts/payment-table.js';
-import { type PaymentFilter, readPayments } from '../reads.js';
-import { useParam, useTitle } from '../router.js';
+import { isGrantId, type PaymentFilter, readPayments } from '../reads.js';
+import { Link, useParam, useTitle } from '../router.js';
 
 const STATUSES = [
   { value: '', label: 'All' },
@@ -17,19 +20,23 @@ const STATUSES = [
   { value: 'rejected', label: 'Rejected' },
 ];
 
+/** Filters that few need, by their names in the URL. */
+const MORE = [
+  ['holder', 'Holder', 'research-agent-7'],
+  ['host', 'Host', 'api.example.com'],
+  ['payTo', 'Payee', '0x…'],
+  ['label', 'Label', 'task:t-42'],
+  ['key', 'Idempotency key', ''],
+] as const;
+
 /** Payments as they happen, the newest first. */
 export function PaymentsPage() {
-  const [status, setStatus] = useParam('status');
-  const [grantId, setGrantId] = useParam('grantId');
-  const [key, setKey] = useParam('key');
   const [isPaused, setPaused] = useState(false);
+  const { filter, holder, fields } = useFilter();
+  const ofHolder = useGrantsOf(holder);
   useTitle('Payments');
-  const filter: PaymentFilter = {
-    ...(status ? { status } : {}),
-    ...(/^grt_[0-9a-z]{26}$/.test(grantId) ? { grantId } : {}),
-    ...(key ? { idempotencyKey: key } : {}),
-  };
-  const { payments, error, refetch, readMore } = usePaymentFeed(filter, isPaused);
+  const [only] = ofHolder.data ?? [];
+  const isOne = ofHolder.data?.length === 1;
   return (
     <>
       <Head title="Payments">
@@ -37,6 +44,38 @@ export function PaymentsPage() {
           {isPaused ? 'Go on' : 'Pause'}
         </Button>
       </Head>
+      {fields}
+      {ofHolder.error ? (
+        <Failure error={ofHolder.error} retry={() => void ofHolder.refetch()} />
+      ) : null}
+      {holder && !ofHolder.data && !ofHolder.error ? <Loading what="grants" /> : null}
+      {ofHolder.data && !isOne ? <ChooseGrant holder={holder} grants={ofHolder.data} /> : null}
+      {holder === '' || isOne ? (
+        <Feed filter={only ? { ...filter, grantId: only.id } : filter} isPaused={isPaused} />
+      ) : null}
+    </>
+  );
+}
+
+/** The filter of the URL, and its fields. */
+function useFilter() {
+  const [status, setStatus] = useParam('status');
+  const [grantId, setGrantId] = useParam('grantId');
+  const [from, setFrom] = useParam('from');
+  const [to, setTo] = useParam('to');
+  const more = MORE.map(([name]) => useParam(name));
+  const [holder = '', host, payTo, label = '', key] = more.map(([value]) => value);
+  const filter: PaymentFilter = {
+    ...(status ? { status } : {}),
+    ...(isGrantId(grantId) ? { grantId } : {}),
+    ...(key ? { idempotencyKey: key } : {}),
+    ...(host ? { host } : {}),
+    ...(payTo && /^0x[0-9a-fA-F]{40}$/.test(payTo) ? { payTo } : {}),
+    ...(/^[^:]{1,63}:/.test(label) ? { label } : {}),
+    ...spanOf(from, to),
+  };
+  const fields = (
+    <>
       <div className="filters">
         <NativeSelect
           label="Status"
@@ -50,12 +89,77 @@ export function PaymentsPage() {
           value={grantId}
           onChange={(event) => setGrantId(event.currentTarget.value.trim())}
         />
-        <TextInput
-          label="Idempotency key"
-          value={key}
-          onChange={(event) => setKey(event.currentTarget.value)}
-        />
+        <TimeField label="From" value={from} set={setFrom} />
+        <TimeField label="To" value={to} set={setTo} />
       </div>
+      <details className="more" open={more.some(([value]) => value !== '')}>
+        <summary>More filters</summary>
+        <div className="filters">
+          {MORE.map(([name, text, placeholder], place) => (
+            <TextInput
+              key={name}
+              label={text}
+              placeholder={placeholder}
+              value={more[place]?.[0] ?? ''}
+              onChange={(event) => more[place]?.[1](event.currentTarget.value)}
+            />
+          ))}
+        </div>
+      </details>
+    </>
+  );
+  return { filter, holder, fields };
+}
+
+/** The grants of a holder: a payment is found by its grant. */
+function useGrantsOf(holder: string) {
+  return useLive(
+    ['grants-of', holder],
+    async (signal) => {
+      const query = { holder, limit: 200 };
+      return (await call<Page<Grant>>('GET', '/v1/grants', { query, signal })).items;
+    },
+    { isOn: holder !== '', everyMs: 10_000 },
+  );
+}
+
+/** Payments can be filtered by one grant. A holder of several needs a choice. */
+function ChooseGrant({ holder, grants }: { holder: string; grants: readonly Grant[] }) {
+  const linkOf = (grantId: string) => {
+    const parameters = new URLSearchParams(location.search);
+    parameters.delete('holder');
+    parameters.set('grantId', grantId);
+    return `/payments?${parameters}`;
+  };
+  if (grants.length === 0) {
+    return <Empty title={`No grant is held by ${holder}`}>Clear the holder to see more.</Empty>;
+  }
+  return (
+    <section className="card" aria-labelledby="choose">
+      <h2 id="choose">
+        {holder} holds {grants.length} grants: choose one
+      </h2>
+      <ul className="rows">
+        {grants.map((grant) => (
+          <li key={grant.id}>
+            <span className="grow">
+              <Link to={linkOf(grant.id)}>{grant.purpose ?? short(grant.id, 7)}</Link>{' '}
+              <Status of={grant.status} />
+            </span>
+            <span className="soft">
+              <Money amount={grant.spent} currency={grant.currency} /> spent
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Feed({ filter, isPaused }: { filter: PaymentFilter; isPaused: boolean }) {
+  const { payments, error, refetch, readMore } = usePaymentFeed(filter, isPaused);
+  return (
+    <>
       {error ? <Failure error={error} retry={refetch} /> : null}
       {!payments && !error ? <Loading what="payments" /> : null}
       {payments?.length === 0 ? (

@@ -29,21 +29,25 @@ const TONES: Readonly<Record<string, string>> = {
   active: 'good',
   settled: 'good',
   ready: 'good',
+  delivered: 'good',
   authorized: 'info',
   approved: 'good',
   pending: 'warn',
   pending_approval: 'warn',
   suspended: 'warn',
+  paused: 'warn',
   draining: 'warn',
   revoked: 'bad',
   rejected: 'bad',
   refused: 'bad',
+  dead: 'bad',
 };
 
 const WORDS: Readonly<Record<string, string>> = {
   pending_approval: 'waits',
   authorized: 'open',
   not_started: 'not started',
+  dead: 'dead letter',
 };
 
 /** A status as a word with a colour; the word alone says it all. */

@@ -1,0 +1,77 @@
+import type { Webhook } from '../api.js';
+import { whole } from '../format.js';
+import { Empty, Failure, Head, Id, Loading, Time } from '../parts/bits.js';
+import { Deliveries } from '../parts/deliveries.js';
+import { WebhookActs } from '../parts/webhook-acts.js';
+import { useWebhooks } from '../reads.js';
+import { Link, useTitle } from '../router.js';
+import { WebhookState } from './webhooks.js';
+
+/** One webhook: what it gets, what was sent, and the ways to change it. */
+export function WebhookPage({ id }: { id: string }) {
+  const { data, error, refetch } = useWebhooks();
+  const webhook = data?.find((each) => each.id === id);
+  useTitle('Webhook');
+  if (error) return <Failure isPage error={error} retry={() => void refetch()} />;
+  if (!data) return <Loading what="the webhook" />;
+  if (!webhook) {
+    return (
+      <Empty title="There is no such webhook" isPage>
+        It was deleted, or it is not yours to see. Go to the <Link to="/webhooks">webhooks</Link>.
+      </Empty>
+    );
+  }
+  return (
+    <>
+      <Head
+        title={webhook.description ?? new URL(webhook.url).host}
+        crumbs={<Link to="/webhooks">Webhooks</Link>}
+      >
+        <WebhookActs webhook={webhook} />
+      </Head>
+      <Terms webhook={webhook} />
+      <Deliveries webhook={webhook} />
+    </>
+  );
+}
+
+function Terms({ webhook }: { webhook: Webhook }) {
+  const { id, url, kinds, grantId, createdAt, createdBy, approvalLinks } = webhook;
+  return (
+    <section className="card" aria-labelledby="terms">
+      <h2 id="terms">What it gets</h2>
+      <dl className="facts">
+        <dt>State</dt>
+        <dd>
+          <WebhookState webhook={webhook} />
+        </dd>
+        <dt>URL</dt>
+        <dd>
+          <code className="break">{url}</code>
+        </dd>
+        <dt>Events</dt>
+        <dd>{kinds.join(', ')}</dd>
+        <dt>Of</dt>
+        <dd>
+          {grantId ? (
+            <>
+              grant <Id id={grantId} to={`/grants/${grantId}`} /> and all below it
+            </>
+          ) : (
+            'the whole treasury'
+          )}
+        </dd>
+        <dt>Links to decide</dt>
+        <dd>{approvalLinks ? `sent; who has one decides as ${createdBy}` : 'not sent'}</dd>
+        <dt>Added</dt>
+        <dd>
+          {whole(createdAt)} (<Time at={createdAt} />) by {createdBy}
+        </dd>
+        <dt>Id</dt>
+        <dd>
+          <code>{id}</code>
+        </dd>
+      </dl>
+    </section>
+  );
+}

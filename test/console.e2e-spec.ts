@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
+import decodeQR from 'qr/decode.js';
 import type { Minted } from './support/api.js';
 import {
   auditorToken,
+  axeFindings,
   findChromium,
   lookAt,
   type Sandbox,
@@ -320,6 +322,40 @@ suite('the console', () => {
     await sandbox.pay(tree.child.token, '0.01');
   });
 
+  it('shows how to fund a wallet and how long the money lasts, and takes a wallet out of use', async () => {
+    const { items } = await sandbox.admin.read<{
+      items: { id: string; address: string; reserved: string }[];
+    }>('/v1/wallets');
+    const holding = new Set(items.filter((each) => each.reserved !== '0.00').map(({ id }) => id));
+    const wallet = items.find(({ id }) => !holding.has(id));
+    const statusNow = async () => {
+      const list = await sandbox.admin.read<{ items: { id: string; status: string }[] }>(
+        '/v1/wallets',
+      );
+      return list.items.find(({ id }) => id === wallet?.id)?.status;
+    };
+    const page = await person();
+    await go(page, '/treasury');
+    const runway = page.getByRole('region', { name: 'Runway at the pace of the last day' });
+    await runway.getByText('over a year').waitFor();
+    const row = page.getByRole('row').filter({ hasText: wallet?.address ?? '' });
+    await row.getByRole('button', { name: 'Fund' }).click();
+    const drawn = page.getByRole('img', { name: `QR code of ${wallet?.address}` });
+    const path = await drawn.locator('path').getAttribute('d');
+    expect(readQr(path ?? '', (await drawn.getAttribute('viewBox')) ?? '')).toBe(wallet?.address);
+    expect(await axeFindings(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Done' }).click();
+    await row.getByRole('button', { name: 'Drain' }).click();
+    await page.getByRole('button', { name: 'Drain: it pays no more' }).click();
+    const retire = page.getByRole('button', { name: 'Retire: for good' });
+    await retire.waitFor();
+    expect(await statusNow()).toBe('draining');
+    expect(await axeFindings(page)).toEqual([]);
+    await retire.click();
+    await page.getByText('It signs nothing any more').waitFor();
+    expect(await statusNow()).toBe('retired');
+  });
+
   it('finds whatever is pasted', async () => {
     const { payment } = await sandbox.pay(tree.child.token, '0.02', { key: 'the-key-of-page-9' });
     const page = await person();
@@ -436,3 +472,17 @@ suite('the console', () => {
     240_000,
   );
 });
+
+/** The text of a QR code, read as a camera would from the modules that were drawn. */
+function readQr(path: string, viewBox: string): string {
+  const scale = 4;
+  const size = Number(viewBox.split(' ').at(-1)) * scale;
+  const data = new Uint8ClampedArray(size * size * 4).fill(255);
+  for (const [, x, y] of path.matchAll(/M(\d+) (\d+)h1v1h-1z/g)) {
+    for (let row = Number(y) * scale; row < (Number(y) + 1) * scale; row += 1) {
+      const from = (row * size + Number(x) * scale) * 4;
+      for (let at = from; at < from + scale * 4; at += 4) data.set([0, 0, 0], at);
+    }
+  }
+  return decodeQR({ width: size, height: size, data });
+}

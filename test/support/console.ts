@@ -195,7 +195,7 @@ export interface SignedIn {
 }
 
 /** Findings of axe in a page, one line each. */
-async function axeFindings(page: Page): Promise<string[]> {
+export async function axeFindings(page: Page): Promise<string[]> {
   interface Found {
     readonly id: string;
     readonly help: string;

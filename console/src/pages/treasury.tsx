@@ -3,7 +3,9 @@ import { useState } from 'react';
 import type { Treasury, Wallet } from '../api.js';
 import { count } from '../format.js';
 import { Empty, Failure, Head, Loading, Money, Status } from '../parts/bits.js';
+import { Runway } from '../parts/runway.js';
 import { StopDialog } from '../parts/stop.js';
+import { WalletActs } from '../parts/wallet-acts.js';
 import { useSummary, useTreasuries, useWallets } from '../reads.js';
 import { useTitle } from '../router.js';
 import { useMay } from '../session.js';
@@ -70,6 +72,7 @@ function Wallets() {
           <WalletTable wallets={data.items} />
         )}
       </section>
+      <Runway wallets={data.items} />
       <section className="card" aria-labelledby="gas">
         <h2 id="gas">Gas for cancellations</h2>
         {data.gas.length === 0 ? (
@@ -108,11 +111,11 @@ function WalletTable({ wallets }: { wallets: readonly Wallet[] }) {
           </tr>
         </thead>
         <tbody>
-          {wallets.map((wallet) => (
+          {wallets.map((wallet, place) => (
             <tr key={`${wallet.id} ${wallet.network} ${wallet.asset}`}>
-              <td>
-                <code>{wallet.address}</code>
-              </td>
+              {wallets[place - 1]?.id === wallet.id ? null : (
+                <WalletCell balances={wallets.filter(({ id }) => id === wallet.id)} />
+              )}
               <td>{wallet.network}</td>
               <td className="right">
                 <Money amount={wallet.balance} currency={wallet.currency} />
@@ -131,6 +134,16 @@ function WalletTable({ wallets }: { wallets: readonly Wallet[] }) {
         </tbody>
       </table>
     </section>
+  );
+}
+
+/** The first cell of a wallet's balances: its address, and what may be done with it. */
+function WalletCell({ balances }: { balances: readonly Wallet[] }) {
+  return (
+    <td rowSpan={balances.length}>
+      <code>{balances[0]?.address}</code>
+      <WalletActs balances={balances} />
+    </td>
   );
 }
 

@@ -225,13 +225,18 @@ function FreshnessMark() {
   );
 }
 
-/** A secret that is shown once, with a button that copies it. */
-export function Secret({ value, label }: { value: string; label: string }) {
+/** Button that copies a text. */
+export function CopyButton({ text, label = 'Copy' }: { text: string; label?: string }) {
   const [copied, setCopied] = useState(false);
   const copy = async () => {
-    await navigator.clipboard.writeText(value);
+    await navigator.clipboard.writeText(text);
     setCopied(true);
   };
+  return <Button onClick={() => void copy()}>{copied ? 'Copied' : label}</Button>;
+}
+
+/** A secret that is shown once, with a button that copies it. */
+export function Secret({ value, label }: { value: string; label: string }) {
   return (
     <div className="form">
       <p className="note warn">
@@ -243,7 +248,7 @@ export function Secret({ value, label }: { value: string; label: string }) {
         </code>
       </section>
       <div className="acts">
-        <Button onClick={() => void copy()}>{copied ? 'Copied' : 'Copy'}</Button>
+        <CopyButton text={value} />
       </div>
     </div>
   );

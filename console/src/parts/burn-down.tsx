@@ -88,7 +88,7 @@ function Table({
 }
 
 /** A column for each hour or day: what was left, and on top of it what was spent in that time. */
-export function burnDown(
+function burnDown(
   { id, budget, currency, createdAt }: Grant,
   items: readonly SpendItem[],
   unit: 'hour' | 'day',

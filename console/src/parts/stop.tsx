@@ -1,21 +1,19 @@
-import { PasswordInput, TextInput } from '@mantine/core';
+import { TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { call, type Treasury } from '../api.js';
 import { count } from '../format.js';
-import { confirmSession, useSession } from '../session.js';
+import { useConfirmation } from './confirmation.js';
 import { Dialog, DialogForm, Reason, useAct } from './dialog.js';
 
 /** Stops, or restarts, everything of a treasury. The name is typed, so that no slip of the mouse does it. */
 export function StopDialog({ treasury, close }: { treasury: Treasury; close: () => void }) {
   const { id, name, status, openPayments } = treasury;
   const isStop = status === 'active';
-  const session = useSession();
   const [typed, setTyped] = useState('');
   const [reason, setReason] = useState('');
-  const [token, setToken] = useState('');
-  const needsToken = Date.parse(session.confirmedUntil ?? '') < Date.now();
+  const confirmation = useConfirmation();
   const act = useAct(async () => {
-    if (needsToken) await confirmSession(token.trim());
+    await confirmation.confirm();
     const body = reason.trim() === '' ? {} : { reason: reason.trim() };
     return call('POST', `/v1/treasuries/${id}/${isStop ? 'suspend' : 'resume'}`, { body });
   }, close);
@@ -27,7 +25,7 @@ export function StopDialog({ treasury, close }: { treasury: Treasury; close: () 
         error={act.error}
         label={isStop ? `Stop everything of ${name}` : `Resume ${name}`}
         isBad={isStop}
-        isReady={typed === name && (!needsToken || token.trim() !== '')}
+        isReady={typed === name && confirmation.isReady}
         close={close}
       >
         <p>
@@ -46,17 +44,7 @@ export function StopDialog({ treasury, close }: { treasury: Treasury; close: () 
           data-autofocus
         />
         <Reason value={reason} set={setReason} />
-        {needsToken ? (
-          <PasswordInput
-            label="Your token, once more"
-            description="The sign-in is some minutes old."
-            value={token}
-            onChange={(event) => setToken(event.currentTarget.value)}
-            autoComplete="off"
-            required
-            visibilityToggleButtonProps={{ 'aria-label': 'Show the token' }}
-          />
-        ) : null}
+        {confirmation.field}
       </DialogForm>
     </Dialog>
   );

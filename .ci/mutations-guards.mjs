@@ -773,6 +773,12 @@ export const accepted = {
     'throw new ConfigError([': DOES_NOT_COMPILE,
   },
   'src/access/master-secret.ts': { 'throw new Error': DOES_NOT_COMPILE },
+  'src/access/provider-logins.ts': {
+    "throw new Problem('not_found', 'no provider is set": DOES_NOT_COMPILE,
+    "throw new Problem('forbidden', 'this login was not begun here": DOES_NOT_COMPILE,
+    'throw unavailable();': DOES_NOT_COMPILE,
+    "throw new Error('no provider is set');": DOES_NOT_COMPILE,
+  },
   'src/access/oidc.ts': {
     'if (config === undefined || keys === undefined) throw': DOES_NOT_COMPILE,
     'throw new Problem(': DOES_NOT_COMPILE,

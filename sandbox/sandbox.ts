@@ -14,7 +14,7 @@ const HELP = `npm run sandbox -- [--json]
 
 Starts the service with everything around it, all local: a chain with test tokens, a facilitator and a
 paid API. Runs until it is signalled. --json prints one JSON line when ready, for programs.
-DATABASE_URL, REDIS_URL, PORT and BURSAR_DATA_DIR are honoured.
+DATABASE_URL, REDIS_URL, PORT, BURSAR_DATA_DIR and BURSAR_OIDC_* are honoured.
 `;
 
 await runUntilSignalled('sandbox', async (onStop, stopped) => {
@@ -37,6 +37,7 @@ await runUntilSignalled('sandbox', async (onStop, stopped) => {
     dataDir: BURSAR_DATA_DIR || undefined,
     databaseUrl: DATABASE_URL || undefined,
     redisUrl: REDIS_URL || undefined,
+    environment: identityProvider(process.env),
     port: PORT ? Number(PORT) : (await isFree(PREFERRED_PORT)) ? PREFERRED_PORT : 0,
     progress: (what) => {
       stopped.throwIfAborted();
@@ -55,6 +56,15 @@ await runUntilSignalled('sandbox', async (onStop, stopped) => {
   );
   return 'running';
 });
+
+/** The variables of an identity provider to sign in with. */
+function identityProvider(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) =>
+      name.startsWith('BURSAR_OIDC_') && value !== undefined ? [[name, value]] : [],
+    ),
+  );
+}
 
 function asJson({ service, chain, facilitator, seller, dataDir }: Stack, adminToken: string) {
   return JSON.stringify({

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@je
 import { type HttpService, serve } from '../sandbox/ports.js';
 import { startTestStack, type TestStack } from './support/bursar.js';
 import { command, commandInTerminal } from './support/command.js';
-import { build, deadPort } from './support/program.js';
+import { build, deadPort, sourcesOf } from './support/program.js';
 
 jest.setTimeout(240_000);
 
@@ -551,9 +551,9 @@ describe('the program itself', () => {
     await command({ ...root, NODE_V8_COVERAGE: coverage }, args());
     const [file = ''] = await readdir(coverage);
     const { result } = JSON.parse(await readFile(join(coverage, file), 'utf8'));
-    const loaded: string[] = result.map(({ url }: { url: string }) => url);
+    const loaded = await sourcesOf(result.map(({ url }: { url: string }) => url));
     // It has run, and not only its help.
-    expect(loaded.some((url) => /\/dist\/src\/cli\/(?:output|fetch)\.js$/.test(url))).toBe(true);
+    expect(loaded.some((url) => /^dist\/src\/cli\/(?:output|fetch)\.js$/.test(url))).toBe(true);
     const service =
       /node_modules\/(?:@nestjs|@prisma|bullmq|fastify|ioredis|pg|viem|zod)\/|dist\/src\/(?:commands|config|ledger)/;
     expect(loaded.filter((url) => service.test(url))).toEqual([]);

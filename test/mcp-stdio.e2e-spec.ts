@@ -14,7 +14,7 @@ import { unzipSync } from 'fflate';
 import type { Minted } from './support/api.js';
 import { startTestStack, type TestStack } from './support/bursar.js';
 import { McpHost } from './support/mcp.js';
-import { build } from './support/program.js';
+import { build, sourcesOf } from './support/program.js';
 import { order } from './support/terms.js';
 
 const ROOT = new URL('..', import.meta.url).pathname;
@@ -240,8 +240,9 @@ describe('npx bursar mcp', () => {
     });
     child.stdin.end();
     await once(child, 'close');
-    expect(urls).toContain('@modelcontextprotocol/sdk');
-    expect(urls).not.toMatch(/node_modules\/(?:@nestjs|fastify|pg|bullmq|viem|@prisma)\//);
+    const loaded = (await sourcesOf(urls.trim().split('\n'))).join('\n');
+    expect(loaded).toContain('node_modules/@modelcontextprotocol/sdk');
+    expect(loaded).not.toMatch(/node_modules\/(?:@nestjs|fastify|pg|bullmq|viem|@prisma)\//);
   });
 });
 

@@ -44,6 +44,25 @@ export function signIn(token: string): Promise<unknown> {
   return call('POST', PATH, { body: { token } });
 }
 
+/** Whether people can sign in at an identity provider. */
+export function useProvider(): boolean {
+  const { data } = useQuery({
+    queryKey: ['session', 'ways'],
+    queryFn: () => call<{ provider: boolean }>('GET', `${PATH}/ways`),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  return data?.provider ?? false;
+}
+
+/** Leaves for the identity provider, which leads back to this page. @param again - whether it must ask once more. */
+export async function signInAtProvider({ again = false } = {}): Promise<void> {
+  const place = location.pathname.replace(/^\/console/, '') || '/';
+  const { url } = await call<{ url: string }>('POST', `${PATH}/login`, { body: { again, place } });
+  location.assign(url);
+  // The page is left; a button that waits for this waits until then.
+  await new Promise(() => {});
+}
+
 /** Shows the token again, for what needs that. */
 export function confirmSession(token: string): Promise<unknown> {
   return call('POST', `${PATH}/confirm`, { body: { token } });

@@ -12,6 +12,7 @@ import { JwksController } from './jwks.controller.js';
 import { Keys } from './keys.js';
 import { MasterSecret } from './master-secret.js';
 import { Oidc } from './oidc.js';
+import { ProviderLogins } from './provider-logins.js';
 import { Revocations } from './revocations.js';
 import { Sessions } from './sessions.js';
 import { SignIns } from './sign-ins.js';
@@ -27,6 +28,7 @@ import { Tokens } from './tokens.js';
     Tokens,
     AdminTokens,
     Oidc,
+    ProviderLogins,
     Revocations,
     Sessions,
     SignIns,
@@ -43,6 +45,7 @@ import { Tokens } from './tokens.js';
     Tokens,
     AdminTokens,
     Oidc,
+    ProviderLogins,
     Revocations,
     RateLimits,
     Sessions,

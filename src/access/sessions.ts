@@ -108,17 +108,18 @@ export class Sessions {
    * Opens a session for a token that was verified.
    *
    * @param tokenExpiresAt - Unix seconds; the session ends then at the latest.
+   * @param shownAt - when the person proved who they are, Unix seconds: now for a token that was shown.
    * @returns the value of `Set-Cookie`.
    */
-  async open(token: string, tokenExpiresAt: number): Promise<string> {
+  async open(token: string, tokenExpiresAt: number, shownAt = Date.now() / 1_000): Promise<string> {
     const secret = randomBytes(32).toString('base64url');
     const hash = hashOf(secret);
     const sealed = Buffer.from(seal(token, this.keyOf(secret), hash), 'base64url');
     const seconds = Math.min(MAX_SESSION_SECONDS, Math.floor(tokenExpiresAt - Date.now() / 1_000));
     await this.database.pool.query(
-      `INSERT INTO console_sessions (session_hash, sealed_token, expires_at)
-       VALUES ($1, $2, now() + $3 * interval '1 second')`,
-      [hash, sealed, seconds],
+      `INSERT INTO console_sessions (session_hash, sealed_token, expires_at, confirmed_at)
+       VALUES ($1, $2, now() + $3 * interval '1 second', least(now(), to_timestamp($4)))`,
+      [hash, sealed, seconds, shownAt],
     );
     return this.setCookie(secret, seconds);
   }
@@ -149,13 +150,23 @@ export class Sessions {
     );
   }
 
-  private cookieOf({ headers }: FastifyRequest): string | undefined {
-    const name = this.cookieName;
-    for (const pair of headers.cookie?.split(';') ?? []) {
-      const [key, value = ''] = pair.trim().split('=', 2);
-      if (key === name && SECRET.test(value)) return value;
-    }
-    return undefined;
+  /**
+   * Cookie of a login that is under way at the provider, for so long. Lax, because the provider's page leads back.
+   *
+   * @param sealed - empty to drop it.
+   */
+  loginCookie(sealed: string, maxAgeSeconds: number): string {
+    return `${this.cookieName}-login=${sealed}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${maxAgeSeconds}${this.secure}`;
+  }
+
+  /** The login that a browser brings back from the provider. */
+  loginOf(request: FastifyRequest): string | undefined {
+    return cookieValue(request, `${this.cookieName}-login`);
+  }
+
+  private cookieOf(request: FastifyRequest): string | undefined {
+    const value = cookieValue(request, this.cookieName);
+    return value !== undefined && SECRET.test(value) ? value : undefined;
   }
 
   /** The prefix has browsers refuse one that was set without TLS, or by another host of the domain (RFC 6265bis, 4.1.3.2). */
@@ -167,9 +178,12 @@ export class Sessions {
     return this.config.publicUrl?.startsWith('https:') ?? false;
   }
 
+  private get secure(): string {
+    return this.isTls ? '; Secure' : '';
+  }
+
   private setCookie(value: string, maxAgeSeconds: number): string {
-    const secure = this.isTls ? '; Secure' : '';
-    return `${this.cookieName}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${maxAgeSeconds}${secure}`;
+    return `${this.cookieName}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${maxAgeSeconds}${this.secure}`;
   }
 
   private keyOf(secret: string): Buffer {
@@ -180,4 +194,12 @@ export class Sessions {
 
 function hashOf(secret: string): string {
   return createHash('sha256').update(secret).digest('base64url');
+}
+
+function cookieValue({ headers }: FastifyRequest, name: string): string | undefined {
+  for (const pair of headers.cookie?.split(';') ?? []) {
+    const [key, value] = pair.trim().split('=', 2);
+    if (key === name) return value;
+  }
+  return undefined;
 }

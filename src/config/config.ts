@@ -107,6 +107,10 @@ export interface OidcConfig {
   readonly roleClaim: string;
   /** The claim that lists the treasuries' ids; undefined gives every one. */
   readonly treasuriesClaim: string | undefined;
+  /** The client that the console signs people in as; undefined where it does not. */
+  readonly clientId: string | undefined;
+  /** Scopes that a sign-in asks for, with spaces between. */
+  readonly scope: string;
 }
 
 /** Keys, phrases and passwords that the environment gives. */
@@ -170,6 +174,9 @@ export function loadConfig(environment: NodeJS.ProcessEnv): GivenConfig {
       'BURSAR_OIDC_AUDIENCE: is required with BURSAR_OIDC_ISSUER, or a token meant for any other ' +
         'application would let its bearer in; give the client id or API identifier of this service',
     );
+  }
+  if (parsed.success && given.BURSAR_OIDC_CLIENT_ID && !given.BURSAR_OIDC_ISSUER) {
+    problems.push('BURSAR_OIDC_CLIENT_ID: is of no use without BURSAR_OIDC_ISSUER; set both');
   }
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   return { ...settingsOf(parsed.data), networks, secrets: secretsOf(parsed.data) };
@@ -264,6 +271,8 @@ function accessSettings(env: Environment) {
             audience: env.BURSAR_OIDC_AUDIENCE,
             roleClaim: env.BURSAR_OIDC_ROLE_CLAIM,
             treasuriesClaim: env.BURSAR_OIDC_TREASURIES_CLAIM,
+            clientId: env.BURSAR_OIDC_CLIENT_ID,
+            scope: env.BURSAR_OIDC_SCOPE,
           },
     consoleIdleSeconds: env.BURSAR_CONSOLE_IDLE_SECONDS,
     rateLimits: {

@@ -165,6 +165,8 @@ export const environmentSchema = z.object({
   BURSAR_OIDC_AUDIENCE: z.string().min(1).max(255).optional(),
   BURSAR_OIDC_ROLE_CLAIM: z.string().min(1).max(255).default('bursar_role'),
   BURSAR_OIDC_TREASURIES_CLAIM: z.string().min(1).max(255).optional(),
+  BURSAR_OIDC_CLIENT_ID: z.string().min(1).max(255).optional(),
+  BURSAR_OIDC_SCOPE: z.string().min(1).max(1_024).default('openid'),
   BURSAR_CONSOLE_IDLE_SECONDS: integer(1_800, 60, 43_200),
   BURSAR_TWO_PERSON: flag,
   BURSAR_WORKER_SILENCE_SECONDS: integer(45, 1, 3_600),

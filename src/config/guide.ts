@@ -253,6 +253,12 @@ export const CONFIGURATION_GUIDE: Readonly<Record<string, readonly GuideEntry[]>
         'all treasuries). See docs/sign-in.md.',
     },
     {
+      names: ['BURSAR_OIDC_CLIENT_ID', 'BURSAR_OIDC_SCOPE'],
+      text:
+        'The public client that the console signs people in as at that provider (authorization code with PKCE), and the\n' +
+        'scopes it asks for, with spaces between. Needs BURSAR_PUBLIC_URL where the console is not on loopback.',
+    },
+    {
       names: ['BURSAR_TWO_PERSON'],
       text:
         'true: no admin approves a payment under a grant that he minted, resumed, or was ever handed a token of. No\n' +

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { until } from './until.js';
 
@@ -41,6 +42,15 @@ export async function build(): Promise<void> {
 }
 
 const BUILT = 'built';
+
+/** The sources that a program loaded, seen through its bundles: paths from the project's folder. */
+export async function sourcesOf(urls: readonly string[]): Promise<string[]> {
+  const bundles = JSON.parse(await readFile(join(ROOT, 'dist/bundles.json'), 'utf8'));
+  return urls.flatMap((url) => {
+    const path = url.startsWith('file:') ? relative(ROOT, fileURLToPath(url)) : url;
+    return [path, ...(bundles[path] ?? [])];
+  });
+}
 
 /** The service as its own process. */
 export interface Program {

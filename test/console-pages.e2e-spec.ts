@@ -536,7 +536,7 @@ suite('the console', () => {
         await go(page, path);
         await page.getByRole('heading', { level: 1 }).waitFor();
         await waitUntilRead(page);
-        if (path.endsWith(webhook.id)) await page.getByText('1 attempt').click();
+        if (path.endsWith(webhook.id)) await page.getByText('1 attempt').first().click();
         await look(path);
       }
       await go(page, `/webhooks/${webhook.id}`);

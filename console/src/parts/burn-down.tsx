@@ -25,7 +25,7 @@ export function BurnDown({ grant }: { grant: Grant }) {
     <section className="card" aria-labelledby="burn-down">
       <h2 id="burn-down">
         Left of the budget{' '}
-        <Link to={`/spend?by=${unit},holder&period=all&grantId=${id}`}>spend</Link>
+        <Link to={`/spend?by=${unit},holder&period=all&grantId=${id}`}>spend by holder</Link>
       </h2>
       <p className="soft">
         By {unit}, after the payments of the grant and all below it, settled or signed.

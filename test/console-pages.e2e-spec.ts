@@ -137,7 +137,7 @@ suite('the console', () => {
       expect(await link.count()).toBe(0);
       await spendTable(page)
         .getByRole('row', { name: /^nightly / })
-        .getByRole('link', { name: '1 payments' })
+        .getByRole('link', { name: '1 payment' })
         .click();
       await page.getByText('yesterday ·').waitFor();
       expect(await page.getByLabel('Label').inputValue()).toBe('task:nightly');
@@ -168,8 +168,8 @@ suite('the console', () => {
         await spendTable(page)
           .getByRole('row', { name: /^reader/ })
           .count(),
-      ).toBe(2);
-      expect(await spendTable(page).getByRole('row').count()).toBe(3);
+      ).toBe(3);
+      expect(await spendTable(page).getByRole('row').count()).toBe(4);
     });
 
     it('takes a label that no grant of the list has, and refuses a name that is none', async () => {

@@ -337,7 +337,7 @@ suite('the console', () => {
       const page = await person();
       await go(page, `/webhooks/${id}`);
       await deliveries(page)
-        .getByText(/the last: answer 500/)
+        .getByText(/at last: answer 500/)
         .waitFor();
       receiver.answer = answer;
       await deliveries(page).getByText('delivered', { exact: true }).waitFor();

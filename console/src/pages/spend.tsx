@@ -1,7 +1,7 @@
 import { Button, NativeSelect, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { callText } from '../api.js';
-import { decimal, exact } from '../format.js';
+import { count, decimal, exact } from '../format.js';
 import { useNow } from '../live.js';
 import { panelsOf, type Report } from '../panels.js';
 import { Empty, explain, Failure, Head, Loading, Money } from '../parts/bits.js';
@@ -120,7 +120,7 @@ function SpendReport({ by, filter }: { by: readonly string[]; filter: SpendFilte
             </span>
             <span className="soft">
               <Money amount={settled} /> settled, <Money amount={open} /> signed and not settled;{' '}
-              {payments} payments, {refused} refused
+              {count(payments, 'payment')}, {refused} refused
             </span>
           </section>
         ))}

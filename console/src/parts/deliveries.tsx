@@ -60,7 +60,7 @@ export function Deliveries({ webhook }: { webhook: Webhook }) {
 }
 
 function DeliveryRow({ delivery, webhook }: { delivery: Delivery; webhook: Webhook }) {
-  const { kind, eventId, status, origin, tries, nextTryAt, createdAt, attempts } = delivery;
+  const { kind, eventId, status, origin, nextTryAt, createdAt, attempts } = delivery;
   const last = attempts.at(-1);
   return (
     <li>
@@ -70,8 +70,8 @@ function DeliveryRow({ delivery, webhook }: { delivery: Delivery; webhook: Webho
         {ORIGINS[origin] === '' ? null : <span className="chip quiet">{ORIGINS[origin]}</span>}
         <br />
         <span className="soft">
-          <Time at={createdAt} />, {tries === 1 ? '1 try' : `${tries} tries`}
-          {last ? `, the last: ${answerOf(last)}` : ''}
+          <Time at={createdAt} />
+          {last ? `, at last: ${answerOf(last)}` : ', not tried yet'}
           {status === 'pending' && webhook.status === 'active' && nextTryAt !== null ? (
             <>
               , next <Time at={nextTryAt} />

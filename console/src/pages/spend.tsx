@@ -96,7 +96,7 @@ function SpendReport({ by, filter }: { by: readonly string[]; filter: SpendFilte
   if (!data) return <Loading what="the report" />;
   if (data.items.length === 0) {
     return (
-      <Empty title="Nothing was spent in this time">
+      <Empty title="Nothing was spent in this period">
         Choose a longer period, or clear the grant. Payments appear here as agents make them.
       </Empty>
     );

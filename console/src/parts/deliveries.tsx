@@ -23,7 +23,7 @@ const ORIGINS: Readonly<Record<Delivery['origin'], string>> = {
   test: 'test',
 };
 
-/** What was sent to a webhook in the last 30 days, the newest first. */
+/** Deliveries of a webhook of the last 30 days, the newest first. */
 export function Deliveries({ webhook }: { webhook: Webhook }) {
   const [status, setStatus] = useParam('status');
   const { deliveries, hasMore, readMore, error, refetch } = useDeliveries(webhook.id, status);
@@ -71,7 +71,7 @@ function DeliveryRow({ delivery, webhook }: { delivery: Delivery; webhook: Webho
         <br />
         <span className="soft">
           <Time at={createdAt} />
-          {last ? `, at last: ${answerOf(last)}` : ', not tried yet'}
+          {last ? `, last attempt: ${answerOf(last)}` : ', not tried yet'}
           {status === 'pending' && webhook.status === 'active' && nextTryAt !== null ? (
             <>
               , next <Time at={nextTryAt} />

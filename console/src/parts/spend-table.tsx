@@ -16,7 +16,7 @@ export function SpendTable({ report }: { report: Report }) {
             {by.map((dimension) => (
               <th key={dimension}>{dimensionName(dimension)}</th>
             ))}
-            {['Settled', 'Signed, not settled', 'Given back', 'Payments', 'Refused'].map((name) => (
+            {['Settled', 'Signed, not settled', 'Released', 'Payments', 'Refused'].map((name) => (
               <th key={name} className="right">
                 {name}
               </th>

@@ -281,6 +281,7 @@ suite('the console', () => {
       await last.getByRole('cell').first().waitFor();
       expect((await last.getByRole('cell').allTextContents()).at(-1)).toBe('0.989999 USDC');
       await last.getByRole('link').click();
+      await page.getByRole('heading', { level: 1, name: 'Payments' }).waitFor();
       await page.getByText('0.000001 USDC').waitFor();
     });
   });

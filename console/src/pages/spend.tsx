@@ -134,7 +134,13 @@ function SpendReport({ by, filter }: { by: readonly string[]; filter: SpendFilte
       <SpendCharts by={by} panels={panelsOf(report)} />
       {missing.length > 0 ? (
         <p className="soft">
-          The list of payments has no filter by {missing.join(' or ')}: links lead to all of them.
+          The list of payments has no filter by {missing.join(' or ')}, so its links show more than
+          the group.
+        </p>
+      ) : null}
+      {by.includes('grant') || by.includes('holder') ? (
+        <p className="soft">
+          The list of a grant’s payments also has those of the grants below it.
         </p>
       ) : null}
       <SpendTable report={report} />

@@ -16,7 +16,17 @@ const BENCH = 'bench.e2e-spec.ts';
  * `npm run test:long` runs them; `npm test` does when a path is named.
  */
 const LONG = [
-  ...['audit-verify', 'boot', 'bounds', 'cancel', 'check', 'check-columns', 'cli', 'console'],
+  ...[
+    'audit-verify',
+    'boot',
+    'bounds',
+    'cancel',
+    'check',
+    'check-columns',
+    'cli',
+    'console',
+    'console-pages',
+  ],
   ...['crash', 'dependencies', 'downtime', 'edge', 'event-streams', 'events', 'examples', 'gas'],
   ...['gateway-crash', 'gateway-sales', 'gateway-start', 'grant-life', 'mcp-inspector'],
   ...['mcp-stdio', 'metrics', 'outside-spends', 'published-clients', 'published-seller'],

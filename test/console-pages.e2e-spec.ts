@@ -130,14 +130,14 @@ suite('the console', () => {
       const page = await person();
       await go(page, '/spend?by=label:task,holder&period=all');
       expect((await row(page, /^nightly /)).slice(0, 2)).toEqual(['nightly', 'nightly-report']);
-      // What has no such label is a group, and no list: the service has no filter by the lack of one.
+      // Grants without the label are a group without a link: no filter finds the lack of a label.
       const own = await sandbox.admin.all(`/v1/payments?grantId=${tree.child.grant.id}`);
       expect((await row(page, /^none reader/)).at(-2)).toBe(String(own.length));
       const link = spendTable(page).getByRole('link', { name: `${own.length} payments` });
       expect(await link.count()).toBe(0);
       await spendTable(page)
         .getByRole('row', { name: /^nightly / })
-        .getByRole('link', { name: '1 payments' })
+        .getByRole('link', { name: '1 payment' })
         .click();
       await page.getByText('yesterday ·').waitFor();
       expect(await page.getByLabel('Label').inputValue()).toBe('task:nightly');
@@ -146,9 +146,9 @@ suite('the console', () => {
     it('keeps the dimensions, the period and the grant in the URL', async () => {
       const page = await person();
       await go(page, '/spend');
-      await page.getByLabel('Bars').selectOption('holder');
-      await page.getByLabel('Parts of a bar').selectOption('payTo');
-      await page.getByLabel('One chart for each').selectOption('day');
+      await page.getByLabel('Group by').selectOption('holder');
+      await page.getByLabel('Split by').selectOption('payTo');
+      await page.getByLabel('One chart per').selectOption('day');
       await page.getByLabel('Period').selectOption('all');
       await page.getByLabel('Grant and all below it').fill(tree.child.grant.id);
       const url = new URL(page.url());
@@ -159,24 +159,24 @@ suite('the console', () => {
       });
       await page.reload();
       await waitUntilRead(page);
-      expect(await page.getByLabel('Bars').inputValue()).toBe('holder');
+      expect(await page.getByLabel('Group by').inputValue()).toBe('holder');
       expect(await spendTable(page).getByRole('columnheader').allTextContents()).toEqual([
-        ...['Holder', 'Payee', 'Day', 'Settled', 'Signed, not settled', 'Given back'],
+        ...['Holder', 'Payee', 'Day', 'Settled', 'Signed, not settled', 'Released'],
         ...['Payments', 'Refused'],
       ]);
       expect(
         await spendTable(page)
           .getByRole('row', { name: /^reader/ })
           .count(),
-      ).toBe(2);
-      expect(await spendTable(page).getByRole('row').count()).toBe(3);
+      ).toBe(3);
+      expect(await spendTable(page).getByRole('row').count()).toBe(4);
     });
 
     it('takes a label that no grant of the list has, and refuses a name that is none', async () => {
       const page = await person();
       await go(page, '/spend?by=nonsense,holder');
-      expect(await page.getByLabel('Bars').inputValue()).toBe('holder');
-      await page.getByLabel('Parts of a bar').selectOption('Another label…');
+      expect(await page.getByLabel('Group by').inputValue()).toBe('holder');
+      await page.getByLabel('Split by').selectOption('Another label…');
       await page.getByLabel(/^Name of the label/).fill('project');
       await page.keyboard.press('Enter');
       await spendTable(page).getByRole('columnheader', { name: 'Label project' }).waitFor();
@@ -259,28 +259,29 @@ suite('the console', () => {
     it('shows a holder the spend of its subtree', async () => {
       const page = await person(tree.child.token);
       await page.getByRole('link', { name: 'Spend' }).click();
-      await page.getByLabel('Bars').selectOption('holder');
+      await page.getByLabel('Group by').selectOption('holder');
       await row(page, /^reader/);
       expect(await spendTable(page).getByRole('row').count()).toBe(2);
       expect(await page.getByLabel('Treasury').count()).toBe(0);
     });
 
-    it('draws on a grant what was left of its budget after each hour', async () => {
+    it('draws the budget left of a grant after each hour, with its payments', async () => {
       const { grant, token } = await sandbox.admin.mint({ holder: 'burner', budget: '1.00' });
       await sandbox.buy(token, '8');
       const page = await person();
       await sandbox.pay(token, '0.000001');
       await go(page, `/grants/${grant.id}`);
-      const part = page.getByRole('region', { name: /^Left of the budget/ }).first();
+      const part = page.getByRole('region', { name: /^Budget left/ }).first();
       await part
         .getByRole('link', { name: /, left|, spent: / })
         .first()
         .waitFor();
-      await part.getByText('The same as a table').click();
+      await part.getByText('Show as a table').click();
       const last = part.getByRole('row').last();
       await last.getByRole('cell').first().waitFor();
       expect((await last.getByRole('cell').allTextContents()).at(-1)).toBe('0.989999 USDC');
       await last.getByRole('link').click();
+      await page.getByRole('heading', { level: 1, name: 'Payments' }).waitFor();
       await page.getByText('0.000001 USDC').waitFor();
     });
   });
@@ -337,7 +338,7 @@ suite('the console', () => {
       const page = await person();
       await go(page, `/webhooks/${id}`);
       await deliveries(page)
-        .getByText(/the last: answer 500/)
+        .getByText(/last attempt: answer 500/)
         .waitFor();
       receiver.answer = answer;
       await deliveries(page).getByText('delivered', { exact: true }).waitFor();
@@ -493,7 +494,7 @@ suite('the console', () => {
     expect(page.url()).toContain(`/webhooks/${webhook?.id}`);
   });
 
-  /** What was settled today, on each of the days before too, as the worker's sums have it: nobody waits for days. */
+  /** Copies today's settled sums to the days before, since no test can wait for days. */
   const repeatPast = () =>
     until('the sums are repeated', async () => {
       await db.query(
@@ -536,7 +537,7 @@ suite('the console', () => {
         await go(page, path);
         await page.getByRole('heading', { level: 1 }).waitFor();
         await waitUntilRead(page);
-        if (path.endsWith(webhook.id)) await page.getByText('1 attempt').click();
+        if (path.endsWith(webhook.id)) await page.getByText('1 attempt').first().click();
         await look(path);
       }
       await go(page, `/webhooks/${webhook.id}`);

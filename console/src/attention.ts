@@ -82,7 +82,7 @@ function receivers({ webhooks = [], now }: Known): Attention[] {
     }
     if (status !== 'active' || failingSince === null) return [];
     const detail = `${url}: the first failure was ${relative(failingSince, now)}`;
-    const text = 'A webhook fails';
+    const text = 'A webhook is failing';
     return [{ id: `webhook ${id}`, severity: 'low', text, detail, to, action }];
   });
 }

@@ -42,7 +42,7 @@ const MOST_COLUMNS = 168;
 /** The colour of everything that has none of its own. */
 const OTHERS = COLOURS;
 
-/** Makes the charts of a report: bars by its first dimension, parted by its second, one chart for each value of its third. */
+/** Makes the charts of a report: bars by its first dimension, split by its second, one chart for each value of its third. */
 export function panelsOf(report: Report): Panels {
   const { items, by, name } = report;
   const [, split, facet] = by;
@@ -164,7 +164,7 @@ function segmentsOf(
   return [...segments.sort((a, b) => a.colour - b.colour), { ...left, amount: decimal(others) }];
 }
 
-/** The states that parts of a bar stand for where no second dimension parts it. */
+/** The states that a bar is split by where there is no second dimension. */
 function states(by: readonly string[]) {
   const settled = { name: 'settled', colour: 1, status: 'settled', of: (of: Sums) => of.settled };
   const open = {
@@ -172,7 +172,7 @@ function states(by: readonly string[]) {
     of: (of: Sums) => of.open,
   };
   const released = {
-    ...{ name: 'given back', colour: OTHERS, status: undefined },
+    ...{ name: 'released', colour: OTHERS, status: undefined },
     of: (of: Sums) => of.released,
   };
   return by.includes('status') ? [settled, open, released] : [settled, open];
@@ -190,7 +190,7 @@ function rank(items: readonly SpendItem[], dimension: string, by: readonly strin
   return new Map(ranked.map(({ key }, place) => [key, Math.min(place + 1, OTHERS)]));
 }
 
-/** What a chart draws of items: spent, or signed and perhaps still spent. Given back only where the status is told apart. */
+/** Amount that a chart draws: settled or signed. Released only where the report is by status. */
 function total(items: readonly SpendItem[], by: readonly string[]): bigint {
   return items.reduce((sum, item) => {
     const { settled, open, released } = sumsOf(item);

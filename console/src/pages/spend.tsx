@@ -1,7 +1,7 @@
 import { Button, NativeSelect, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { callText } from '../api.js';
-import { decimal, exact } from '../format.js';
+import { count, decimal, exact } from '../format.js';
 import { useNow } from '../live.js';
 import { panelsOf, type Report } from '../panels.js';
 import { Empty, explain, Failure, Head, Loading, Money } from '../parts/bits.js';
@@ -96,7 +96,7 @@ function SpendReport({ by, filter }: { by: readonly string[]; filter: SpendFilte
   if (!data) return <Loading what="the report" />;
   if (data.items.length === 0) {
     return (
-      <Empty title="Nothing was spent in this time">
+      <Empty title="Nothing was spent in this period">
         Choose a longer period, or clear the grant. Payments appear here as agents make them.
       </Empty>
     );
@@ -120,7 +120,7 @@ function SpendReport({ by, filter }: { by: readonly string[]; filter: SpendFilte
             </span>
             <span className="soft">
               <Money amount={settled} /> settled, <Money amount={open} /> signed and not settled;{' '}
-              {payments} payments, {refused} refused
+              {count(payments, 'payment')}, {refused} refused
             </span>
           </section>
         ))}
@@ -134,7 +134,13 @@ function SpendReport({ by, filter }: { by: readonly string[]; filter: SpendFilte
       <SpendCharts by={by} panels={panelsOf(report)} />
       {missing.length > 0 ? (
         <p className="soft">
-          The list of payments has no filter by {missing.join(' or ')}: links lead to all of them.
+          The list of payments has no filter by {missing.join(' or ')}, so its links show more than
+          the group.
+        </p>
+      ) : null}
+      {by.includes('grant') || by.includes('holder') ? (
+        <p className="soft">
+          The list of a grant’s payments also has those of the grants below it.
         </p>
       ) : null}
       <SpendTable report={report} />

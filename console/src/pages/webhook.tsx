@@ -7,7 +7,7 @@ import { useWebhooks } from '../reads.js';
 import { Link, useTitle } from '../router.js';
 import { WebhookState } from './webhooks.js';
 
-/** One webhook: what it gets, what was sent, and the ways to change it. */
+/** One webhook: its settings, its deliveries, and the ways to change it. */
 export function WebhookPage({ id }: { id: string }) {
   const { data, error, refetch } = useWebhooks();
   const webhook = data?.find((each) => each.id === id);
@@ -39,7 +39,7 @@ function Terms({ webhook }: { webhook: Webhook }) {
   const { id, url, kinds, grantId, createdAt, createdBy, approvalLinks } = webhook;
   return (
     <section className="card" aria-labelledby="terms">
-      <h2 id="terms">What it gets</h2>
+      <h2 id="terms">Settings</h2>
       <dl className="facts">
         <dt>State</dt>
         <dd>
@@ -51,7 +51,7 @@ function Terms({ webhook }: { webhook: Webhook }) {
         </dd>
         <dt>Events</dt>
         <dd>{kinds.join(', ')}</dd>
-        <dt>Of</dt>
+        <dt>Scope</dt>
         <dd>
           {grantId ? (
             <>
@@ -61,8 +61,8 @@ function Terms({ webhook }: { webhook: Webhook }) {
             'the whole treasury'
           )}
         </dd>
-        <dt>Links to decide</dt>
-        <dd>{approvalLinks ? `sent; who has one decides as ${createdBy}` : 'not sent'}</dd>
+        <dt>Approval links</dt>
+        <dd>{approvalLinks ? `sent; whoever has one decides as ${createdBy}` : 'not sent'}</dd>
         <dt>Added</dt>
         <dd>
           {whole(createdAt)} (<Time at={createdAt} />) by {createdBy}

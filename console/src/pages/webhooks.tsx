@@ -39,7 +39,7 @@ function WebhookTable({ webhooks }: { webhooks: readonly Webhook[] }) {
       <table>
         <thead>
           <tr>
-            {['Receiver', 'State', 'Events', 'Of', 'Added'].map((name) => (
+            {['Receiver', 'State', 'Events', 'Scope', 'Added'].map((name) => (
               <th key={name}>{name}</th>
             ))}
           </tr>
@@ -82,7 +82,7 @@ export function WebhookState({ webhook }: { webhook: Webhook }) {
       <Status of={status} />
       {status === 'active' && failingSince !== null ? (
         <div className="bad">
-          fails, at first <Time at={failingSince} />
+          failing; first failure <Time at={failingSince} />
         </div>
       ) : null}
       {status === 'active' ? null : (

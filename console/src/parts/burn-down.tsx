@@ -13,7 +13,7 @@ const HOURLY_MS = 3 * DAY_MS;
 /** How many columns there are; the newest. */
 const MOST_COLUMNS = 90;
 
-/** What was left of a grant's budget over time, with the payments of each hour or day. */
+/** Budget left of a grant over time, with the payments of each hour or day. */
 export function BurnDown({ grant }: { grant: Grant }) {
   const { id, budget, currency, createdAt, expiresAt } = grant;
   const now = Math.min(useNow(), Date.parse(expiresAt));
@@ -24,8 +24,8 @@ export function BurnDown({ grant }: { grant: Grant }) {
   return (
     <section className="card" aria-labelledby="burn-down">
       <h2 id="burn-down">
-        Left of the budget{' '}
-        <Link to={`/spend?by=${unit},holder&period=all&grantId=${id}`}>spend</Link>
+        Budget left{' '}
+        <Link to={`/spend?by=${unit},holder&period=all&grantId=${id}`}>spend by holder</Link>
       </h2>
       <p className="soft">
         By {unit}, after the payments of the grant and all below it, settled or signed.
@@ -33,7 +33,7 @@ export function BurnDown({ grant }: { grant: Grant }) {
       <Columns
         bars={columns}
         currency={currency}
-        label={`Left of the budget by ${unit}`}
+        label={`Budget left by ${unit}`}
         most={exact(budget)}
         mostAmount={budget}
       />
@@ -44,7 +44,7 @@ export function BurnDown({ grant }: { grant: Grant }) {
         ]}
       />
       <details>
-        <summary>The same as a table</summary>
+        <summary>Show as a table</summary>
         <Table columns={columns} unit={unit} currency={currency} />
       </details>
     </section>
@@ -87,7 +87,7 @@ function Table({
   );
 }
 
-/** A column for each hour or day: what was left, and on top of it what was spent in that time. */
+/** A column for each hour or day: the budget left, and on top of it the spend of that time. */
 function burnDown(
   { id, budget, currency, createdAt }: Grant,
   items: readonly SpendItem[],

@@ -23,7 +23,7 @@ const ORIGINS: Readonly<Record<Delivery['origin'], string>> = {
   test: 'test',
 };
 
-/** What was sent to a webhook in the last 30 days, the newest first. */
+/** Deliveries of a webhook of the last 30 days, the newest first. */
 export function Deliveries({ webhook }: { webhook: Webhook }) {
   const [status, setStatus] = useParam('status');
   const { deliveries, hasMore, readMore, error, refetch } = useDeliveries(webhook.id, status);
@@ -60,7 +60,7 @@ export function Deliveries({ webhook }: { webhook: Webhook }) {
 }
 
 function DeliveryRow({ delivery, webhook }: { delivery: Delivery; webhook: Webhook }) {
-  const { kind, eventId, status, origin, tries, nextTryAt, createdAt, attempts } = delivery;
+  const { kind, eventId, status, origin, nextTryAt, createdAt, attempts } = delivery;
   const last = attempts.at(-1);
   return (
     <li>
@@ -70,8 +70,8 @@ function DeliveryRow({ delivery, webhook }: { delivery: Delivery; webhook: Webho
         {ORIGINS[origin] === '' ? null : <span className="chip quiet">{ORIGINS[origin]}</span>}
         <br />
         <span className="soft">
-          <Time at={createdAt} />, {tries === 1 ? '1 try' : `${tries} tries`}
-          {last ? `, the last: ${answerOf(last)}` : ''}
+          <Time at={createdAt} />
+          {last ? `, last attempt: ${answerOf(last)}` : ', not tried yet'}
           {status === 'pending' && webhook.status === 'active' && nextTryAt !== null ? (
             <>
               , next <Time at={nextTryAt} />

@@ -3,7 +3,7 @@ import { useState } from 'react';
 import { useLabelKeys } from '../reads.js';
 import { DIMENSIONS, dimensionName } from '../spend.js';
 
-const PLACES = ['Bars', 'Parts of a bar', 'One chart for each'];
+const PLACES = ['Group by', 'Split by', 'One chart per'];
 const OTHER_LABEL = 'label';
 
 /** Fields for the dimensions of a report, up to three. */

@@ -15,7 +15,7 @@ export function SpendCharts({
   panels: Panels;
 }) {
   if (panels.length === 0) {
-    return <p className="soft">No amount was spent: nothing is drawn. The table has the rest.</p>;
+    return <p className="soft">No amount was settled or signed, so there is no chart.</p>;
   }
   return (
     <section aria-labelledby="charts">
@@ -32,7 +32,8 @@ export function SpendCharts({
       </div>
       {panels.length > MOST_PANELS ? (
         <p className="soft">
-          {count(panels.length - MOST_PANELS, 'smaller chart')} left out; the table has everything.
+          {count(panels.length - MOST_PANELS, 'smaller chart')} not shown; the table has every
+          group.
         </p>
       ) : null}
     </section>
@@ -74,8 +75,8 @@ function Chart({
       {omitted > 0 ? (
         <p className="soft">
           {isTime
-            ? `The newest ${bars.length} are drawn; the table has all.`
-            : `${count(omitted, 'smaller group')} left out; the table has all.`}
+            ? `The newest ${bars.length} are shown; the table has all.`
+            : `${count(omitted, 'smaller group')} not shown; the table has all.`}
         </p>
       ) : null}
     </figure>

@@ -2,7 +2,7 @@ import type { SpendItem } from '@bursar/sdk';
 import { short } from '../format.js';
 import type { Report } from '../panels.js';
 import { Link } from '../router.js';
-import { dimensionName, paymentsLink, refusalsLink, type Scope } from '../spend.js';
+import { bucketMs, dimensionName, paymentsLink, refusalsLink, type Scope } from '../spend.js';
 import { Money, Status } from './bits.js';
 
 /** Every group of a report, with links to its payments and refusals. */
@@ -16,7 +16,7 @@ export function SpendTable({ report }: { report: Report }) {
             {by.map((dimension) => (
               <th key={dimension}>{dimensionName(dimension)}</th>
             ))}
-            {['Settled', 'Signed, not settled', 'Given back', 'Payments', 'Refused'].map((name) => (
+            {['Settled', 'Signed, not settled', 'Released', 'Payments', 'Refused'].map((name) => (
               <th key={name} className="right">
                 {name}
               </th>
@@ -50,10 +50,10 @@ function Figures({ item, scope }: { item: SpendItem; scope: Scope }) {
         </td>
       ))}
       <td className="right num">
-        <Count number={payments} to={paymentsLink(group, scope)} noun="payments" />
+        <Count number={payments} to={paymentsLink(group, scope)} noun="payment" />
       </td>
       <td className="right num">
-        <Count number={refused} to={refusalsLink(group, scope)} noun="refusals" />
+        <Count number={refused} to={refusalsLink(group, scope)} noun="refusal" />
       </td>
     </>
   );
@@ -64,7 +64,7 @@ function Count({ number, to, noun }: { number: number; to: string | undefined; n
   return (
     <Link to={to}>
       {number}
-      <span className="sr"> {noun}</span>
+      <span className="sr">{number === 1 ? ` ${noun}` : ` ${noun}s`}</span>
     </Link>
   );
 }
@@ -89,5 +89,6 @@ function Value({
       </Link>
     );
   }
-  return dimension === 'payTo' ? <code title={value}>{short(value)}</code> : name;
+  if (dimension === 'payTo') return <code title={value}>{short(value)}</code>;
+  return bucketMs(dimension) === undefined ? name : <span className="num">{name}</span>;
 }

@@ -43,7 +43,7 @@ export function NewWebhookDialog({ close }: { close: () => void }) {
   if (act.data) {
     const { webhook, secret } = act.data;
     return (
-      <Dialog title="The webhook is added" close={close}>
+      <Dialog title="Webhook added" close={close}>
         <Secret value={secret} label="Secret of the webhook" />
         <p className="soft">
           The receiver verifies deliveries with it, by any library of Standard Webhooks.
@@ -74,8 +74,8 @@ export function NewWebhookDialog({ close }: { close: () => void }) {
         />
         {grantId ? null : <TreasuryField value={treasuryId} set={setTreasuryId} />}
         <Checkbox
-          label="Send links to decide"
-          description="Events of what waits for a decision get a one-time link. Who has the link decides as you."
+          label="Send approval links"
+          description="An event of something that waits for a decision carries a one-time link. Whoever has the link decides as you."
           checked={approvalLinks}
           onChange={(event) => setApprovalLinks(event.currentTarget.checked)}
         />
@@ -127,7 +127,9 @@ export function ChangeWebhookDialog({ webhook, close }: { webhook: Webhook; clos
       >
         <CommonFields fields={fields} set={setFields} />
         {approvalLinks && fields.url !== url ? (
-          <p className="note warn">A new URL gets no links to decide. Add a webhook for those.</p>
+          <p className="note warn">
+            A new URL gets no approval links. Add another webhook for those.
+          </p>
         ) : null}
       </DialogForm>
     </Dialog>

@@ -127,6 +127,8 @@ describe('a webhook', () => {
     const grant = await admin.as(root.token).mint({ budget: '5.00', delegationDepth: 1 });
     const below = await admin.as(grant.token).mint({ budget: '1.00' });
     const { webhook } = await register({}, grant.token);
+    const ofPart = { grantId: below.grant.id, kinds: ['grant.suspended'] };
+    const part = (await register(ofPart, grant.token)).webhook;
     let failures = 1;
     receiver.answer = (response, { body }) => {
       const isFailing = body.type === 'grant.revoked' && failures-- > 0;
@@ -153,8 +155,13 @@ describe('a webhook', () => {
       ['grant.revoked', grant.grant.id],
       ['grant.revoked', grant.grant.id],
     ]);
-    const events = await admin.all<EventAnswer>('/v1/audit/events?kind=webhook.ended');
-    expect(events[0]).toMatchObject({ grantId: grant.grant.id, data: { webhookId: webhook.id } });
+    // The events stand where the owner is, and not at the part of its tree that a webhook tells of.
+    const ends = await until('both have ended', async () => {
+      const events = await admin.all<EventAnswer>('/v1/audit/events?kind=webhook.ended');
+      return events.length === 2 ? events : undefined;
+    });
+    expect(ends.map(({ grantId }) => grantId)).toEqual([grant.grant.id, grant.grant.id]);
+    expect(ends.map(({ data }) => data.webhookId).sort()).toEqual([webhook.id, part.id].sort());
   });
 
   it('is seen and steered by holders of its tree and by admins, and by nobody else', async () => {

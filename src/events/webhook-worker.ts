@@ -365,7 +365,8 @@ async function setStatus(
       treasuryId: webhook.treasury_id,
       kind,
       actor: 'system:webhooks',
-      grantId: webhook.grant_id ?? undefined,
+      // Where its owner is, who may have registered it for a part of its tree.
+      grantId: webhook.owner_id ?? webhook.grant_id ?? undefined,
       reason,
       data: { webhookId: webhook.id, ...(status === 'paused' ? { failingSince } : {}) },
     },

@@ -285,7 +285,7 @@ module.exports = {
           '^console/src/',
           // By its name where it is not built: the bundler takes its sources.
           '^@bursar/sdk|^clients/typescript/(src|dist)/',
-          '(^|/)node_modules/(react|react-dom|@mantine/(core|hooks)|@tanstack/react-(query|virtual)|@types/react(-dom)?)/',
+          '(^|/)node_modules/(qr|react|react-dom|@mantine/(core|hooks)|@tanstack/react-(query|virtual)|@types/react(-dom)?)/',
         ],
       },
     },

@@ -298,12 +298,16 @@ function copyOfTree(name) {
   }
   const generated = 'src/database/generated';
   cpSync(join(root, generated), join(tree, generated), { recursive: true });
-  const modules = [join(root, 'node_modules'), tree];
-  try {
-    // Links where the file system can.
-    execFileSync('cp', ['-al', ...modules], { stdio: 'ignore' });
-  } catch {
-    execFileSync('cp', ['-a', ...modules]);
+  for (const folder of ['.', 'console', 'clients/typescript']) {
+    const from = join(root, folder, 'node_modules');
+    if (!existsSync(from)) continue;
+    const modules = [from, join(tree, folder)];
+    try {
+      // Links where the file system can.
+      execFileSync('cp', ['-al', ...modules], { stdio: 'ignore' });
+    } catch {
+      execFileSync('cp', ['-a', ...modules]);
+    }
   }
   return tree;
 }

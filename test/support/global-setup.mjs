@@ -5,16 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 
-/** A server that runs already, with such a template, is used as it is: TEST_POSTGRES_URL names it. */
+/**
+ * A server that runs already, with such a template, is used as it is: TEST_POSTGRES_URL names it. Temporary files are the run's
+ * own all the same: what one run built says nothing of another.
+ */
 export default async function setup() {
-  if (process.env.TEST_POSTGRES_URL) {
-    globalThis.cleanUpTestDatabase = async () => {};
-    return;
-  }
-  register('./typescript-hooks.mjs', import.meta.url);
-  const { startEmbeddedPostgres } = await import('../../src/database/embedded-postgres.ts');
-  const { migrate } = await import('../../prisma/migrate.ts');
-
   const directory = await mkdtemp(join(tmpdir(), 'bursar-test-'));
   // Files that an interrupted run leaves in its temporary directories go too.
   process.env.TMPDIR = directory;
@@ -33,6 +28,10 @@ export default async function setup() {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => cleanUp().finally(() => process.exit(1)));
   }
+  if (process.env.TEST_POSTGRES_URL) return;
+  register('./typescript-hooks.mjs', import.meta.url);
+  const { startEmbeddedPostgres } = await import('../../src/database/embedded-postgres.ts');
+  const { migrate } = await import('../../prisma/migrate.ts');
   try {
     server = await startEmbeddedPostgres({
       dataDir: join(directory, 'server'),

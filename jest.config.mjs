@@ -25,6 +25,7 @@ const LONG = [
     'check-columns',
     'cli',
     'console',
+    'console-login',
     'console-pages',
   ],
   ...['crash', 'dependencies', 'downtime', 'edge', 'event-streams', 'events', 'examples', 'gas'],

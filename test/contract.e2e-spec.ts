@@ -145,8 +145,9 @@ describe('the published contract', () => {
         .body;
       await send(verdict, asked.request.id);
     }
-    for (const id of ['amendGrant', 'suspendGrant', 'resumeGrant', 'revokeGrant'])
+    for (const id of ['replayPolicy', 'amendGrant', 'suspendGrant', 'resumeGrant', 'revokeGrant'])
       await send(id, minted.grant.id);
+    for (const id of ['previewBulk', 'stopGrants']) await send(id);
     for (const id of ['introspectToken', 'revokeToken', 'createTreasury']) await send(id);
     await send('changeTreasury', minted.grant.treasuryId);
     for (const id of ['suspendTreasury', 'resumeTreasury']) await send(id, minted.grant.treasuryId);

@@ -58,7 +58,7 @@ export interface ProviderLogin {
 
 /**
  * Signs people in at the OpenID provider: authorization code flow with PKCE (OpenID Connect Core 1.0, section 3.1; RFC 7636).
- * What a login needs when it comes back travels sealed in a cookie of the browser that began it.
+ * State, nonce and verifier of a login travel sealed in a cookie of the browser that began it.
  */
 @Injectable()
 export class ProviderLogins {

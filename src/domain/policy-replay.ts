@@ -1,10 +1,10 @@
+import { cancelOn, releaseOn, reserveOn } from './charge.js';
 import { limitDenial, scopeDenial } from './denials.js';
 import type { GrantSnapshot } from './grant.js';
 import type { Currency } from './money.js';
 import type { PaymentOption } from './payment-option.js';
 import { approvalBy } from './policy.js';
 import type { PolicyDenialCode } from './problem.js';
-import { returnToWindows, takeFromWindows } from './window.js';
 
 /** A payment of the past, as it was decided. */
 export interface PastPayment
@@ -109,34 +109,30 @@ export function replayPolicy(
 }
 
 function denialOf(grant: GrantSnapshot, payment: PastPayment, currency: Currency) {
-  const { reserved, spent, allocated } = grant;
-  const bounded = payment.isSetAside
-    ? { ...grant, budget: reserved + spent + allocated + payment.amount }
-    : grant;
   return (
-    scopeDenial([grant], payment, currency) ?? limitDenial([bounded], payment, currency, payment.at)
+    scopeDenial([grant], payment, currency) ??
+    limitDenial(chainOf(grant, payment), payment, currency, payment.at)
   );
 }
 
-/** The grant with a payment made. What a carve-out pays is part of what the grant has set aside already. */
-function withTaken(grant: GrantSnapshot, { amount, at, isSetAside }: PastPayment): GrantSnapshot {
-  return {
-    ...grant,
-    reserved: isSetAside ? grant.reserved : grant.reserved + amount,
-    payments: grant.payments + 1,
-    windowUsage: takeFromWindows(grant, amount, at),
-  };
+function withTaken(grant: GrantSnapshot, payment: PastPayment): GrantSnapshot {
+  return reserveOn(chainOf(grant, payment), payment.amount, payment.at)[0] ?? grant;
 }
 
-/** The grant with the money of a payment given back: see `cancelOn` and `releaseOn`. */
 function withReturned(grant: GrantSnapshot, payment: PastPayment): GrantSnapshot {
-  const { amount, at, isSetAside, staysCounted } = payment;
-  return {
-    ...grant,
-    reserved: isSetAside ? grant.reserved : grant.reserved - amount,
-    payments: staysCounted ? grant.payments : grant.payments - 1,
-    windowUsage: staysCounted ? grant.windowUsage : returnToWindows(grant, amount, at),
-  };
+  const chain = chainOf(grant, payment);
+  const after = payment.staysCounted
+    ? cancelOn(chain, payment.amount)
+    : releaseOn(chain, payment.amount, payment.at);
+  return after[0] ?? grant;
+}
+
+/** The grant, and below it a carve-out that bounds nothing where one had set the payment's money aside. */
+function chainOf(grant: GrantSnapshot, { amount, isSetAside }: PastPayment): GrantSnapshot[] {
+  if (!isSetAside) return [grant];
+  const unbounded = { maxPerPayment: undefined, maxPayments: undefined, windows: [] };
+  const unused = { reserved: 0n, spent: 0n, allocated: 0n, windowUsage: [] };
+  return [grant, { ...grant, ...unbounded, ...unused, funding: 'reserved', budget: amount }];
 }
 
 function nothing(): Sum {

@@ -3,11 +3,11 @@ import { type Caller, seesTreasury, treasuriesOf } from '../access/caller.js';
 import { grantOfFilter, notSeen } from '../access/grant-filter.js';
 import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
-import { currencyOf, formatAmount } from '../domain/money.js';
 import { Problem } from '../domain/problem.js';
 import { labelJson } from '../http/contract.js';
 import { addSubtree, findGrants, type GrantRecord } from '../ledger/grant-rows.js';
 import { BULK_SHOWN, type BulkBody, type BulkFilter, MAX_BULK } from './bulk.dto.js';
+import { exposureOf } from './grant-view.js';
 import { GrantsService } from './grants.service.js';
 import { LifeService } from './life.service.js';
 
@@ -126,18 +126,16 @@ function topmostOf(grants: readonly GrantRecord[]): GrantRecord[] {
 
 /** The exposure of grants with all below them, by currency. */
 function exposuresOf(grants: readonly GrantRecord[]) {
-  const sums = new Map<string, { payments: number; amount: bigint; last: bigint }>();
+  const sums = new Map<string, Parameters<typeof exposureOf>[0]>();
   for (const { currency, openPayments, reserved, lastValidBefore } of grants) {
-    const sum = sums.get(currency) ?? { payments: 0, amount: 0n, last: 0n };
-    sums.set(currency, sum);
-    sum.payments += openPayments;
-    sum.amount += reserved;
-    if (openPayments > 0 && lastValidBefore > sum.last) sum.last = lastValidBefore;
+    const sum = sums.get(currency);
+    const last = sum?.lastValidBefore ?? 0n;
+    sums.set(currency, {
+      currency,
+      openPayments: (sum?.openPayments ?? 0) + openPayments,
+      reserved: (sum?.reserved ?? 0n) + reserved,
+      lastValidBefore: openPayments > 0 && lastValidBefore > last ? lastValidBefore : last,
+    });
   }
-  return [...sums].map(([currency, { payments, amount, last }]) => ({
-    currency,
-    payments,
-    amount: formatAmount(amount, currencyOf(currency)),
-    lastValidBefore: payments === 0 ? null : new Date(Number(last) * 1000).toISOString(),
-  }));
+  return [...sums].map(([currency, sum]) => ({ currency, ...exposureOf(sum) }));
 }

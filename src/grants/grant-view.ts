@@ -90,7 +90,9 @@ function viewLimit(chain: readonly GrantSnapshot[], now: Date): GrantView['limit
  * Exposure of a subtree, signed and unsettled: it stands in the grant's own row, so that it costs the
  * same for every tree. Nothing that is open is valid longer than `lastValidBefore`.
  */
-export function exposureOf(grant: GrantRecord) {
+export function exposureOf(
+  grant: Pick<GrantRecord, 'currency' | 'openPayments' | 'reserved' | 'lastValidBefore'>,
+) {
   return {
     payments: grant.openPayments,
     amount: formatAmount(grant.reserved, currencyOf(grant.currency)),

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { limitDenial } from './denials.js';
 import type { GrantSnapshot } from './grant.js';
 import { currencyOf } from './money.js';
-import { type PastPayment, REPLAY_EXAMPLES, replayPolicy } from './policy-replay.js';
+import { type PastPayment, REPLAY_EXAMPLES, replaySteps } from './policy-replay.js';
 import { parseResource } from './scope.js';
 import { returnToWindows, takeFromWindows } from './window.js';
 
@@ -57,10 +57,18 @@ function payment(seconds: number, amount: bigint, changes: Partial<PastPayment> 
   };
 }
 
+/** All steps of a replay at once. */
+function replayPolicy(...given: Parameters<typeof replaySteps>) {
+  const steps = replaySteps(...given);
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  return step.value;
+}
+
 const replay = (terms: Partial<GrantSnapshot>, payments: readonly PastPayment[], from = at(0)) =>
   replayPolicy(grant(terms), payments, USDC, from);
 
-describe('replayPolicy', () => {
+describe('a policy replay', () => {
   it('counts what other terms would have refused, by code, and names the payments', () => {
     const big = payment(2, 90n);
     const outcome = replay({ maxPerPayment: 50n }, [payment(1, 50n), big, payment(3, 10n)]);

@@ -51,23 +51,26 @@ export interface PolicyReplay {
 /** How many refused payments a replay shows. */
 export const REPLAY_EXAMPLES = 20;
 
+/** How many payments a replay decides in one step. */
+export const REPLAYED_AT_ONCE = 1_000;
+
 /**
  * Decides payments of the past anew under one grant's terms. A payment that is refused takes nothing from what is
  * left for later ones, and one that gave its money back gives it back at the same time.
  *
  * Only this grant's scope, limits and approvals are asked. Its status and times are not: the question is what the terms
- * would have done.
+ * would have done. It comes back after each {@link REPLAYED_AT_ONCE} payments, so that its caller can let others have their turn.
  *
  * @param grant - with the terms to try, and with its counters as they were before the first payment.
  * @param payments - in the order in which they were decided.
  * @param from - those decided before it only count: they are what fills the windows at the beginning.
  */
-export function replayPolicy(
+export function* replaySteps(
   grant: GrantSnapshot,
   payments: readonly PastPayment[],
   currency: Currency,
   from: Date,
-): PolicyReplay {
+): Generator<void, PolicyReplay> {
   const allowed = nothing();
   const waiting = nothing();
   const refused = nothing();
@@ -79,7 +82,8 @@ export function replayPolicy(
   const taken = new Set<string>();
   let state = grant;
   let returned = 0;
-  for (const payment of payments) {
+  for (const [place, payment] of payments.entries()) {
+    if (place % REPLAYED_AT_ONCE === 0) yield;
     while (Number(returns[returned]?.gaveBackAt) < Number(payment.at)) {
       const back = returns[returned++];
       if (back && taken.has(back.id)) state = withReturned(state, back);

@@ -102,6 +102,12 @@ export function declaredElsewhere(
     : resource;
 }
 
+/** The resources of a payment that must be in scope: the one that was asked, and a declared one of another public host. */
+export function resourcesInScope(requested: Resource, declared: string | undefined): Resource[] {
+  const elsewhere = declaredElsewhere(declared, requested);
+  return elsewhere ? [requested, elsewhere] : [requested];
+}
+
 /**
  * A DNS name of two labels or more. URL parsers let more through: a host such as `*.com` would turn the hint
  * which pattern to add into a wildcard.

@@ -24,6 +24,17 @@ export interface WebhookRow {
   readonly approver: Caller | null;
 }
 
+/**
+ * The grant that the events about a webhook stand at; undefined for an admin's of a whole treasury. A holder's stands where its
+ * owner is, who may have registered it for a part of its tree.
+ */
+export function grantOfWebhook({
+  owner_id: owner,
+  grant_id: part,
+}: Pick<WebhookRow, 'owner_id' | 'grant_id'>): string | undefined {
+  return owner ?? part ?? undefined;
+}
+
 /** One try of a delivery. */
 export interface Attempt {
   /** RFC 3339. */

@@ -23,6 +23,7 @@ import { recordFor } from './shown-record.js';
 import {
   type Attempt,
   type DeliveryRow,
+  grantOfWebhook,
   insertDeliveries,
   type WebhookRow,
 } from './webhook-rows.js';
@@ -365,8 +366,7 @@ async function setStatus(
       treasuryId: webhook.treasury_id,
       kind,
       actor: 'system:webhooks',
-      // Where its owner is, who may have registered it for a part of its tree.
-      grantId: webhook.owner_id ?? webhook.grant_id ?? undefined,
+      grantId: grantOfWebhook(webhook),
       reason,
       data: { webhookId: webhook.id, ...(status === 'paused' ? { failingSince } : {}) },
     },

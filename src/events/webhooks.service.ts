@@ -17,7 +17,7 @@ import { chargeCreation } from '../ledger/meters.js';
 import { refuseReplaced } from '../ledger/presented-tokens.js';
 import { Notifier } from '../outbox/notifier.js';
 import { Wallets } from '../treasury/wallets.js';
-import { findWebhook, type WebhookRow } from './webhook-rows.js';
+import { findWebhook, grantOfWebhook, type WebhookRow } from './webhook-rows.js';
 import { WebhookSecrets } from './webhook-secrets.js';
 import type { WebhookBody, WebhookChange, WebhookListQuery, WebhookView } from './webhooks.dto.js';
 
@@ -328,8 +328,7 @@ async function tell(
       treasuryId: webhook.treasury_id,
       kind,
       actor: caller.actor,
-      // A holder's stands where its owner is, who may have registered it for a part of its tree.
-      grantId: webhook.owner_id ?? webhook.grant_id ?? undefined,
+      grantId: grantOfWebhook(webhook),
       requestId,
       reason,
       data: { webhookId: webhook.id, ...data },

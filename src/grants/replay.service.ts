@@ -1,3 +1,4 @@
+import { setImmediate as giveWay } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import type { Caller } from '../access/caller.js';
@@ -8,11 +9,12 @@ import { type Currency, currencyOf, formatAmount, parseAmount } from '../domain/
 import {
   type PastPayment,
   type PolicyReplay,
-  replayPolicy,
+  REPLAYED_AT_ONCE,
+  replaySteps,
   type Sum,
 } from '../domain/policy-replay.js';
 import { Problem } from '../domain/problem.js';
-import { declaredElsewhere, parseResource, type Resource } from '../domain/scope.js';
+import { parseResource, type Resource, resourcesInScope } from '../domain/scope.js';
 import { endOfPeriod, periodAt } from '../domain/window.js';
 import { addSubtree, databaseNow, findGrant, type GrantRecord } from '../ledger/grant-rows.js';
 import { GrantsService, grantNotFound } from './grants.service.js';
@@ -58,26 +60,40 @@ export class ReplayService {
    */
   async replay(caller: Caller, id: string, body: ReplayBody) {
     await this.grants.visible(caller, id);
+    const { grant, changed, from, now, rows } = await this.read(id, body);
+    const currency = currencyOf(grant.currency);
+    const readsResources = changed.scope.resources !== undefined;
+    const payments: PastPayment[] = [];
+    for (const [place, row] of rows.entries()) {
+      if (place % REPLAYED_AT_ONCE === 0) await giveWay();
+      payments.push(pastPayment(row, readsResources));
+    }
+    const steps = replaySteps(withoutPayments(changed, rows), payments, currency, from);
+    let step = steps.next();
+    while (!step.done) {
+      await giveWay();
+      step = steps.next();
+    }
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return viewReplay(step.value, {
+      ...{ grant, currency, from, now },
+      rowOf: (paymentId) => byId.get(paymentId),
+    });
+  }
+
+  /** The counters and the payments, of one snapshot. */
+  private read(id: string, body: ReplayBody) {
     return this.database.transaction(async (tx) => {
-      // The counters and the payments are of one snapshot.
       await tx.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
       const grant = await findGrant(tx, id);
       if (!grant) throw grantNotFound(id);
       const now = await databaseNow(tx);
-      const currency = currencyOf(grant.currency);
-      const changed = changedBy(body, grant, currency);
+      const changed = changedBy(body, grant, currencyOf(grant.currency));
       const from = new Date(
         Math.max(now.getTime() - body.days * DAY_MS, grant.createdAt.getTime()),
       );
       const rows = await pastPayments(tx, grant, beginOfWindows(changed, from));
-      const byId = new Map(rows.map((row) => [row.id, row]));
-      const readsResources = changed.scope.resources !== undefined;
-      const payments = rows.map((row) => pastPayment(row, readsResources));
-      const before = withoutPayments(changed, rows);
-      return viewReplay(replayPolicy(before, payments, currency, from), {
-        ...{ grant, currency, from, now },
-        rowOf: (paymentId) => byId.get(paymentId),
-      });
+      return { grant, changed, from, now, rows };
     });
   }
 }
@@ -155,8 +171,7 @@ function resourcesOf(row: PastRow): Resource[] {
   const requested = parseResource(row.request_url);
   if (!requested) return [];
   const declared = row.resource_mismatch ? (row.declared_resource ?? undefined) : undefined;
-  const elsewhere = declaredElsewhere(declared, requested);
-  return elsewhere ? [requested, elsewhere] : [requested];
+  return resourcesInScope(requested, declared);
 }
 
 /** The grant before its payments: without what they still hold, have spent and count. */

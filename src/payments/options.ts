@@ -1,7 +1,7 @@
 import { MIN_VALIDITY_SECONDS } from '../domain/denials.js';
 import type { PaymentOption } from '../domain/payment-option.js';
 import { Problem, type ProblemCode, untrusted } from '../domain/problem.js';
-import { declaredElsewhere, parseResource, type Resource } from '../domain/scope.js';
+import { parseResource, type Resource, resourcesInScope } from '../domain/scope.js';
 import type { Networks } from '../treasury/networks.js';
 import { MAX_HEADER_BYTES } from '../x402/echo.js';
 import type { Offer, PaymentTerms } from '../x402/parse.js';
@@ -158,7 +158,6 @@ function optionOf(offer: Offer, requested: Resource, here: PayableTerms): Paymen
   if (!health.ready) {
     throw new Problem('unavailable', `network ${network} is not ready: ${health.reason}`);
   }
-  const elsewhere = declaredElsewhere(offer.declaredResource, requested);
   return {
     index,
     scheme,
@@ -169,7 +168,7 @@ function optionOf(offer: Offer, requested: Resource, here: PayableTerms): Paymen
     payTo,
     maxTimeoutSeconds,
     isUpfront: offer.isUpfront,
-    resources: elsewhere ? [requested, elsewhere] : [requested],
+    resources: resourcesInScope(requested, offer.declaredResource),
   };
 }
 

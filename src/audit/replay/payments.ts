@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto';
 import { canonicalJson, sha256Hex } from '../../domain/canonical.js';
 import {
-  declaredElsewhere,
   parseResource,
   type Resource,
+  resourcesInScope,
   scopeRefuses,
 } from '../../domain/scope.js';
 import { claimsOf } from '../openings.js';
@@ -219,8 +219,7 @@ function resourcesOf(decision: Readonly<Record<string, unknown>>, paymentId: str
   const asked = parseResource(text(request.url, 'decision.request.url'));
   if (!asked) throw new Contradiction(`payment ${paymentId} is for no URL`);
   const declared = typeof decision.resource === 'string' ? decision.resource : undefined;
-  const elsewhere = declaredElsewhere(declared, asked);
-  return elsewhere ? [asked, elsewhere] : [asked];
+  return resourcesInScope(asked, declared);
 }
 
 /** Checks that the grants were, before the payment, what its record says they were. */

@@ -6,8 +6,10 @@ import type { Minted } from './support/api.js';
 import {
   auditorToken,
   axeFindings,
+  closeDialog,
   findChromium,
   lookAt,
+  openDialog,
   type Sandbox,
   type SignedIn,
   seed,
@@ -458,10 +460,9 @@ suite('the console', () => {
       }
       await go(page, `/grants/${tree.root.grant.id}`);
       for (const name of ['Revoke', 'Amend', 'Suspend', 'New token']) {
-        await button(page, name).click();
-        await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).waitFor();
+        await openDialog(page, name);
         await look(`dialog ${name}`);
-        await page.keyboard.press('Escape');
+        await closeDialog(page);
       }
       await page.keyboard.press('Control+k');
       await page.getByRole('dialog').getByRole('combobox').waitFor();

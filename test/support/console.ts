@@ -245,6 +245,19 @@ export async function waitUntilRead(page: Page): Promise<void> {
   await until('everything is read', async () => (await page.getByText(/^Reading /).count()) === 0);
 }
 
+/** Presses a button that opens a dialog, and waits until the dialog is drawn and took its name from its title. */
+export async function openDialog(page: Page, name: string): Promise<void> {
+  await page.getByRole('button', { name }).click();
+  const dialog = page.getByRole('dialog', { name: /\S/ });
+  await dialog.getByRole('button', { name: 'Cancel' }).waitFor();
+}
+
+/** Closes the open dialog, and waits until it is gone. */
+export async function closeDialog(page: Page): Promise<void> {
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'hidden' });
+}
+
 /** A folder for screenshots of every page and theme, to be looked at. */
 const SCREENSHOTS = process.env.BURSAR_TEST_SCREENSHOTS;
 

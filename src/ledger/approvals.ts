@@ -48,8 +48,8 @@ export interface ApprovalTerms {
 }
 
 /**
- * Permits waiting payments, or ends them. Locks are taken in the order of a hand-over: the chain's grants, then
- * the payment.
+ * Permits waiting payments, or ends them, under the locks of the chain's grants: whoever changes a payment that waits
+ * holds them.
  */
 export class Approvals {
   constructor(private readonly database: Database) {}
@@ -70,7 +70,7 @@ export class Approvals {
     return this.database.transaction(async (tx) => {
       const chain = await lockChain(tx, treasuryId, waiting.grantId);
       verdict.isCurrent(chain);
-      const pending = await lockPending(tx, treasuryId, id);
+      const pending = await findPending(tx, treasuryId, id);
       const now = await databaseNow(tx);
       if (pending.approval && now >= pending.approval.lapsesAt) throw lapsed(pending);
       const actorsOf = twoPerson
@@ -114,7 +114,7 @@ export class Approvals {
     return this.database.transaction(async (tx) => {
       const chain = await lockChain(tx, treasuryId, grantId);
       verdict.isCurrent(chain);
-      const pending = await lockPending(tx, treasuryId, id);
+      const pending = await findPending(tx, treasuryId, id);
       const { isKnown } = await readKnownPayees(tx, treasuryId, chain, [pending]);
       const problem = standingProblem(verdict.actor, pending, chain, isKnown);
       if (problem) throw problem;
@@ -160,7 +160,7 @@ export class Approvals {
         `SELECT ${PAYMENT_COLUMNS} FROM payments p
          WHERE p.treasury_id = $1 AND p.id = ANY ($2::text[]) AND p.status = 'pending_approval'
            AND p.approval_lapses_at <= now()
-         ORDER BY p.id FOR NO KEY UPDATE OF p`,
+         ORDER BY p.id`,
         [treasuryId, due.map(({ id }) => id)],
       );
       const lapsedNow = await endAll(tx, rows.map(toPaymentRecord), LAPSED);
@@ -239,25 +239,25 @@ async function endAll(
   return rejected;
 }
 
-async function findLocked(
+async function findPayment(
   tx: ClientBase,
   treasuryId: string,
   paymentId: string,
 ): Promise<PaymentRecord | undefined> {
   const { rows } = await tx.query<PaymentRow>(
     `SELECT ${PAYMENT_COLUMNS} FROM payments p
-     WHERE p.treasury_id = $1 AND p.id = $2 FOR NO KEY UPDATE OF p`,
+     WHERE p.treasury_id = $1 AND p.id = $2`,
     [treasuryId, paymentId],
   );
   return rows[0] && toPaymentRecord(rows[0]);
 }
 
-async function lockPending(
+async function findPending(
   tx: ClientBase,
   treasuryId: string,
   paymentId: string,
 ): Promise<PaymentRecord> {
-  const payment = await findLocked(tx, treasuryId, paymentId);
+  const payment = await findPayment(tx, treasuryId, paymentId);
   if (!payment) throw new Problem('not_found', `no payment ${paymentId}`);
   if (payment.status !== 'pending_approval') {
     throw new Problem(

@@ -54,37 +54,17 @@ export async function readLockedState(
     const fixed = known.get(id);
     if (fixed) grants.set(id, { ...fixed, ...state });
   }
-  const approved = await lockApproved(tx, treasuryId, payments);
+  const approved = grantsOfApproved(payments.values());
   const chainIds = approved.flatMap((grantId) => chains.get(grantId)?.map(({ id }) => id) ?? []);
   const actorsOf = await readActors(tx, treasuryId, chainIds);
   return { grants, wallets, payments, bounds, actorsOf, knownPayees, breakerCounts, ...read };
 }
 
-/**
- * Locks the waiting payments that may be handed over now, and reads them again: somebody may just have taken
- * the approval back.
- *
- * @returns the grants they are of.
- */
-async function lockApproved(
-  tx: ClientBase,
-  treasuryId: string,
-  payments: Map<string, PaymentRecord>,
-): Promise<string[]> {
-  const approved = [...payments.values()].filter(
-    ({ status, approval }) => status === 'pending_approval' && approval?.approvedAt,
-  );
-  if (approved.length === 0) return [];
-  const { rows } = await tx.query<PaymentRow>(
-    `SELECT ${PAYMENT_COLUMNS} FROM payments p WHERE p.treasury_id = $1 AND p.id = ANY ($2::text[])
-     ORDER BY p.id FOR NO KEY UPDATE OF p`,
-    [treasuryId, approved.map(({ id }) => id)],
-  );
-  for (const row of rows) {
-    const payment = toPaymentRecord(row);
-    payments.set(keyOf(payment), payment);
-  }
-  return approved.map(({ grantId }) => grantId);
+/** The grants of the payments that may be handed over now. An approval changes under the locks of its chain alone. */
+function grantsOfApproved(payments: Iterable<PaymentRecord>): string[] {
+  return [...payments]
+    .filter(({ status, approval }) => status === 'pending_approval' && approval?.approvedAt)
+    .map(({ grantId }) => grantId);
 }
 
 /** The payees that a batch may pay. */

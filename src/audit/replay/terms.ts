@@ -9,9 +9,6 @@ export function requireWithin(child: Grant, parent: Grant): void {
   if (child.currency !== parent.currency) {
     throw new Contradiction(`grant ${child.id} is kept in another currency than its parent`);
   }
-  if (parent.delegationDepth < 1) {
-    throw new Contradiction(`grant ${parent.id} delegates ${child.id}, and may not delegate`);
-  }
   const wider = WIDER.find(([, isWider]) => isWider(child, parent));
   if (wider) {
     throw new Contradiction(`grant ${child.id} is wider than its parent ${parent.id}: ${wider[0]}`);
@@ -30,6 +27,7 @@ const WIDER: readonly (readonly [string, (child: Grant, parent: Grant) => boolea
   ['expiresAt', (child, parent) => child.expiresAt > parent.expiresAt],
   ['approveNewPayees', (child, parent) => parent.approveNewPayees && !child.approveNewPayees],
   ['breaker', (child, parent) => !!parent.breaker && isWiderBreaker(child.breaker, parent.breaker)],
+  // A parent that may not delegate has 0, and no child has less.
   ['delegationDepth', (child, parent) => child.delegationDepth >= parent.delegationDepth],
 ];
 

@@ -205,20 +205,6 @@ export default [
     },
   ),
   lock(
-    'a waiting payment is locked before it is decided',
-    'src/ledger/approvals.ts',
-    'p.id = $2 FOR NO KEY UPDATE OF p`',
-    'p.id = $2`',
-    INTERLEAVINGS,
-  ),
-  lock(
-    'an approved payment is locked before it is handed over',
-    'src/ledger/read-locked-state.ts',
-    'ORDER BY p.id FOR NO KEY UPDATE OF p`',
-    'ORDER BY p.id`',
-    INTERLEAVINGS,
-  ),
-  lock(
     'refusals that others count are passed over',
     'src/ledger/refusals.ts',
     'LIMIT 1000 FOR UPDATE SKIP LOCKED) o',
@@ -434,7 +420,7 @@ export default [
     },
   ),
   lock(
-    'a spend is looked up by one at a time',
+    'a wallet is locked before it is held or freed',
     'src/ledger/outside-spends.ts',
     `     ORDER BY treasury_id, wallet_id, network, asset FOR NO KEY UPDATE\`,
     walletsOf(spends),`,
@@ -442,7 +428,7 @@ export default [
     walletsOf(spends),`,
     {
       test: 'test/outside-spends.int-spec.ts',
-      name: 'is told once, however many processes see it at once',
+      name: 'holds its wallet while another one of the wallet is explained',
     },
   ),
   ancestor(
@@ -609,7 +595,7 @@ export default [
     find: `if (use === 'command' && isEmbedded && !hasDatabase) {`,
     replace: `if (use === 'command' && isEmbedded && !hasDatabase && dataDir === '') {`,
     test: 'test/boot.e2e-spec.ts',
-    name: 'in the wrong place makes no treasury',
+    name: 'in the wrong place makes no database either, though it has the secrets',
   },
   {
     row: 'starting and stopping',
@@ -654,7 +640,7 @@ export default [
     find: 'if (triesLeft > 0 && isDeadlock(error))',
     replace: 'if (triesLeft < 0 && isDeadlock(error))',
     test: 'test/stores.int-spec.ts',
-    name: 'are done without a complaint where several processes deadlock',
+    name: 'a statement that Postgres ended to resolve a deadlock is sent again',
   },
   {
     row: 'starting and stopping',
@@ -663,7 +649,7 @@ export default [
     find: 'const ofWorker = { ...connection, max: 1 };',
     replace: 'const ofWorker = { ...connection, max: 3 };',
     test: 'test/stores.int-spec.ts',
-    name: 'do not deadlock within one process',
+    name: 'a worker uses one connection, whatever it has to do at once',
   },
   {
     row: 'answers that mislead',
@@ -745,8 +731,6 @@ export const accepted = {
   'src/ledger/approvals.ts': {
     "WHERE p.status = 'pending_approval' AND p.approval_lapses_at <= now()":
       'reads candidates; "only what waits lapses" stands behind it',
-    'ORDER BY p.id FOR NO KEY UPDATE OF p`':
-      'the locks of the chain, which every other decision takes first, stand before it',
   },
   'src/access/access.guard.ts': {
     'throw invalidToken(TOKEN_FAULTS.session);':

@@ -237,6 +237,15 @@ describe('variables and directories that are not what was meant', () => {
     );
     expect(existsSync(folder)).toBe(false);
   });
+
+  it('in the wrong place makes no database either, though it has the secrets', async () => {
+    const folder = join(await dataDir(), 'nothing');
+    const environment = { BURSAR_WALLET_MNEMONIC: MNEMONIC, BURSAR_MASTER_SECRET: MASTER_SECRET };
+    await expect(
+      bursar({ ...environment, BURSAR_DATA_DIR: folder }, 'keys', 'list'),
+    ).rejects.toThrow(/there is no database in/);
+    expect(existsSync(folder)).toBe(false);
+  });
 });
 
 it('the lists of operators are JSON where that is asked for', async () => {

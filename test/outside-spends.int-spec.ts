@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import { Database } from '../src/database/database.js';
 import type { Network } from '../src/domain/network.js';
 import {
@@ -13,6 +14,7 @@ import { MnemonicSigner } from '../src/treasury/signer.js';
 import { Wallets } from '../src/treasury/wallets.js';
 import { STACK_MNEMONIC } from './support/bursar.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
+import { until } from './support/until.js';
 
 const ASSET = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
 const BY = { actor: 'admin:tester', reason: 'a withdrawal of ours' };
@@ -98,6 +100,42 @@ describe('a spend that no payment stands for', () => {
     await finishSpends(database, spend.network, spend.blockNumber, [spend]);
     await adoptSpends(database, spend.transaction, BY);
     expect(await held()).toEqual([false, false]);
+  });
+
+  it('holds its wallet while another one of the wallet is explained', async () => {
+    const { network, blockNumber } = spend;
+    await sightSpends(database, [spend]);
+    await finishSpends(database, network, blockNumber, [spend]);
+    const another: OutsideSpend = {
+      ...spend,
+      transaction: `0x${'e'.repeat(64)}`,
+      nonce: `0x${'d'.repeat(64)}`,
+      blockNumber: blockNumber + 1n,
+    };
+    const owner = new pg.Client({ connectionString: test.url });
+    await owner.connect();
+    const waiting = (transactions: number) =>
+      until(`${transactions} transactions wait`, async () => {
+        const { rowCount } = await owner.query(
+          `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
+        );
+        return rowCount === transactions;
+      });
+    // The other one is told of and holds the wallet; its transaction waits to fence the treasury.
+    await owner.query('BEGIN');
+    await owner.query('SELECT FROM treasuries FOR NO KEY UPDATE');
+    const sighted = sightSpends(databases[1] as Database, [another]);
+    await waiting(1);
+    const adopted = adoptSpends(databases[2] as Database, spend.transaction, BY);
+    await waiting(2);
+    await owner.query('ROLLBACK');
+    await Promise.all([sighted, adopted]);
+    expect(await held()).toEqual([true, true]);
+    await finishSpends(database, network, another.blockNumber, [another]);
+    await adoptSpends(database, another.transaction, BY);
+    expect(await held()).toEqual([false, false]);
+    await owner.query('UPDATE treasuries SET fenced_until = NULL');
+    await owner.end();
   });
 
   it('stays final, and stays explained, whatever a lagging RPC shows again', async () => {

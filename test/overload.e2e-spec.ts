@@ -52,6 +52,15 @@ async function whileStuck(work: () => Promise<void>): Promise<void> {
   }
 }
 
+const untilStuck = () =>
+  until('a batch is stuck for longer than anybody may wait', async () => {
+    const { rows } = await stack.db.query(
+      `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
+       AND now() - query_start > interval '${WAIT_MS + 50} milliseconds'`,
+    );
+    return rows.length > 0;
+  });
+
 it('turns away what would wait too long, at once and before anything is read, and nobody else', async () => {
   // Tokens and grants are known before.
   const earlier = randomUUID();
@@ -64,13 +73,7 @@ it('turns away what would wait too long, at once and before anything is read, an
   let waiting: Promise<Answer<Paid & ProblemAnswer>>[] = [];
   await whileStuck(async () => {
     const stuck = pay(greedy);
-    await until('a batch is stuck for longer than anybody may wait', async () => {
-      const { rows } = await stack.db.query(
-        `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
-         AND now() - query_start > interval '${WAIT_MS + 50} milliseconds'`,
-      );
-      return rows.length > 0;
-    });
+    await untilStuck();
     waiting = [stuck, ...Array.from({ length: ROOM - 1 }, () => pay(greedy))];
     // Two bodies that are no JSON: whoever is turned away is told before anybody reads them.
     await until('there is no more room', async () => {
@@ -79,6 +82,8 @@ it('turns away what would wait too long, at once and before anything is read, an
       });
       return answer.status === 503;
     });
+    // Without a key nothing is looked up.
+    expect((await as(greedy).post('/v1/payments', '{ not read')).status).toBe(503);
     const began = performance.now();
     const refused = await as(greedy).post<ProblemAnswer>('/v1/payments', '{ not read', {
       'idempotency-key': randomUUID(),
@@ -137,4 +142,18 @@ it('forgets a caller that hangs up, and lets everybody in again', async () => {
   });
   await until('all have left', async () => (await pay(greedy)).status === 201);
   await until('so has its sibling', async () => (await pay(sibling)).status === 201);
+}, 60_000);
+
+it('forgets a request that ends before it comes to the ledger', async () => {
+  let stuck: Promise<Answer<Paid & ProblemAnswer>> | undefined;
+  await whileStuck(async () => {
+    stuck = pay(root);
+    await untilStuck();
+    for (let n = 0; n < 3 * ROOM; n += 1) {
+      const headers = { 'idempotency-key': randomUUID() };
+      const { status } = await as(greedy).post('/v1/payments', '{ no JSON', headers);
+      expect(status).toBe(400);
+    }
+  });
+  expect((await stuck)?.status).toBe(201);
 }, 60_000);

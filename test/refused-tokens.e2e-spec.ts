@@ -169,6 +169,22 @@ describe('the log alone says why a token that may be forged is refused', () => {
     );
   });
 
+  it('of another algorithm, before a key is looked at', async () => {
+    const { kid } = await signingKeyOf(stack);
+    const ours = new SignJWT({ iss: ISSUER, aud: 'bursar:grants', sub: minted.grant.id });
+    const typ = 'grant+jwt';
+    const secret = Buffer.alloc(32);
+    await logged(
+      await ours.setProtectedHeader({ alg: 'HS256', typ, kid }).sign(secret),
+      /lacks alg ES256, typ or kid/,
+    );
+    const theirs = new SignJWT({ iss: provider.issuer, aud: AUDIENCE, sub: 'ann', role: 'admin' });
+    await logged(
+      await theirs.setProtectedHeader({ alg: 'HS256', typ: 'JWT', kid: 'k1' }).sign(secret),
+      /"alg" \(Algorithm\) Header Parameter value not allowed/,
+    );
+  });
+
   it('of the identity provider: a wrong audience, an unknown key, a kind that is none', async () => {
     const signIn = (claims: object, header?: Record<string, unknown>) =>
       provider.token({ claims: { role: 'admin', ...claims }, ...(header ? { header } : {}) });

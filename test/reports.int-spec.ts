@@ -11,6 +11,7 @@ import { spans } from '../src/reports/spend-query.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 import { rowsRead } from './support/rows-read.js';
 import { GRANTS, type ModelPayment, SpendLedger } from './support/spend-ledger.js';
+import { until } from './support/until.js';
 
 const START = Date.parse('2026-11-20T21:30:00.000Z');
 const MINUTE = 60_000;
@@ -290,14 +291,34 @@ describe('a report of spend', () => {
     treasuryCount += 1;
     const ledger = new SpendLedger(db, `trs_r${treasuryCount}`);
     await ledger.open();
-    for (let place = 0; place < 30; place++) {
-      await ledger.pay(
-        { grant: 'grt_b', payTo: '0xAa', host: 'a', network: 'eip155:1', amount: 7n, at: START },
-        false,
-      );
-      if (place % 3 === 0) await ledger.seal(2);
-    }
+    const pay = async (times: number, sealed: number) => {
+      for (let place = 0; place < times; place++) {
+        await ledger.pay(
+          { grant: 'grt_b', payTo: '0xAa', host: 'a', network: 'eip155:1', amount: 7n, at: START },
+          false,
+        );
+        if (place % 3 === 0) await ledger.seal(sealed);
+      }
+    };
+    await pay(15, 2);
     await Promise.all([fold.foldAll(), fold.foldAll(), fold.foldAll()]);
+    await pay(15, 2);
+    // Two that begin at once: whoever is second reads where to go on once the first has ended.
+    const holder = await db.connect();
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM spend_cursors WHERE treasury_id = $1 FOR NO KEY UPDATE', [
+      ledger.treasuryId,
+    ]);
+    const folds = Promise.all([fold.foldAll(), fold.foldAll()]);
+    await until('both wait', async () => {
+      const waiting = await db.query(
+        `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
+      );
+      return waiting.rowCount === 2;
+    });
+    await holder.query('ROLLBACK');
+    holder.release();
+    await folds;
     const nothing = {
       groupBy: [],
       from: undefined,

@@ -428,13 +428,28 @@ describe('a release', () => {
     return { byChain: rows[0].chain > rows[0].end, byDatabase: rows[0].database > rows[0].end };
   };
 
+  /** Counts how often the RPCs are asked what became of a payment's nonce. */
+  const lookedUp = ({ nonce }: { nonce: string }) => {
+    const counted = { times: 0 };
+    const count: Fault = ({ method, params }) => {
+      const isIts = method === 'eth_call' && JSON.stringify(params).includes(nonce.slice(2));
+      if (isIts) counted.times += 1;
+      return undefined;
+    };
+    first.fault = count;
+    other.fault = count;
+    return counted;
+  };
+
   it('waits for the chain when the database’s clock is past a payment’s end', async () => {
     const { payment } = await agent.paid(order(stack.chain));
+    const looked = lookedUp(payment);
     await shiftClock(stack.db, VALIDITY_SECONDS + 5);
     await readOn();
     await readOn();
     expect(await isOver(payment.id)).toEqual({ byChain: false, byDatabase: true });
     expect(await statusOf(payment.id)).toBe('authorized');
+    expect(looked.times).toBe(0);
     await rpc(stack.chain.rpcUrl, 'evm_increaseTime', [VALIDITY_SECONDS + 5]);
     await stack.chain.mineBlocks(4);
     await until('it is released', async () => (await statusOf(payment.id)) === 'released');
@@ -442,6 +457,7 @@ describe('a release', () => {
 
   it('waits for the database’s clock when the chain is past a payment’s end, and needs no new block', async () => {
     const { payment } = await agent.paid(order(stack.chain));
+    const looked = lookedUp(payment);
     await rpc(stack.chain.rpcUrl, 'evm_increaseTime', [VALIDITY_SECONDS + 5]);
     await readOn();
     await stack.chain.mineBlocks(4);
@@ -449,8 +465,14 @@ describe('a release', () => {
     await readOn();
     expect(await isOver(payment.id)).toEqual({ byChain: true, byDatabase: false });
     expect(await statusOf(payment.id)).toBe('authorized');
+    expect(looked.times).toBe(0);
     await stack.chain.pauseMining();
     try {
+      await until('everything final is read', async () => {
+        const head = BigInt((await rpc(stack.chain.rpcUrl, 'eth_blockNumber', [])) as string);
+        const { rows } = await stack.db.query('SELECT block_number FROM chain_cursors');
+        return BigInt(rows[0].block_number) === head - 2n;
+      });
       await shiftClock(stack.db, VALIDITY_SECONDS + 5);
       await until('it is released', async () => (await statusOf(payment.id)) === 'released');
     } finally {

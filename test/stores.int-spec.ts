@@ -2,12 +2,13 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import type { ServiceConfig } from '../src/config/config.js';
 import { Database } from '../src/database/database.js';
 import { JOBS, type JobName } from '../src/outbox/jobs.js';
 import { Queues } from '../src/outbox/queues.js';
 import { ONCE, TURN } from '../src/outbox/settings.js';
-import { postgresStore } from '../src/outbox/stores.js';
+import { DeadlockRetryingClient, postgresStore } from '../src/outbox/stores.js';
 import { Tracing } from '../src/tracing/tracing.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 import { hasRedis, startRedis } from './support/redis.js';
@@ -52,6 +53,77 @@ it('a worker whose Postgres accepts and hangs up leaves the process its turns, a
     await worker.close(true);
     store.close();
     deaf.close();
+  }
+});
+
+it('a statement that Postgres ended to resolve a deadlock is sent again', async () => {
+  const owner = new pg.Client({ connectionString: test.url });
+  const retrying = new DeadlockRetryingClient({ connectionString: test.url });
+  await Promise.all([owner.connect(), retrying.connect()]);
+  const isWaiting = async () => {
+    const { rows } = await database.pool.query<{ count: number }>(
+      'SELECT count(*)::int AS count FROM pg_locks WHERE NOT granted',
+    );
+    return rows[0]?.count === 1;
+  };
+  try {
+    await owner.query(`
+      CREATE TABLE rows_to_lock (id int PRIMARY KEY, n int NOT NULL DEFAULT 0);
+      INSERT INTO rows_to_lock (id) VALUES (1), (2);
+      CREATE FUNCTION lock_both() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+        UPDATE rows_to_lock SET n = n + 1 WHERE id = 1;
+        UPDATE rows_to_lock SET n = n + 1 WHERE id = 2;
+      END $$`);
+    await owner.query('BEGIN');
+    await owner.query('UPDATE rows_to_lock SET n = n + 10 WHERE id = 2');
+    // It asks with a callback, like BullMQ. It waits first, and so is the one that Postgres ends.
+    const sent = new Promise<void>((resolve, reject) => {
+      retrying.query('SELECT lock_both()', (error: Error | null) =>
+        error ? reject(error) : resolve(),
+      );
+    });
+    const outcome = sent.then(
+      () => 'done',
+      (error: Error) => error.message,
+    );
+    await until('it waits', isWaiting);
+    await owner.query('UPDATE rows_to_lock SET n = n + 10 WHERE id = 1');
+    await owner.query('COMMIT');
+    expect(await outcome).toBe('done');
+    const { rows } = await owner.query('SELECT n FROM rows_to_lock ORDER BY id');
+    expect(rows).toEqual([{ n: 11 }, { n: 11 }]);
+  } finally {
+    await Promise.all([owner.end(), retrying.end()]);
+  }
+});
+
+it('a worker uses one connection, whatever it has to do at once', async () => {
+  const named = (name: string) => `${test.url}?application_name=${name}`;
+  const [store, other] = [
+    await postgresStore(named('of_worker'), database, () => {}),
+    await postgresStore(named('of_queue'), database, () => {}),
+  ];
+  const queue = other.queue('audit');
+  let done = 0;
+  let most = 0;
+  const worker = store.worker(
+    'audit',
+    async () => {
+      const { rows } = await database.pool.query<{ count: number }>(
+        `SELECT count(*)::int AS count FROM pg_stat_activity WHERE application_name = 'of_worker'`,
+      );
+      most = Math.max(most, rows[0]?.count ?? 0);
+      done += 1;
+    },
+    20,
+  );
+  try {
+    await Promise.all(Array.from({ length: 60 }, (_, n) => queue.add(`n${n}`, {}, ONCE)));
+    await until('all is done', () => done === 60);
+    expect(most).toBe(1);
+  } finally {
+    await worker.close();
+    await queue.close();
   }
 });
 

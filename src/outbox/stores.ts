@@ -195,7 +195,7 @@ export async function postgresStore(
  * Sends a statement again that Postgres ended to resolve a deadlock: workers of several processes can lock the
  * same jobs in different orders. Each statement of BullMQ is a transaction by itself, so nothing of it was done.
  */
-class DeadlockRetryingClient extends pg.Client {
+export class DeadlockRetryingClient extends pg.Client {
   // pg's pool passes a callback last; its overloads cannot be repeated here.
   override query(...args: unknown[]): never {
     const send = super.query.bind(this) as (...args: unknown[]) => never;

@@ -143,12 +143,24 @@ describe('a webhook', () => {
       const [last] = await deliveriesOf(webhook.id);
       return last?.kind === 'grant.revoked' && last.tries === 1;
     });
-    await stack.passTime(6);
     const status = async () =>
-      (await admin.all<WebhookAnswer['webhook']>('/v1/webhooks')).find(
-        ({ id }) => id === webhook.id,
+      (await admin.get<WebhookAnswer>(`/v1/webhooks/${webhook.id}`)).body.webhook;
+    // A worker that looks at it has it for a moment, which makes another version of its row.
+    const version = async () => {
+      const { rows } = await stack.db.query<{ version: string }>(
+        'SELECT xmin::text AS version FROM webhooks WHERE id = $1 AND lease IS NULL',
+        [webhook.id],
       );
-    await until('it ends', async () => (await status())?.status === 'ended');
+      return rows[0]?.version;
+    };
+    const before = await until('nobody has it', version);
+    await until('it was looked at again', async () => {
+      const now = await version();
+      return now !== undefined && now !== before;
+    });
+    expect((await status()).status).toBe('active');
+    await stack.passTime(6);
+    await until('it ends', async () => (await status()).status === 'ended');
     const told = receiver.received.map(({ body }) => [body.type, body.data.grantId]);
     expect(told).toEqual([
       ['payment.authorized', below.grant.id],

@@ -56,6 +56,14 @@ export class WebhooksController {
     return this.webhooks.list(caller, query);
   }
 
+  @Get(':id')
+  @Allow('admin', 'approver', 'auditor', 'holder')
+  @Operation('getWebhook', 'Read a webhook')
+  @Answers(200, webhookAnswerSchema, 'The webhook')
+  read(@CurrentCaller() caller: Caller, @IdInput('whk') id: string) {
+    return this.webhooks.get(caller, id);
+  }
+
   @Patch(':id')
   @Allow('admin', 'holder')
   @Operation('changeWebhook', 'Change the address, kinds or description of a webhook')

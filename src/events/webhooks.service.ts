@@ -186,6 +186,11 @@ export class WebhooksService {
     });
   }
 
+  /** One webhook. @throws Problem `not_found` */
+  async get(caller: Caller, id: string): Promise<{ webhook: WebhookView }> {
+    return { webhook: viewWebhook(await this.visible(caller, id)) };
+  }
+
   /** A webhook that a caller may see. @throws Problem `not_found` */
   async visible(caller: Caller, id: string): Promise<WebhookRow> {
     const webhook = await findWebhook(this.database.pool, id);

@@ -292,6 +292,11 @@ const ROWS: Readonly<Record<string, Row>> = {
     body: () => HOOK,
   },
   'GET /v1/webhooks': { allowed: READERS, status: 200 },
+  'GET /v1/webhooks/{id}': {
+    allowed: READERS,
+    status: 200,
+    path: () => `/v1/webhooks/${family().webhookId}`,
+  },
   'PATCH /v1/webhooks/{id}': {
     allowed: ['admin', 'holder'],
     status: 200,
@@ -431,6 +436,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   'GET /v1/summary': { allowed: ADMINS, status: 200 },
   'GET /v1/reports/spend': { allowed: READERS, status: 200 },
   'GET /v1/reports/revenue': { allowed: ADMINS, status: 200 },
+  'GET /v1/reports/conversion': { allowed: ADMINS, status: 200 },
   'GET /v1/gateway/sales': { allowed: ADMINS, status: 200 },
 };
 

@@ -1,7 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
+import { Bursar } from '../clients/typescript/src/index.js';
+import { toolPaymentOf, withBursar } from '../clients/typescript/src/mcp.js';
 import { loadConfig } from '../src/config/config.js';
 import { Database } from '../src/database/database.js';
 import { type Gateway, startGateway } from '../src/gateway/start-gateway.js';
@@ -140,6 +145,7 @@ describe('a gateway beside a service', () => {
           settled: 2,
           revenue: '0.50',
           owed: '0.25',
+          free: 0,
           uncharged: 0,
         },
         {
@@ -149,6 +155,7 @@ describe('a gateway beside a service', () => {
           settled: 3,
           revenue: '0.03',
           owed: '0.00',
+          free: 0,
           uncharged: 0,
         },
       ],
@@ -156,6 +163,45 @@ describe('a gateway beside a service', () => {
     });
     const answer = await stack.admin.get('/v1/reports/revenue?groupBy=colour');
     expect(answer.status).toBe(400);
+  });
+
+  it('tells how many that asked for a price paid it', async () => {
+    await fetch(`${gateway.url}/things/never-bought`);
+    const report = await until('what was asked is written down', async () => {
+      const path = '/v1/reports/conversion?groupBy=operation';
+      const { body } = await stack.admin.get<{ items: { asked: number }[] }>(path);
+      return body.items.some(({ asked }) => asked === 4) && body;
+    });
+    expect(report).toEqual({
+      items: [
+        { group: { operation: 'getReport' }, asked: 2, sales: 2, settled: 2 },
+        { group: { operation: 'getThing' }, asked: 4, sales: 3, settled: 3 },
+      ],
+      nextCursor: null,
+    });
+    const today = new Date().toISOString().slice(0, 10);
+    const all = `/v1/reports/conversion?to=${today}&groupBy=day`;
+    expect((await stack.admin.get(`${all}&from=2020-01-01`)).body).toMatchObject({
+      items: [{ asked: 6, sales: 5 }],
+    });
+    expect((await stack.admin.get('/v1/reports/conversion?to=2020-01-01')).body).toEqual({
+      items: [],
+      nextCursor: null,
+    });
+    expect((await stack.admin.get('/v1/reports/conversion?groupBy=payer')).status).toBe(400);
+  });
+
+  it('sells its operations as tools to a grant of the service', async () => {
+    const { token } = await stack.admin.mint({ budget: '0.05' });
+    const bursar = new Bursar({ url: stack.service.url, token });
+    const client = withBursar(new Client({ name: 'agent', version: '1' }), bursar);
+    await client.connect(
+      new StreamableHTTPClientTransport(new URL(`${gateway.url}/mcp`)) as Transport,
+    );
+    const result = await client.callTool({ name: 'getThing', arguments: { id: '7' } });
+    expect(result).toMatchObject({ content: [{ text: expect.stringContaining('/things/7') }] });
+    expect(toolPaymentOf(result)).toMatchObject({ amount: '0.01', remaining: '0.04' });
+    await client.close();
   });
 
   it('leaves the books whole, and the checker tells what is charged and failed', async () => {

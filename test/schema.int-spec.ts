@@ -445,6 +445,24 @@ describe('the database itself refuses', () => {
     transaction: `'0x05'`,
     ended_at: 'now()',
   };
+  const FREE = { settle: `'free'` };
+  const STREAMED = { settle: `'first_byte'` };
+  const freeUse = (columns: Record<string, string> = {}): string =>
+    insert('gateway_free_uses', {
+      treasury_id: `'trs_1'`,
+      payer: `'0x0b'`,
+      day: 'now()',
+      used: '1',
+      ...columns,
+    });
+  const ask = (columns: Record<string, string> = {}): string =>
+    insert('gateway_asks', {
+      treasury_id: `'trs_1'`,
+      operation: `'getThing'`,
+      day: 'now()',
+      asked: '1',
+      ...columns,
+    });
   const creditNote = (columns: Record<string, string> = {}): string =>
     insert('gateway_credit_notes', {
       treasury_id: `'trs_1'`,
@@ -911,13 +929,23 @@ describe('the database itself refuses', () => {
       sale('sal_2', { ...BEFORE, call: `'calling'` }),
       sale('sal_2', { ...BEFORE, charge: `'none'` }),
       sale('sal_2', { settle: `'never'` }),
+      sale('sal_2', { ...FREE, charge: `'settling'`, call: `'answered'` }),
+      sale('sal_2', { ...FREE, call: `'none'` }),
+      sale('sal_2', { ...STREAMED, call: `'answered'`, ended_at: 'now()' }),
+      sale('sal_2', { ...STREAMED, charge: `'unknown'` }),
+      sale('sal_2', { ...STREAMED, call: `'answered'`, charge: `'settling'` }),
+      sale('sal_2', { ...STREAMED, call: `'none'`, charge: `'settled'` }),
+      sale('sal_2', { ...FREE, sealed_payment: `'kept'` }),
     ],
     gateway_sales_ended: [
       sale('sal_2', { ended_at: 'now()' }),
       sale('sal_2', { call: `'lost'` }),
       sale('sal_2', { ...SOLD, ended_at: 'NULL' }),
       sale('sal_2', { ...BEFORE, charge: `'settled'`, ended_at: 'now()' }),
+      sale('sal_2', { ...FREE, call: `'answered'` }),
     ],
+    gateway_free_uses_count: [freeUse({ used: '-1' })],
+    gateway_asks_count: [ask({ asked: '0' })],
     gateway_sales_amount: [sale('sal_2', { amount: '0' }), sale('sal_2', { valid_before: '0' })],
     gateway_sales_stay: [
       `DELETE FROM gateway_sales WHERE id = 'sal_1'`,
@@ -1229,6 +1257,13 @@ describe('the database itself refuses', () => {
       sale('sal_2', BEFORE),
       `UPDATE gateway_sales SET charge = 'settled', transaction = '0x07', sealed_payment = NULL WHERE id = 'sal_2'`,
       `UPDATE gateway_sales SET call = 'lost', ended_at = now() WHERE id = 'sal_2'`,
+      sale('sal_stream', STREAMED),
+      `UPDATE gateway_sales SET charge = 'settling' WHERE id = 'sal_stream'`,
+      `UPDATE gateway_sales SET charge = 'unknown', call = 'lost' WHERE id = 'sal_stream'`,
+      `UPDATE gateway_sales SET charge = 'settled', ended_at = now() WHERE id = 'sal_stream'`,
+      sale('sal_free', { ...FREE, call: `'answered'`, ended_at: 'now()' }),
+      freeUse(),
+      ask(),
       creditNote(),
       `UPDATE gateway_credit_notes SET status = 'paying', payment_id = 'pay_1', attempt = 2`,
       `UPDATE gateway_credit_notes SET status = 'refunded', transaction = '0x08', ended_at = now()`,
@@ -1263,7 +1298,7 @@ const ALSO_NEEDED: Readonly<Record<string, Record<string, string>>> = {
 
 function madeUp(type: string): string {
   if (type === 'text') return `'x'`;
-  if (type.startsWith('timestamp')) return 'now()';
+  if (type.startsWith('timestamp') || type === 'date') return 'now()';
   if (type === 'jsonb') return `'{}'`;
   if (type === 'boolean') return 'true';
   if (type === 'tsvector') return `''`;

@@ -2,6 +2,9 @@ const STARTED =
   'when a process of a gateway was seen last; it decides who ends a sale, and no sale is charged twice';
 const SALES =
   'a charge is held against its event and the chain (sales.ts); no payment of a grant is decided by it';
+const FREE_USES =
+  'how many requests of a payer were free today; no charge and no grant depends on it';
+const ASKS = 'a count of unpaid requests, for a report; nothing is decided by it';
 const KEPT_ANSWER = 'an answer that is sent again for minutes; a changed one does not open';
 
 /** Columns of a gateway's tables, as those of `columns.ts`. */
@@ -38,6 +41,14 @@ export const SALE_COLUMNS = {
         ...['next_try_at', 'created_at', 'ended_at'],
       ].map((column) => [column, SALES]),
     ),
+  },
+  gateway_free_uses: {
+    checked: [],
+    free: { treasury_id: FREE_USES, payer: FREE_USES, day: FREE_USES, used: FREE_USES },
+  },
+  gateway_asks: {
+    checked: [],
+    free: { treasury_id: ASKS, operation: ASKS, day: ASKS, asked: ASKS },
   },
   gateway_answers: {
     checked: [],

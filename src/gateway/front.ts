@@ -1,10 +1,11 @@
 import type { Answer } from './answers.js';
 import type { Credential } from './credential.js';
 import { headerValue, nameInV1Of, paymentRequired, type SoldResource } from './offers.js';
+import type { Ending } from './orders.js';
 import { type Front, paymentPage } from './payment-page.js';
 import { answerGone, callLost, problemAnswer, refundOwed } from './problems.js';
 import type { Sale } from './sale-rows.js';
-import type { Ending } from './sales.js';
+import type { UpstreamAnswer } from './upstream.js';
 
 /** Seconds after which a copy asks again what became of its payment. */
 const RETRY_SECONDS = 2;
@@ -59,8 +60,17 @@ export function requiredAnswer(
 }
 
 /** The answer to a paid request, as its sale ended. The same ending is the same answer, byte for byte. */
-export function purchaseAnswer(ending: Ending, credential: Credential, front: Front): Answer {
+export function purchaseAnswer(
+  ending: Ending,
+  credential: Credential,
+  front: Front,
+): Answer | UpstreamAnswer {
   switch (ending.kind) {
+    case 'streaming':
+      return paidAnswer(
+        ending.answer,
+        ending.sale.charge === 'settled' ? receiptOf(ending.sale, credential) : undefined,
+      );
     case 'sold':
       return paidAnswer(ending.answer, receiptOf(ending.sale, credential));
     case 'uncharged':
@@ -83,13 +93,13 @@ export function purchaseAnswer(ending: Ending, credential: Credential, front: Fr
     case 'unavailable':
       return problemAnswer(
         'unavailable',
-        `the payment cannot be verified now (${ending.reason}); nothing was charged: repeat the request with the same payment`,
+        `this cannot be sold now: ${ending.reason}; nothing was charged: repeat the request with the same payment`,
       );
     case 'busy':
       return problemAnswer(
         'rate_limited',
-        'as many requests of this payer are under way as one payer may have; repeat the request with the same payment',
-        { retryAfterSeconds: RETRY_SECONDS },
+        'this payer has as many requests as one payer may have, at once or in a minute; repeat the request with the same payment',
+        { retryAfterSeconds: ending.retryAfterSeconds },
       );
     case 'conflict':
       return problemAnswer(
@@ -114,7 +124,10 @@ function statusUrl({ origin }: Front, { id }: Sale): string {
 }
 
 /** Caches on the way must not hand to others what one payer paid for. */
-function paidAnswer(answer: Answer, receipt: readonly [string, string] | undefined): Answer {
+function paidAnswer<A extends Answer | UpstreamAnswer>(
+  answer: A,
+  receipt: readonly [string, string] | undefined,
+): A {
   const headers = answer.headers.filter(
     ([name, value]) => name !== 'cache-control' || /no-store|private/.test(value),
   );

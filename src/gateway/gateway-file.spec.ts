@@ -72,6 +72,16 @@ describe("a gateway's file", () => {
       GOOD.replace('TOKEN', 'OTHER'),
       'gateway.yaml:8: upstreamHeaders.Authorization: the variable OTHER is not set',
     ],
+    [
+      'a tier that is neither a text nor a number',
+      GOOD.replace('settle: before', 'rules: [{ query: { n: 5 }, price: "1" }]'),
+      'gateway.yaml:6: operations.getReport.rules.0.query.n: must be a quoted text, or { upTo: NUMBER }',
+    ],
+    [
+      'a token of its own beside a header for it',
+      `${GOOD}upstreamOAuth: { tokenUrl: "https://a.example/token", clientId: a, clientSecret: b }\n`,
+      'gateway.yaml:9: upstreamOAuth: sets the header authorization, which upstreamHeaders sets too',
+    ],
     ['a member twice', `${GOOD}price: "2"\n`, 'gateway.yaml:9: Map keys must be unique'],
     ['no YAML', 'openapi: [', 'gateway.yaml:1: '],
     ['nothing', '', 'gateway.yaml:1: '],

@@ -19,7 +19,12 @@ const oneOrMore = <T extends z.ZodType>(schema: T) =>
   z.union([schema.transform((one) => [one]), z.array(schema).min(1)]);
 
 /** Values of a request for which a price holds, by name. All of them must be there. */
-const conditions = z.record(z.string(), z.string());
+const conditions = z.record(
+  z.string(),
+  z.union([z.string(), z.strictObject({ upTo: z.number() })], {
+    error: 'must be a quoted text, or { upTo: NUMBER }',
+  }),
+);
 
 const priceRule = z.strictObject({
   query: conditions.optional(),
@@ -28,12 +33,16 @@ const priceRule = z.strictObject({
   price,
 });
 
+/** When a payment is settled: after the call, before it, or when its answer begins. */
+const settle = z.enum(['after', 'before', 'first_byte']);
+
 const operation = z
   .strictObject({
     price: price.optional(),
     rules: z.array(priceRule).min(1).optional(),
     free: z.boolean().optional(),
-    settle: z.enum(['after', 'before']).optional(),
+    settle: settle.optional(),
+    stream: z.boolean().optional(),
     timeoutSeconds: seconds(600).optional(),
     description: z.string().max(500).optional(),
   })
@@ -53,9 +62,18 @@ const gatewaySchema = z.strictObject({
   facilitator: z.union([z.literal('self'), oneOrMore(httpUrl)]).default('self'),
   price: price.optional(),
   free: z.boolean().default(false),
-  settle: z.enum(['after', 'before']).default('after'),
+  settle: settle.default('after'),
   operations: z.record(z.string(), operation).default({}),
   upstreamHeaders: z.record(z.string().regex(/^[A-Za-z0-9-]+$/), z.string()).default({}),
+  upstreamOAuth: z
+    .strictObject({
+      tokenUrl: httpUrl,
+      clientId: z.string().min(1),
+      clientSecret: z.string().min(1),
+      scope: z.string().min(1).optional(),
+      audience: z.string().min(1).optional(),
+    })
+    .optional(),
   refunds: z.strictObject({ service: httpUrl, token: z.string().min(1) }).optional(),
   treasury: z.string().min(1).max(100).default('gateway'),
   host: z.string().default('127.0.0.1'),
@@ -68,6 +86,8 @@ const gatewaySchema = z.strictObject({
   maxBodyBytes: z.int().min(0).max(1_073_741_824).default(1_048_576),
   maxAnswerBytes: z.int().min(1_024).max(67_108_864).default(8_388_608),
   concurrencyPerPayer: z.int().min(1).max(10_000).default(32),
+  ratePerPayer: z.int().min(1).max(1_000_000).optional(),
+  freePerPayer: z.int().min(0).max(1_000_000).default(0),
 });
 
 /** The gateway's file, as it stands. */
@@ -89,7 +109,7 @@ export type PlaceOf = (path: readonly PropertyKey[]) => string;
  *
  * @param text - YAML (JSON is YAML).
  * @param name - for errors: `name:line: path: what is wrong`.
- * @param environment - holds the `${VARIABLE}`s of `upstreamHeaders` and of the refund grant's token.
+ * @param environment - holds the `${VARIABLE}`s of `upstreamHeaders`, of the client's secret, and of the refund grant's token.
  * @throws GatewayFileError listing every problem with its line.
  */
 export function parseGatewayFile(
@@ -137,11 +157,21 @@ export function parseGatewayFile(
       return [header.toLowerCase(), text];
     }),
   );
-  const { refunds } = parsed.data;
+  const { refunds, upstreamOAuth: client } = parsed.data;
   const refunding = refunds && { ...refunds, token: filled(refunds.token, ['refunds', 'token']) };
+  const upstreamOAuth = client && {
+    ...client,
+    clientSecret: filled(client.clientSecret, ['upstreamOAuth', 'clientSecret']),
+  };
+  if (client && upstreamHeaders.authorization !== undefined) {
+    problems.push(
+      `${placeOf(['upstreamOAuth'])}sets the header authorization, which upstreamHeaders sets too; keep one`,
+    );
+  }
   if (problems.length > 0) throw new GatewayFileError(problems.join('\n'));
   const hash = createHash('sha256').update(text).digest('hex');
-  return { file: { ...parsed.data, upstreamHeaders, refunds: refunding, hash }, placeOf };
+  const file = { ...parsed.data, upstreamHeaders, upstreamOAuth, refunds: refunding, hash };
+  return { file, placeOf };
 }
 
 function describe(issue: z.core.$ZodIssue, placeOf: PlaceOf, isThere: boolean): string[] {

@@ -1,41 +1,30 @@
-import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { Logger } from 'pino';
 import { isDatabaseUnavailable } from '../database/database.js';
 import { seeTreasuries, withinRequest } from '../database/treasury-scope.js';
-import { canonicalJson } from '../domain/canonical.js';
 import { readUpTo } from '../http/read-bounded.js';
 import type { Answer } from './answers.js';
-import {
-  type Credential,
-  offerPaidBy,
-  readCredential,
-  UnreadableCredential,
-} from './credential.js';
-import { purchaseAnswer, requiredAnswer, soldResource } from './front.js';
-import { type GatewayCounts, METRICS_PATH } from './gateway-counts.js';
-import type { Front } from './payment-page.js';
+import { METRICS_PATH } from './gateway-counts.js';
+import { answerMcp, MCP_PATH, type McpParts } from './mcp-front.js';
 import { needsBody } from './price-list.js';
 import { problemAnswer, upstreamFailed } from './problems.js';
-import type { Order, Sales } from './sales.js';
+import { type OpenShops, purchase } from './selling.js';
 import type { ServedPages } from './served.js';
 import type { Shop, SoldOperation } from './shop.js';
+import { isWhole } from './streamed-answer.js';
 import { AmbiguousTarget, parseTarget, type RequestTarget } from './target.js';
-import { forwardedHeaders, type Upstream, UpstreamFailure } from './upstream.js';
+import { forwardedHeaders, type Upstream } from './upstream.js';
+import { UpstreamFailure } from './upstream-failure.js';
 
 /** Headers of answers that pages of other origins may read. */
 const EXPOSED = 'PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, Retry-After';
 
 /** The parts that a server puts together. */
-export interface ServerParts {
-  /** The shop of the current configuration, and the one before while its quotes hold. */
-  readonly shops: () => { readonly current: Shop; readonly earlier: Shop | undefined };
+export interface ServerParts extends McpParts {
+  readonly shops: () => OpenShops;
   readonly treasuryId: string;
-  readonly sales: Sales;
-  readonly upstream: () => Upstream;
   readonly pages: ServedPages;
-  readonly counts: GatewayCounts;
   readonly logger: Logger;
 }
 
@@ -44,6 +33,8 @@ interface Visit {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly target: RequestTarget;
+  /** The shops that were open when the request came. */
+  readonly shops: OpenShops;
   readonly origin: string;
 }
 
@@ -91,8 +82,9 @@ async function handle(
     if (!(error instanceof AmbiguousTarget)) throw error;
     return send(response, problemAnswer('invalid_request', `the path ${error.message}`));
   }
-  const { current } = parts.shops();
-  const visit = { request, response, target, origin: originOf(request, current) };
+  const shops = parts.shops();
+  const { current } = shops;
+  const visit = { request, response, target, shops, origin: originOf(request, current) };
   const method = request.method ?? '';
   if (target.path === METRICS_PATH && isLocal(request)) {
     return send(response, await parts.counts.page(), method === 'HEAD');
@@ -101,7 +93,8 @@ async function handle(
   if (page) return send(response, page, method === 'HEAD');
   const found = current.routes.find(method, target);
   if (!found) {
-    const methods = method === 'OPTIONS' ? current.routes.methods(target) : [];
+    if (target.path === MCP_PATH && method !== 'OPTIONS') return tools(parts, visit);
+    const methods = method === 'OPTIONS' ? methodsOf(current, target) : [];
     if (methods.length > 0) return preflight(response, methods);
     return send(
       response,
@@ -113,6 +106,12 @@ async function handle(
   return operation.prices ? sell(parts, visit, operation) : forward(parts, visit, operation);
 }
 
+/** The methods that a target is served with. */
+function methodsOf({ routes }: Shop, target: RequestTarget): readonly string[] {
+  const methods = routes.methods(target);
+  return methods.length === 0 && target.path === MCP_PATH ? ['POST'] : methods;
+}
+
 /** Whether a request comes from this machine, and not through a proxy on it: the figures are no business of callers. */
 function isLocal({ socket, headers }: IncomingMessage): boolean {
   const isForwarded = headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
@@ -122,7 +121,7 @@ function isLocal({ socket, headers }: IncomingMessage): boolean {
 /** A free operation: both bodies stream through. */
 async function forward(
   parts: ServerParts,
-  { request, response, target }: Visit,
+  { request, response, target, shops }: Visit,
   { id, timeoutSeconds }: SoldOperation,
 ): Promise<void> {
   const gone = new AbortController();
@@ -131,7 +130,7 @@ async function forward(
     request.headers['content-length'] !== undefined ||
     request.headers['transfer-encoding'] !== undefined;
   const length = request.headers['content-length'];
-  const { maxBodyBytes } = parts.shops().current.file;
+  const { maxBodyBytes } = shops.current.file;
   if (length !== undefined && Number(length) > maxBodyBytes)
     return send(response, tooLarge(maxBodyBytes));
   let answer: Awaited<ReturnType<Upstream['send']>>;
@@ -158,96 +157,50 @@ async function forward(
 
 /** A priced operation: a 402, or a sale. */
 async function sell(parts: ServerParts, visit: Visit, operation: SoldOperation): Promise<void> {
-  const { request, response, target } = visit;
-  const isHead = request.method === 'HEAD';
-  const { current, earlier } = parts.shops();
+  const { request, response, target, shops, origin } = visit;
   const header = request.headers['payment-signature'] ?? request.headers['x-payment'];
-  const isPaid = typeof header === 'string' && header !== '';
+  const payment = typeof header === 'string' && header !== '' ? header : undefined;
+  const { maxBodyBytes } = shops.current.file;
   let body: Buffer | undefined;
-  if (isPaid || (operation.prices && needsBody(operation.prices))) {
-    body = await readBody(request, current.file.maxBodyBytes);
-    if (!body) return send(response, tooLarge(current.file.maxBodyBytes));
+  if (payment !== undefined || (operation.prices && needsBody(operation.prices))) {
+    body = await readBody(request, maxBodyBytes);
+    if (!body) return send(response, tooLarge(maxBodyBytes));
   }
-  const priced = { query: target.query, headers: request.headers, body };
-  const front: Front = {
+  const answer = await purchase(parts, {
+    shops,
     operation,
-    title: current.imported.title,
-    url: `${visit.origin}${target.path}${target.query}`,
-    offers: current.offersFor(operation, priced),
-    origin: visit.origin,
-    wantsPage: request.headers.accept?.includes('text/html') === true && !isPaid,
-  };
-  if (!isPaid) {
-    parts.counts.answered(operation.id, 'required');
-    return send(response, requiredAnswer(front, 'payment_required'), isHead);
-  }
-  let credential: Credential;
-  try {
-    credential = readCredential(header);
-  } catch (error) {
-    if (!(error instanceof UnreadableCredential)) throw error;
-    return send(response, problemAnswer('invalid_request', `the payment ${error.message}`), isHead);
-  }
-  const before = earlier?.operations.find(
-    ({ id, method, path }) =>
-      id === operation.id && method === operation.method && path === operation.path,
-  );
-  const offer =
-    offerPaidBy(credential, front.offers) ??
-    (before && offerPaidBy(credential, earlier?.offersFor(before, priced) ?? []));
-  const order = orderOf(parts, visit, front, credential, offer, body ?? Buffer.alloc(0));
-  const ending = await parts.sales.sell(order);
-  parts.counts.answered(operation.id, ending.kind);
-  send(response, purchaseAnswer(ending, credential, front), isHead);
-}
-
-function orderOf(
-  { shops }: ServerParts,
-  { request, target }: Visit,
-  { operation, ...front }: Front,
-  credential: Credential,
-  offer: Order['offer'],
-  body: Buffer,
-): Order {
-  const { file } = shops().current;
-  const method = request.method ?? '';
-  const bodyHash = createHash('sha256').update(body).digest('hex');
-  return {
-    credential,
-    offer,
-    namesAnother:
-      credential.resourceUrl !== undefined && !isSameResource(credential.resourceUrl, front.url),
-    sold: soldResource({ operation, ...front }),
-    requestHash: createHash('sha256')
-      .update(canonicalJson([method, target.path, target.query, bodyHash]))
-      .digest('hex'),
     request: {
-      method,
+      method: request.method ?? '',
       target,
       headers: forwardedHeaders(request.rawHeaders, request.socket.remoteAddress),
-      body: body.length > 0 ? body : undefined,
+      body,
     },
-    operation: {
-      id: operation.id,
-      settle: operation.settle,
-      timeoutMs: operation.timeoutSeconds * 1_000,
-      maxAnswerBytes: file.maxAnswerBytes,
-      settleSeconds: file.settleSeconds,
-      concurrencyPerPayer: file.concurrencyPerPayer,
-    },
-    configHash: file.hash,
-  };
+    headers: request.headers,
+    payment,
+    url: `${origin}${target.path}${target.query}`,
+    origin,
+    wantsPage: payment === undefined && request.headers.accept?.includes('text/html') === true,
+  });
+  if (isWhole(answer)) return send(response, answer, request.method === 'HEAD');
+  response.writeHead(answer.status, allHeaders(answer.headers));
+  // A reader who leaves ends the reading, not the sale.
+  await pipeline(answer.body, response).catch(() => response.destroy());
 }
 
-/** Whether the URL that a payer names is the request's: host, path and query, whatever the scheme. */
-function isSameResource(named: string, url: string): boolean {
-  try {
-    const [a, b] = [new URL(named), new URL(url)];
-    const target = parseTarget(`${a.pathname}${a.search}`);
-    return a.host === b.host && `${target.path}${target.query}` === `${b.pathname}${b.search}`;
-  } catch {
-    return false;
-  }
+/** A message for the operations as MCP tools. */
+async function tools(
+  parts: ServerParts,
+  { request, response, shops, origin }: Visit,
+): Promise<void> {
+  // There is no stream to open and no session to end: the protocol asks for 405.
+  if (request.method !== 'POST') return void response.writeHead(405, { allow: 'POST' }).end();
+  const { maxBodyBytes } = shops.current.file;
+  const body = await readBody(request, maxBodyBytes);
+  if (!body) return send(response, tooLarge(maxBodyBytes));
+  const { headers, socket } = request;
+  const text = body.toString('utf8');
+  const visit = { shops, origin, headers, address: socket.remoteAddress, body: text };
+  send(response, await answerMcp(parts, visit));
 }
 
 /** The origin that callers reach the gateway at. */
@@ -274,7 +227,8 @@ function preflight(response: ServerResponse, methods: readonly string[]): void {
   response.writeHead(204, {
     'access-control-allow-origin': '*',
     'access-control-allow-methods': methods.join(', '),
-    'access-control-allow-headers': 'content-type, authorization, payment-signature, x-payment',
+    'access-control-allow-headers':
+      'content-type, authorization, payment-signature, x-payment, mcp-protocol-version',
     'access-control-max-age': '600',
     vary: 'Access-Control-Request-Method',
   });

@@ -4,6 +4,9 @@ import { Allow } from '../access/allow.js';
 import { type Caller, CurrentCaller } from '../access/caller.js';
 import { Answers, Operation, QueryInput } from '../http/contract.js';
 import {
+  type ConversionQuery,
+  conversionQuery,
+  conversionSchema,
   type RevenueQuery,
   revenueQuery,
   revenueSchema,
@@ -21,7 +24,7 @@ export class GatewayController {
 
   @Get('gateway/sales')
   @Allow('admin', 'approver', 'auditor')
-  @Operation('listSales', 'List what gateways sold, oldest first')
+  @Operation('listSales', 'List what gateways sold, newest first')
   @Answers(200, salesSchema, 'A page of sales')
   sales(@CurrentCaller() caller: Caller, @QueryInput(salesQuery) query: SalesQuery) {
     return this.gateway.sales(caller, query);
@@ -33,5 +36,13 @@ export class GatewayController {
   @Answers(200, revenueSchema, 'The sums of each group')
   revenue(@CurrentCaller() caller: Caller, @QueryInput(revenueQuery) query: RevenueQuery) {
     return this.gateway.revenue(caller, query);
+  }
+
+  @Get('reports/conversion')
+  @Allow('admin', 'approver', 'auditor')
+  @Operation('getConversionReport', 'Report how many that asked for a price paid it')
+  @Answers(200, conversionSchema, 'The counts of each group')
+  conversion(@CurrentCaller() caller: Caller, @QueryInput(conversionQuery) query: ConversionQuery) {
+    return this.gateway.conversion(caller, query);
   }
 }

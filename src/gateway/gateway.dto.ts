@@ -3,7 +3,7 @@ import { idText, text, timeText } from '../http/contract.js';
 import { pageOf, pageQueryOf, reportLimit } from '../http/paging.js';
 
 /** The states of a sale, in one word each. */
-const SALE_STATUSES = ['open', 'settled', 'uncharged', 'refund_owed'] as const;
+const SALE_STATUSES = ['open', 'settled', 'free', 'uncharged', 'refund_owed'] as const;
 
 const address = () =>
   z
@@ -30,7 +30,7 @@ const saleSchema = z
     status: z
       .enum(SALE_STATUSES)
       .describe(
-        'open: under way, or not known yet; uncharged: nothing was paid; refund_owed: paid first, and the API failed then',
+        'open: under way, or not known yet; free: one of the free requests of its payer; uncharged: nothing was paid; refund_owed: paid first, and the API failed then',
       ),
     operation: z.string(),
     resource: z.string().describe('method and path'),
@@ -40,7 +40,7 @@ const saleSchema = z
     asset: z.string(),
     payer: z.string(),
     payTo: z.string(),
-    settle: z.enum(['after', 'before']),
+    settle: z.enum(['after', 'before', 'first_byte', 'free']),
     statusCode: z.int().nullable().describe('what the API answered with; null for nothing'),
     transaction: z.string().nullable(),
     reason: z.string().nullable().describe('why it was not charged, or is not known'),
@@ -59,30 +59,38 @@ export const REVENUE_DIMENSIONS = ['operation', 'payer', 'day', 'network'] as co
 /** One of {@link REVENUE_DIMENSIONS}. */
 export type RevenueDimension = (typeof REVENUE_DIMENSIONS)[number];
 
-/** Query of `GET /v1/reports/revenue`. */
-export const revenueQuery = z.strictObject({
-  groupBy: z
+/** Names of dimensions with commas between, each once. */
+function dimensionsOf<Name extends string>(known: readonly Name[]) {
+  return z
     .string()
     .max(100)
-    .transform((given, context): RevenueDimension[] => {
+    .transform((given, context): Name[] => {
       const names = given === '' ? [] : given.split(',');
-      const known: readonly string[] = REVENUE_DIMENSIONS;
-      if (names.some((name) => !known.includes(name)) || new Set(names).size < names.length) {
+      const all: readonly string[] = known;
+      if (names.some((name) => !all.includes(name)) || new Set(names).size < names.length) {
         context.addIssue(`must be some of ${known.join(', ')}, each once, with commas between`);
       }
-      return names as RevenueDimension[];
+      return names as Name[];
     })
     .default([])
-    .describe('dimensions with commas between: operation, payer, day, network'),
+    .describe(`dimensions with commas between: ${known.join(', ')}`);
+}
+
+/** The place of the next page of a report. */
+const reportCursor = z
+  .string()
+  .max(12)
+  .regex(/^[1-9][0-9]{0,11}$/, 'must be a nextCursor that this report answered with')
+  .optional();
+
+/** Query of `GET /v1/reports/revenue`. */
+export const revenueQuery = z.strictObject({
+  groupBy: dimensionsOf(REVENUE_DIMENSIONS),
   treasuryId: idText('trs').optional(),
   from: timeText().optional().describe('sales made at this time or later'),
   to: timeText().optional().describe('sales made at this time or earlier'),
   limit: reportLimit,
-  cursor: z
-    .string()
-    .max(12)
-    .regex(/^[1-9][0-9]{0,11}$/, 'must be a nextCursor that this report answered with')
-    .optional(),
+  cursor: reportCursor,
 });
 /** See {@link revenueQuery}. */
 export type RevenueQuery = z.infer<typeof revenueQuery>;
@@ -98,6 +106,7 @@ export const revenueSchema = z
           settled: z.int().describe('sales that were paid for'),
           revenue: z.string().describe('currency units paid, what is owed back included'),
           owed: z.string().describe('currency units owed back'),
+          free: z.int().describe('sales that were free requests of their payers'),
           uncharged: z.int().describe('sales for which nothing was paid'),
         })
         .meta({ id: 'RevenueItem' }),
@@ -107,3 +116,44 @@ export const revenueSchema = z
   .meta({ id: 'RevenueReport' });
 /** See {@link revenueSchema}. */
 export type RevenueReport = z.infer<typeof revenueSchema>;
+
+/** The dimensions of a conversion report. */
+export const CONVERSION_DIMENSIONS = ['operation', 'day'] as const;
+/** One of {@link CONVERSION_DIMENSIONS}. */
+export type ConversionDimension = (typeof CONVERSION_DIMENSIONS)[number];
+
+const date = () => z.iso.date();
+
+/** Query of `GET /v1/reports/conversion`. */
+export const conversionQuery = z.strictObject({
+  groupBy: dimensionsOf(CONVERSION_DIMENSIONS),
+  treasuryId: idText('trs').optional(),
+  from: date().optional().describe('the first day, in UTC'),
+  to: date().optional().describe('the last day, in UTC'),
+  limit: reportLimit,
+  cursor: reportCursor,
+});
+/** See {@link conversionQuery}. */
+export type ConversionQuery = z.infer<typeof conversionQuery>;
+
+export const conversionSchema = z
+  .object({
+    items: z.array(
+      z
+        .object({
+          group: z.record(z.string(), z.string()),
+          asked: z
+            .int()
+            .describe(
+              'unpaid requests that were answered with a 402; a crash loses those of a second',
+            ),
+          sales: z.int().describe('credentials that were taken'),
+          settled: z.int().describe('sales that were paid for'),
+        })
+        .meta({ id: 'ConversionItem' }),
+    ),
+    nextCursor: z.string().nullable().describe('the cursor of the next page; null on the last'),
+  })
+  .meta({ id: 'ConversionReport' });
+/** See {@link conversionSchema}. */
+export type ConversionReport = z.infer<typeof conversionSchema>;

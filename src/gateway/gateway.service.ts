@@ -6,6 +6,9 @@ import { Database } from '../database/database.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
 import { page } from '../http/paging.js';
 import type {
+  ConversionDimension,
+  ConversionQuery,
+  ConversionReport,
   RevenueDimension,
   RevenueQuery,
   RevenueReport,
@@ -17,13 +20,26 @@ import type {
 const STATUS = `CASE
   WHEN s.charge = 'settled' AND s.call IN ('failed', 'lost') THEN 'refund_owed'
   WHEN s.charge = 'settled' THEN 'settled'
-  WHEN s.ended_at IS NULL THEN 'open' ELSE 'uncharged' END`;
+  WHEN s.ended_at IS NULL THEN 'open'
+  WHEN s.settle = 'free' AND s.call = 'answered' THEN 'free' ELSE 'uncharged' END`;
 
 const GROUPS: Readonly<Record<RevenueDimension, string>> = {
   operation: 's.operation',
   payer: 's.payer',
-  day: `to_char(s.created_at, 'YYYY-MM-DD')`,
+  day: `to_char(s.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')`,
   network: 's.network',
+};
+
+/** SQL: unpaid requests and sales in one shape. */
+const ASKED_AND_SOLD = `(
+  SELECT treasury_id, operation, to_char(day, 'YYYY-MM-DD') AS day, asked, 0 AS sales, 0 AS settled FROM gateway_asks
+  UNION ALL
+  SELECT treasury_id, operation, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), 0, 1, (charge = 'settled')::int
+  FROM gateway_sales)`;
+
+const CONVERSION_GROUPS: Readonly<Record<ConversionDimension, string>> = {
+  operation: 'u.operation',
+  day: 'u.day',
 };
 
 type SaleRow = Omit<SaleView, 'createdAt' | 'endedAt'> & { createdAt: Date; endedAt: Date | null };
@@ -33,18 +49,18 @@ type SaleRow = Omit<SaleView, 'createdAt' | 'endedAt'> & { createdAt: Date; ende
 export class GatewayService {
   constructor(private readonly database: Database) {}
 
-  /** A page of sales, oldest first. */
+  /** A page of sales, the newest first. */
   async sales(caller: Caller, query: SalesQuery) {
     const where = this.scope(caller, query)
       .add(query.operation, (value) => `s.operation = ${value}`)
       .add(query.payer, (value) => `lower(s.payer) = lower(${value})`)
       .add(query.status, (value) => `${STATUS} = ${value}`)
-      .add(query.cursor, (value) => `s.id > ${value}`);
+      .add(query.cursor, (value) => `s.id < ${value}`);
     const { rows } = await this.database.pool.query<SaleRow>(
       `SELECT s.id, s.treasury_id AS "treasuryId", ${STATUS} AS status, s.operation, s.resource, s.amount, s.currency, s.network,
          s.asset, s.payer, s.pay_to AS "payTo", s.settle, s.status_code AS "statusCode", s.transaction, s.reason,
          s.config_hash AS "configHash", s.created_at AS "createdAt", s.ended_at AS "endedAt"
-       FROM gateway_sales s ${where.where} ORDER BY s.id LIMIT ${query.limit + 1}`,
+       FROM gateway_sales s ${where.where} ORDER BY s.id DESC LIMIT ${query.limit + 1}`,
       where.values,
     );
     return page(
@@ -73,6 +89,7 @@ export class GatewayService {
          coalesce(sum(s.amount) FILTER (WHERE ${STATUS} = 'refund_owed' AND NOT EXISTS (
            SELECT FROM gateway_credit_notes n WHERE n.treasury_id = s.treasury_id AND n.sale_id = s.id
              AND n.status = 'refunded')), 0) AS owed,
+         count(*) FILTER (WHERE ${STATUS} = 'free') AS free,
          count(*) FILTER (WHERE ${STATUS} = 'uncharged') AS uncharged
        FROM gateway_sales s ${where.where} GROUP BY ${keys} ORDER BY ${keys} LIMIT ${query.limit + 1} OFFSET ${offset}`,
       where.values,
@@ -89,9 +106,39 @@ export class GatewayService {
           settled: Number(row.settled),
           revenue: formatAmount(BigInt(row.revenue), currency),
           owed: formatAmount(BigInt(row.owed), currency),
+          free: Number(row.free),
           uncharged: Number(row.uncharged),
         };
       }),
+      nextCursor: rows.length > query.limit ? String(offset + query.limit) : null,
+    };
+  }
+
+  /** How many of those that asked for a price paid it, by group. */
+  async conversion(caller: Caller, query: ConversionQuery): Promise<ConversionReport> {
+    const where = new Conditions()
+      .add(
+        this.treasuries(caller, query.treasuryId),
+        (value) => `u.treasury_id = ANY (${value}::text[])`,
+      )
+      .add(query.from, (value) => `u.day >= ${value}`)
+      .add(query.to, (value) => `u.day <= ${value}`);
+    const offset = Number(query.cursor ?? 0);
+    const groups = query.groupBy.map((name) => CONVERSION_GROUPS[name]).join(', ');
+    const { rows } = await this.database.pool.query<ConversionRow>(
+      `SELECT array[${groups}]::text[] AS groups, sum(u.asked) AS asked, sum(u.sales) AS sales, sum(u.settled) AS settled
+       FROM ${ASKED_AND_SOLD} u ${where.where} GROUP BY 1 ORDER BY 1 LIMIT ${query.limit + 1} OFFSET ${offset}`,
+      where.values,
+    );
+    return {
+      items: rows.slice(0, query.limit).map((row) => ({
+        group: Object.fromEntries(
+          query.groupBy.map((name, place) => [name, row.groups[place] ?? '']),
+        ),
+        asked: Number(row.asked),
+        sales: Number(row.sales),
+        settled: Number(row.settled),
+      })),
       nextCursor: rows.length > query.limit ? String(offset + query.limit) : null,
     };
   }
@@ -105,15 +152,25 @@ export class GatewayService {
     }: { treasuryId?: string | undefined; from?: string | undefined; to?: string | undefined },
   ): Conditions {
     checkSpan(from, to);
-    if (treasuryId !== undefined && !seesTreasury(caller, treasuryId)) {
-      throw notSeen('treasuryId', `treasury ${treasuryId}`);
-    }
-    const treasuries = treasuryId === undefined ? treasuriesOf(caller) : [treasuryId];
     return new Conditions()
-      .add(treasuries, (value) => `s.treasury_id = ANY (${value}::text[])`)
+      .add(this.treasuries(caller, treasuryId), (value) => `s.treasury_id = ANY (${value}::text[])`)
       .add(from, (value) => `s.created_at >= ${value}::timestamptz`)
       .add(to, (value) => `s.created_at <= ${value}::timestamptz`);
   }
+
+  /** The treasuries that a report is of; undefined for all. */
+  private treasuries(caller: Caller, treasuryId: string | undefined) {
+    if (treasuryId === undefined) return treasuriesOf(caller);
+    if (!seesTreasury(caller, treasuryId)) throw notSeen('treasuryId', `treasury ${treasuryId}`);
+    return [treasuryId];
+  }
+}
+
+interface ConversionRow {
+  readonly groups: readonly string[];
+  readonly asked: string;
+  readonly sales: string;
+  readonly settled: string;
 }
 
 interface RevenueRow {
@@ -123,5 +180,6 @@ interface RevenueRow {
   readonly settled: string;
   readonly revenue: string;
   readonly owed: string;
+  readonly free: string;
   readonly uncharged: string;
 }

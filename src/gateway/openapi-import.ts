@@ -15,6 +15,8 @@ export interface ImportedOperation {
   readonly tags: readonly string[];
   /** Parameters of the path item and of the operation, `$ref`s resolved. */
   readonly parameters: readonly Json[];
+  /** Whether it takes a JSON body. */
+  readonly hasBody: boolean;
   /** `schema` of the JSON request body; undefined for none. */
   readonly bodySchema: unknown;
   /** `x-payment-info` as it stands. */
@@ -75,7 +77,7 @@ function operationsOf(document: Json, path: string, item: Json): ImportedOperati
     const operation = object(follow(document, item[name]));
     const method = name.toUpperCase();
     const body = object(follow(document, operation.requestBody));
-    const media = object(object(body.content)['application/json']);
+    const json = object(body.content)['application/json'];
     const own = parametersOf(document, operation);
     const shared = parametersOf(document, item).filter(
       (each) => !own.some((other) => other.name === each.name && other.in === each.in),
@@ -88,7 +90,8 @@ function operationsOf(document: Json, path: string, item: Json): ImportedOperati
         summary: text(operation.summary) ?? text(operation.description) ?? text(item.summary),
         tags: list(operation.tags).filter((tag) => typeof tag === 'string'),
         parameters: [...shared, ...own],
-        bodySchema: media.schema,
+        hasBody: json !== undefined,
+        bodySchema: object(json).schema,
         paymentInfo: operation['x-payment-info'] ?? item['x-payment-info'],
       },
     ];

@@ -1,13 +1,20 @@
 import { type Currency, parseAmount } from '../domain/money.js';
+import { checkJsonBody } from '../http/json-body.js';
 import { type Json, object } from './openapi-import.js';
+
+/** The value that a part of a request must have: a text, or a number of at most `upTo`, for tiers. */
+export type Condition = string | { readonly upTo: number };
+
+/** Conditions by the name of a part. */
+type Conditions = Readonly<Record<string, Condition>>;
 
 /** A price that holds where all its conditions do. */
 export interface PriceRule {
-  readonly query: Readonly<Record<string, string>>;
+  readonly query: Conditions;
   /** Names in lower case. */
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Conditions;
   /** Members of a JSON body, dots lead into objects. */
-  readonly body: Readonly<Record<string, string>>;
+  readonly body: Conditions;
   /** In currency units. */
   readonly price: string;
 }
@@ -38,14 +45,25 @@ export function priceOf(list: PriceList, request: PricedRequest): string {
   const body = jsonOf(request.body);
   const rule = list.rules.find(
     (each) =>
-      Object.entries(each.query).every(([name, value]) => {
+      holds(each.query, (name) => {
         const given = query.getAll(name);
-        return given.length === 1 && given[0] === value;
+        return given.length === 1 ? given[0] : undefined;
       }) &&
-      Object.entries(each.headers).every(([name, value]) => request.headers[name] === value) &&
-      Object.entries(each.body).every(([path, value]) => memberOf(body, path) === value),
+      holds(each.headers, (name) => request.headers[name]) &&
+      holds(each.body, (path) => memberOf(body, path)),
   );
   return rule?.price ?? list.price;
+}
+
+/** Whether each part of a request has the value that it must have. */
+function holds(conditions: Conditions, read: (name: string) => unknown): boolean {
+  return Object.entries(conditions).every(([name, condition]) => {
+    const value = read(name);
+    if (typeof condition === 'string') return value === condition;
+    // Plain decimals alone: what another parser may read as another number is in no tier.
+    const isNumber = typeof value === 'string' && /^-?[0-9]{1,15}(\.[0-9]{1,15})?$/.test(value);
+    return isNumber && Number(value) <= condition.upTo;
+  });
 }
 
 /** The range of a list's prices, in atomic units. */
@@ -56,10 +74,14 @@ export function pricesOf(list: PriceList, currency: Currency): { min: bigint; ma
   return { min: amounts[0] ?? 0n, max: amounts.at(-1) ?? 0n };
 }
 
+/** A body as JSON. One that names a member twice is none: the upstream may take the other one. */
 function jsonOf(body: Buffer | undefined): unknown {
   if (body === undefined) return undefined;
   try {
-    return JSON.parse(body.toString('utf8'));
+    const text = body.toString('utf8');
+    const value: unknown = JSON.parse(text);
+    checkJsonBody(text, value);
+    return value;
   } catch {
     return undefined;
   }

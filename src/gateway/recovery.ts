@@ -3,8 +3,10 @@ import type { PublicClient } from 'viem';
 import type { Database } from '../database/database.js';
 import type { Network } from '../domain/network.js';
 import type { Answers } from './answers.js';
+import type { Asks } from './asks.js';
 import { askChain } from './chain-truth.js';
 import type { FacilitatorRequest, Facilitators } from './facilitators.js';
+import { forgetFreeUses } from './free-uses.js';
 import type { Refunds } from './refunds.js';
 import type { SaleBooks } from './sale-books.js';
 import {
@@ -27,6 +29,27 @@ const MIN_LEFT_SECONDS = 10n;
 /** Sales of one look. */
 const BATCH = 50;
 
+/** Parts that a recovery works with. */
+export interface RecoveryParts {
+  readonly database: Database;
+  readonly treasuryId: string;
+  readonly sales: Sales;
+  readonly books: SaleBooks;
+  readonly answers: Answers;
+  readonly asks: Asks;
+  readonly facilitators: Facilitators;
+  /** A reader of each network by its CAIP-2 name. */
+  readonly chains: ReadonlyMap<
+    string,
+    { readonly network: Network; readonly client: PublicClient }
+  >;
+  /** Undefined where no refund grant was named: credit notes wait. */
+  readonly refunds: Refunds | undefined;
+  /** How long a payer who was charged first may come back for the call, in seconds. */
+  readonly keepSeconds: number;
+  readonly logger: Logger;
+}
+
 /**
  * Ends what was begun: takes over from gateways that died, and finds out what became of charges that are unknown. Each gateway
  * runs one; a sale is one gateway's at a time.
@@ -37,23 +60,7 @@ export class Recovery {
   #isStopped = false;
   #isHealthy = true;
 
-  constructor(
-    private readonly database: Database,
-    private readonly treasuryId: string,
-    private readonly sales: Sales,
-    private readonly books: SaleBooks,
-    private readonly answers: Answers,
-    private readonly facilitators: Facilitators,
-    private readonly chains: ReadonlyMap<
-      string,
-      { readonly network: Network; readonly client: PublicClient }
-    >,
-    private readonly logger: Logger,
-    /** How long a payer who was charged first may come back for the call, in seconds. */
-    private readonly keepSeconds: number,
-    /** Undefined where no refund grant was named: credit notes wait. */
-    private readonly refunds: Refunds | undefined,
-  ) {}
+  constructor(private readonly parts: RecoveryParts) {}
 
   /** Whether the last look at the database worked. */
   get isHealthy(): boolean {
@@ -62,7 +69,8 @@ export class Recovery {
 
   /** Says that this gateway lives, before it sells anything, and keeps looking. */
   async start(): Promise<void> {
-    await noteAlive(this.database.pool, this.treasuryId, this.sales.process);
+    const { database, treasuryId, sales } = this.parts;
+    await noteAlive(database.pool, treasuryId, sales.process);
     this.schedule();
   }
 
@@ -71,7 +79,9 @@ export class Recovery {
     this.#isStopped = true;
     clearTimeout(this.#timer);
     await this.#ticking;
-    await noteEnd(this.database.pool, this.treasuryId, this.sales.process).catch(() => {});
+    const { database, treasuryId, sales, asks } = this.parts;
+    await asks.write(database.pool).catch(() => {});
+    await noteEnd(database.pool, treasuryId, sales.process).catch(() => {});
   }
 
   private schedule(): void {
@@ -84,7 +94,7 @@ export class Recovery {
           },
           (error: unknown) => {
             this.#isHealthy = false;
-            this.logger.warn(
+            this.parts.logger.warn(
               { room: 'gateway', err: error },
               'looking after sales failed; it is tried again',
             );
@@ -95,52 +105,55 @@ export class Recovery {
   }
 
   private async tick(): Promise<void> {
-    const { pool } = this.database;
-    await noteAlive(pool, this.treasuryId, this.sales.process);
-    await disown(pool, this.treasuryId, this.sales.process, [...this.sales.working]);
-    for (const sale of await leftSales(pool, this.treasuryId, BATCH))
-      await this.sales.takeOver(sale);
-    for (const sale of await unclaimedPaid(pool, this.treasuryId, this.keepSeconds, BATCH)) {
-      await this.books.change(
+    const { database, treasuryId, sales, books, answers, asks, refunds, keepSeconds } = this.parts;
+    const { pool } = database;
+    await noteAlive(pool, treasuryId, sales.process);
+    await disown(pool, treasuryId, sales.process, [...sales.working]);
+    for (const sale of await leftSales(pool, treasuryId, BATCH)) await sales.takeOver(sale);
+    for (const sale of await unclaimedPaid(pool, treasuryId, keepSeconds, BATCH)) {
+      await books.change(
         sale,
         { call: 'none', charge: 'settled' },
         { call: 'calling', process: '' },
       );
     }
-    const unknown = await claimUnknown(pool, this.treasuryId, this.sales.process, BATCH);
+    const unknown = await claimUnknown(pool, treasuryId, sales.process, BATCH);
     await Promise.all(unknown.map((sale) => this.resolve(sale)));
-    await this.refunds?.payDue();
-    await this.answers.forget(pool, this.treasuryId);
+    await refunds?.payDue();
+    await asks.write(pool);
+    await answers.forget(pool, treasuryId);
+    await forgetFreeUses(pool, treasuryId);
   }
 
   /** Lets the chain say what became of a charge, and asks for it again while it may still happen. */
   private async resolve(sale: Sale): Promise<void> {
+    const { books, answers, chains, facilitators, logger } = this.parts;
     const { call } = sale;
     const unknown = { call, charge: 'unknown' } as const;
-    const chain = this.chains.get(sale.network);
+    const chain = chains.get(sale.network);
     try {
       if (!chain) throw new Error(`${sale.network} is not configured any more`);
       const truth = await askChain(chain.client, chain.network, sale);
-      if (truth.kind === 'paid') return void (await this.books.settled(sale, truth.transaction));
+      if (truth.kind === 'paid') return void (await books.settled(sale, truth.transaction));
       if (truth.kind === 'never') {
-        return void (await this.books.change(sale, unknown, {
+        return void (await books.change(sale, unknown, {
           charge: 'refused',
           reason: truth.reason,
         }));
       }
       const left = sale.validBefore - BigInt(Math.floor(Date.now() / 1_000));
       if (left > MIN_LEFT_SECONDS && sale.sealedPayment !== null) {
-        const plain = this.answers.open(Buffer.from(sale.sealedPayment, 'base64'), sale.id);
+        const plain = answers.open(Buffer.from(sale.sealedPayment, 'base64'), sale.id);
         // A second settlement of the same authorization is safe: the token's contract takes its nonce once.
-        const outcome = await this.facilitators.settle(
+        const outcome = await facilitators.settle(
           JSON.parse(plain.toString('utf8')) as FacilitatorRequest,
         );
         if (outcome.kind === 'settled')
-          return void (await this.books.settled(sale, outcome.transaction));
+          return void (await books.settled(sale, outcome.transaction));
       }
     } catch (error) {
-      this.logger.warn({ room: 'gateway', sale: sale.id, err: error }, 'a charge is still unknown');
+      logger.warn({ room: 'gateway', sale: sale.id, err: error }, 'a charge is still unknown');
     }
-    await this.books.change(sale, unknown, { nextTryMs: RETRY_MS });
+    await books.change(sale, unknown, { nextTryMs: RETRY_MS });
   }
 }

@@ -3,7 +3,16 @@ import type { Database } from '../database/database.js';
 import { appendEvents, type NewEvent } from '../ledger/events.js';
 import { databaseNow } from '../ledger/grant-rows.js';
 import type { Answer, Answers } from './answers.js';
-import { changeSale, type Sale, type SaleChange, type SaleGuard } from './sale-rows.js';
+import { giveFreeBack, takeFree } from './free-uses.js';
+import {
+  changeSale,
+  insertSale,
+  type Sale,
+  type SaleChange,
+  type SaleGuard,
+  type SaleTerms,
+  type SaleWork,
+} from './sale-rows.js';
 
 const ACTOR = 'system:gateway';
 
@@ -16,6 +25,22 @@ export class SaleBooks {
     private readonly database: Database,
     private readonly answers: Answers,
   ) {}
+
+  /**
+   * Reserves a credential for a sale. While its payer has free requests left today, the sale is one of them.
+   *
+   * @param freePerDay - free requests of a payer a day.
+   * @returns false when another sale has the credential: then nothing was written.
+   */
+  open(terms: SaleTerms, work: SaleWork, freePerDay: number): Promise<boolean> {
+    if (freePerDay === 0) return insertSale(this.database.pool, terms, work);
+    return this.database.transaction(async (tx) => {
+      const isFree = await takeFree(tx, terms, freePerDay);
+      const isOurs = await insertSale(tx, isFree ? { ...terms, settle: 'free' } : terms, work);
+      if (isFree && !isOurs) await giveFreeBack(tx, terms);
+      return isOurs;
+    });
+  }
 
   /**
    * Changes a sale that is in the state `from`.
@@ -77,14 +102,15 @@ function eventsOf(sale: Sale, from: SaleGuard): NewEvent[] {
     const { payTo, nonce, requestHash, configHash, settle } = sale;
     events.push(event('sale.settled', { payTo, nonce, requestHash, configHash, settle }));
   }
-  if (
-    sale.charge === 'settled' &&
-    (sale.call === 'failed' || sale.call === 'lost') &&
-    sale.call !== from.call
-  ) {
+  if (isOwed(sale) && !isOwed(from)) {
     events.push(event('sale.refund_owed', { statusCode: sale.statusCode, reason: sale.reason }));
   }
   return events;
+}
+
+/** Whether a sale is charged for, and nothing was given for it. */
+function isOwed({ call, charge }: Pick<Sale, 'call' | 'charge'>): boolean {
+  return charge === 'settled' && (call === 'failed' || call === 'lost');
 }
 
 async function oweRefund(tx: ClientBase, { treasuryId, id }: Sale): Promise<void> {

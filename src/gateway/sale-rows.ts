@@ -30,7 +30,8 @@ export interface SaleTerms {
   readonly amount: bigint;
   /** Unix seconds. */
   readonly validBefore: bigint;
-  readonly settle: 'after' | 'before';
+  /** `free`: one of the payer's free requests, which is never settled. */
+  readonly settle: 'after' | 'before' | 'first_byte' | 'free';
   readonly configHash: string;
 }
 
@@ -101,19 +102,27 @@ export async function readSale(
   return rows[0] && saleOf(rows[0]);
 }
 
+/** The work on a sale that begins. */
+export interface SaleWork {
+  /** The request to the facilitator, sealed. */
+  readonly sealedPayment: string;
+  /** The process that works on it. */
+  readonly process: string;
+}
+
 /**
  * Reserves a credential: from here on it is this sale's, in every replica.
  *
  * @returns false when another sale has it.
  */
 export async function insertSale(
-  pool: Pool,
+  tx: ClientBase | Pool,
   terms: SaleTerms,
-  { sealedPayment, process }: { sealedPayment: string; process: string },
+  { sealedPayment, process }: SaleWork,
 ): Promise<boolean> {
   // The charge comes first, or the call does; either is begun with the row.
-  const [call, charge] = terms.settle === 'after' ? ['calling', 'none'] : ['none', 'settling'];
-  const { rowCount } = await pool.query(
+  const [call, charge] = terms.settle === 'before' ? ['none', 'settling'] : ['calling', 'none'];
+  const { rowCount } = await tx.query(
     `INSERT INTO gateway_sales (treasury_id, id, network, asset, payer, pay_to, nonce, credential_hash, request_hash,
        operation, resource, currency, amount, valid_before, settle, config_hash, call, charge, sealed_payment, process,
        created_at)
@@ -139,7 +148,8 @@ export async function insertSale(
       terms.configHash,
       call,
       charge,
-      sealedPayment,
+      // A payment that is never settled is not kept.
+      terms.settle === 'free' ? null : sealedPayment,
       process,
     ],
   );
@@ -213,8 +223,8 @@ function hasEnded(call: CallState, charge: ChargeState): boolean {
   if (charge === 'refused') return true;
   const isCallOver = call === 'failed' || call === 'lost';
   return (
-    (charge === 'none' && isCallOver) ||
-    (charge === 'settled' && (isCallOver || call === 'answered'))
+    // Answered and not charged is a free request: any other answer is held until it is charged for.
+    (charge === 'none' || charge === 'settled') && (isCallOver || call === 'answered')
   );
 }
 

@@ -1,9 +1,7 @@
 import type { Pool } from 'pg';
-import { currencyOf, formatAmount } from '../domain/money.js';
 import type { Answer } from './answers.js';
 import { STATUS_PATH, soldResource } from './front.js';
 import { requirementsV2 } from './offers.js';
-import { pricesOf } from './price-list.js';
 import { pricedDocument } from './priced-document.js';
 import { problemAnswer } from './problems.js';
 import { readSale, type Sale } from './sale-rows.js';
@@ -63,11 +61,11 @@ export class ServedPages {
 }
 
 /** The public status of a sale, for callers that know its id. */
-function saleStatus({ id, call, charge, transaction, network }: Sale): object {
+function saleStatus({ id, call, charge, endedAt, transaction, network }: Sale): object {
   const status =
     charge === 'settled'
       ? 'settled'
-      : charge === 'refused' || call === 'failed' || call === 'lost'
+      : charge === 'refused' || endedAt !== null
         ? 'not_charged'
         : 'pending';
   const isOwed = charge === 'settled' && (call === 'failed' || call === 'lost');
@@ -121,25 +119,22 @@ function discovery(shop: Shop, origin: string, query: URLSearchParams): object {
 /** llms.txt: what is here and what it costs, as a text. Each line of a document's text is one line here. */
 function llmsText(shop: Shop, origin: string): string {
   const line = (value: string) => value.replace(/\s+/g, ' ').trim();
-  const entries = shop.operations.map((operation) => {
-    const [market] = shop.markets;
-    let cost = 'free';
-    if (operation.prices && market) {
-      const currency = currencyOf(market.asset.currency);
-      const { min, max } = pricesOf(operation.prices, currency);
-      const range =
-        min === max
-          ? formatAmount(min, currency)
-          : `${formatAmount(min, currency)} to ${formatAmount(max, currency)}`;
-      cost = `${range} ${currency.code} a request`;
-    }
-    return `- ${operation.method} ${operation.path} (${cost}): ${line(operation.description)}`;
-  });
+  const entries = shop.operations.map(
+    (operation) =>
+      `- ${operation.method} ${operation.path} (${shop.costOf(operation)}): ${line(operation.description)}`,
+  );
+  const { freePerPayer } = shop.file;
   return [
     `# ${line(shop.imported.title)}`,
     '',
-    `> Paid by the request with x402: ask, read the PAYMENT-REQUIRED header of the 402, sign, and ask again with PAYMENT-SIGNATURE. Prices and schemas: ${origin}/openapi.json`,
+    `> Paid by the request with x402: ask, read the PAYMENT-REQUIRED header of the 402, sign, and ask again with PAYMENT-SIGNATURE. Prices and schemas: ${origin}/openapi.json. The same operations are tools of the MCP server at ${origin}/mcp`,
     '',
+    ...(freePerPayer > 0
+      ? [
+          `The first ${freePerPayer} requests of a payer a day are not charged: pay them as any other.`,
+          '',
+        ]
+      : []),
     '## Operations',
     ...entries,
     '',

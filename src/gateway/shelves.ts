@@ -2,6 +2,7 @@ import { unwatchFile, watchFile } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Shop } from './shop.js';
 import { Upstream } from './upstream.js';
+import { UpstreamToken } from './upstream-token.js';
 
 /** How often the files are looked at, in milliseconds. */
 const LOOK_MS = 1_000;
@@ -102,5 +103,6 @@ export class Shelves {
 }
 
 function upstreamOf({ upstream, file }: Shop): Upstream {
-  return new Upstream(upstream, file.upstreamHeaders);
+  const token = file.upstreamOAuth && new UpstreamToken(file.upstreamOAuth);
+  return new Upstream(upstream, file.upstreamHeaders, token);
 }

@@ -29,6 +29,7 @@ const operation = (path: string, paymentInfo?: unknown): ImportedOperation => ({
   summary: undefined,
   tags: [],
   parameters: [],
+  hasBody: false,
   bodySchema: undefined,
   paymentInfo,
 });
@@ -88,6 +89,16 @@ describe('a shop', () => {
       /network: eip155:1 is not configured/,
     ],
     ['a currency without a token', { currency: 'EURC' }, /currency: no token of eip155:84532/],
+    [
+      'a stream that is held until it is settled',
+      { operations: { 'GET /a': { stream: true } } },
+      /operations\.GET \/a: streams, and settles after/,
+    ],
+    [
+      'a settlement at the first byte of what is held',
+      { operations: { 'GET /a': { stream: false, settle: 'first_byte' } } },
+      /operations\.GET \/a: settles at the first byte/,
+    ],
     ['more decimals than the token has', { price: '0.0000001' }, /price: .*decimals/],
   ])('refuses %s, and says where', (_what, more, message) => {
     expect(() => open(more)).toThrow(message);

@@ -1,17 +1,25 @@
-import { currencyOf, parseAmount } from '../domain/money.js';
+import { currencyOf, formatAmount, parseAmount } from '../domain/money.js';
 import type { Network } from '../domain/network.js';
 import { bazaarOf } from './bazaar.js';
 import { type GatewayFile, GatewayFileError, type PlaceOf } from './gateway-file.js';
 import { type Market, type Offer, offersOf } from './offers.js';
 import type { ImportedDocument, ImportedOperation } from './openapi-import.js';
-import { declaredPrice, type PricedRequest, type PriceList, priceOf } from './price-list.js';
+import {
+  declaredPrice,
+  type PricedRequest,
+  type PriceList,
+  priceOf,
+  pricesOf,
+} from './price-list.js';
 import { Routes } from './routes.js';
 
 /** An operation that is served. */
 export interface SoldOperation extends ImportedOperation {
   /** Its prices; undefined for a free one. */
   readonly prices: PriceList | undefined;
-  readonly settle: 'after' | 'before';
+  readonly settle: 'after' | 'before' | 'first_byte';
+  /** Whether paid answers are handed on while they arrive. */
+  readonly isStreamed: boolean;
   readonly timeoutSeconds: number;
   readonly description: string;
   /** Extensions of x402 v2 in its 402. */
@@ -42,6 +50,17 @@ export class Shop {
     if (!prices) return [];
     const seconds = timeoutSeconds + this.file.settleSeconds + SIGNING_SECONDS;
     return offersOf(this.markets, priceOf(prices, request), this.file.payTo, seconds);
+  }
+
+  /** The price of an operation for people, such as `0.01 USDC a request`. */
+  costOf({ prices }: SoldOperation): string {
+    const [market] = this.markets;
+    if (!prices || !market) return 'free';
+    const currency = currencyOf(market.asset.currency);
+    const { min, max } = pricesOf(prices, currency);
+    const least = formatAmount(min, currency);
+    const range = min === max ? least : `${least} to ${formatAmount(max, currency)}`;
+    return `${range} ${currency.code} a request`;
   }
 
   /** The upstream's base. */
@@ -157,11 +176,25 @@ function soldOperation(
       }
     }
   }
+  const settle = own.settle ?? file.settle;
+  if (own.stream === true && settle === 'after') {
+    complain(
+      'streams, and settles after the whole answer; give `settle: first_byte` or `before`',
+      key,
+    );
+  }
+  if (own.stream === false && settle === 'first_byte') {
+    complain(
+      'settles at the first byte, and does not stream; give `settle: after` or `before`',
+      key,
+    );
+  }
   const description = (own.description ?? operation.summary ?? operation.id).slice(0, 300);
   return {
     ...operation,
     prices,
-    settle: own.settle ?? file.settle,
+    settle,
+    isStreamed: settle === 'first_byte' || own.stream === true,
     timeoutSeconds: own.timeoutSeconds ?? file.timeoutSeconds,
     description,
     extensions: prices ? bazaarOf(operation) : {},

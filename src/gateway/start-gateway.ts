@@ -13,12 +13,13 @@ import { takingRequests } from '../database/treasury-scope.js';
 import { registerCurrencies } from '../domain/money.js';
 import { treasuryNamed } from '../ledger/service-events.js';
 import { Answers } from './answers.js';
+import { Asks } from './asks.js';
 import { type FacilitatorLike, Facilitators, remoteFacilitators } from './facilitators.js';
 import { GatewayCounts } from './gateway-counts.js';
 import { GatewayFileError, parseGatewayFile } from './gateway-file.js';
 import { gatewayServer } from './gateway-server.js';
 import { importOpenApi } from './openapi-import.js';
-import { Recovery } from './recovery.js';
+import { Recovery, type RecoveryParts } from './recovery.js';
 import { Refunds } from './refunds.js';
 import { SaleBooks } from './sale-books.js';
 import { Sales } from './sales.js';
@@ -108,31 +109,34 @@ export async function startGateway(path: string, place: GatewayPlace): Promise<G
   const books = new SaleBooks(database, answers);
   const files = /^https?:/.test(file.openapi) ? [path] : [path, locationOf(path, file.openapi)];
   const shelves = new Shelves(shop, () => loadShop(path, place), files, logger);
-  const sales = new Sales(
+  const sales = new Sales({
     database,
     treasuryId,
-    randomUUID(),
+    process: randomUUID(),
     answers,
     books,
     facilitators,
-    () => shelves.upstream,
+    upstream: () => shelves.upstream,
     logger,
-  );
-  const recovery = new Recovery(
+  });
+  const asks = new Asks(treasuryId);
+  const recovery = new Recovery({
     database,
     treasuryId,
     sales,
     books,
     answers,
+    asks,
     facilitators,
-    chainsOf(shop),
-    logger,
-    file.answerSeconds,
-    file.refunds &&
+    chains: chainsOf(shop),
+    refunds:
+      file.refunds &&
       new Refunds(database, treasuryId, file.refunds, facilitators, config.networks, logger),
-  );
+    keepSeconds: file.answerSeconds,
+    logger,
+  });
   await recovery.start();
-  const server = serverOf({ treasuryId, sales, recovery, shelves, database, logger });
+  const server = serverOf({ treasuryId, sales, asks, recovery, shelves, database, logger });
   takingRequests(() => server.listen(file.port, file.host));
   try {
     await once(server, 'listening');
@@ -145,6 +149,7 @@ export async function startGateway(path: string, place: GatewayPlace): Promise<G
     await closeServer(server, stopping);
     await recovery.stop();
     await shelves.close();
+    await sales.quiet();
   };
   let stopped: Promise<void> | undefined;
   return {
@@ -169,17 +174,20 @@ function urlOf(server: Server): string {
 interface ServerParts {
   readonly treasuryId: string;
   readonly sales: Sales;
+  readonly asks: Asks;
   readonly recovery: Recovery;
   readonly shelves: Shelves;
   readonly database: Database;
   readonly logger: Logger;
 }
 
-function serverOf({ treasuryId, sales, recovery, shelves, database, logger }: ServerParts): Server {
+function serverOf(parts: ServerParts): Server {
+  const { treasuryId, sales, asks, recovery, shelves, database, logger } = parts;
   return gatewayServer({
-    shops: () => shelves,
+    shops: () => ({ current: shelves.current, earlier: shelves.earlier }),
     treasuryId,
     sales,
+    asks,
     upstream: () => shelves.upstream,
     counts: new GatewayCounts(),
     pages: new ServedPages(
@@ -206,7 +214,7 @@ async function closeServer(server: Server, stopping: AbortController): Promise<v
 }
 
 /** A reader of each network that payments are taken on. */
-function chainsOf({ markets }: Shop): ConstructorParameters<typeof Recovery>[6] {
+function chainsOf({ markets }: Shop): RecoveryParts['chains'] {
   return new Map(
     markets.map(({ network }) => [
       network.network,

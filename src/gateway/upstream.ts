@@ -3,6 +3,8 @@ import { Agent } from 'undici';
 import { readUpTo } from '../http/read-bounded.js';
 import type { Answer } from './answers.js';
 import type { RequestTarget } from './target.js';
+import { UpstreamFailure } from './upstream-failure.js';
+import type { UpstreamToken } from './upstream-token.js';
 
 /** A request to the upstream. */
 export interface UpstreamRequest {
@@ -18,9 +20,6 @@ export interface UpstreamAnswer {
   readonly headers: readonly (readonly [string, string])[];
   readonly body: Readable;
 }
-
-/** The upstream did not answer, or not completely. The message completes "the upstream". */
-export class UpstreamFailure extends Error {}
 
 /** RFC 9110, section 7.6.1, and what is of this hop alone. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
@@ -75,15 +74,26 @@ export class Upstream {
   /**
    * @param url - its base; a path in it stands before every path.
    * @param ownHeaders - set on every request, over what the caller sent. Names in lower case.
+   * @param token - sets `authorization` on every request; undefined where no token is needed.
    */
   constructor(
     url: string,
     private readonly ownHeaders: Readonly<Record<string, string>>,
+    private readonly token?: UpstreamToken,
   ) {
     const { origin, pathname } = new URL(url);
     this.#origin = origin;
     this.#prefix = pathname.replace(/\/+$/, '');
     this.#agent = new Agent({ connections: 256, connectTimeout: 10_000, pipelining: 1 });
+  }
+
+  /**
+   * Gets what a call needs beforehand, so that nobody is charged for a call that cannot be made.
+   *
+   * @throws UpstreamFailure when it cannot be had.
+   */
+  async prepare(): Promise<void> {
+    await this.token?.authorization();
   }
 
   /**
@@ -97,11 +107,14 @@ export class Upstream {
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<UpstreamAnswer> {
+    const authorization = await this.token?.authorization();
+    const own =
+      authorization === undefined ? this.ownHeaders : { ...this.ownHeaders, authorization };
     const headers: string[] = [];
     for (const [name, value] of request.headers) {
-      if (!Object.hasOwn(this.ownHeaders, name)) headers.push(name, value);
+      if (!Object.hasOwn(own, name)) headers.push(name, value);
     }
-    for (const [name, value] of Object.entries(this.ownHeaders)) headers.push(name, value);
+    for (const [name, value] of Object.entries(own)) headers.push(name, value);
     try {
       const answer = await this.#agent.request({
         origin: this.#origin,
@@ -114,6 +127,8 @@ export class Upstream {
         signal,
         ...RAW_HEADERS,
       });
+      if (answer.statusCode === 401 && authorization !== undefined)
+        this.token?.forget(authorization);
       const raw = answer.headers as unknown as readonly (string | Buffer)[];
       return { status: answer.statusCode, headers: answerHeaders(raw), body: answer.body };
     } catch (error) {
@@ -132,6 +147,32 @@ export class Upstream {
     try {
       const { status, headers, body } = await this.send(request, timeoutMs, late.signal);
       return { status, headers, body: await readAll(body, maxBytes) };
+    } catch (error) {
+      if (late.signal.aborted) throw new UpstreamFailure('took too long');
+      throw error instanceof UpstreamFailure ? error : new UpstreamFailure(reasonOf(error));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /**
+   * Sends a request and waits for the first byte of its answer. A failure is read whole.
+   *
+   * @param timeoutMs - for the first byte, and between one part of the body and the next.
+   * @throws UpstreamFailure when it did not come in time, or a failure has more than `maxBytes`.
+   */
+  async open(
+    request: UpstreamRequest,
+    timeoutMs: number,
+    maxBytes: number,
+  ): Promise<Answer | UpstreamAnswer> {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new UpstreamFailure('took too long')), timeoutMs);
+    try {
+      const answer = await this.send(request, timeoutMs, late.signal);
+      if (answer.status >= 400) return { ...answer, body: await readAll(answer.body, maxBytes) };
+      await firstByte(answer.body);
+      return answer;
     } catch (error) {
       if (late.signal.aborted) throw new UpstreamFailure('took too long');
       throw error instanceof UpstreamFailure ? error : new UpstreamFailure(reasonOf(error));
@@ -206,4 +247,13 @@ function reasonOf(error: unknown): string {
   const { code } = error as { code?: unknown };
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return 'took too long';
   return typeof code === 'string' ? `did not answer (${code})` : 'did not answer';
+}
+
+/** Waits for the first byte of a body, or for the end of one that has none. @throws what broke it off. */
+function firstByte(body: Readable): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // It stays: a body may break off before it is read on, and whoever reads it then hears of it.
+    body.on('error', reject);
+    body.once('readable', resolve);
+  });
 }

@@ -4,9 +4,9 @@ import type { Redis } from 'ioredis';
 export type RateLimitKind = 'address' | 'caller' | 'root';
 
 /** How a {@link RateLimits} counts. */
-export interface RateLimitOptions {
+export interface RateLimitOptions<Kind extends string = RateLimitKind> {
   /** Requests allowed in one window, by kind. */
-  readonly limits: Readonly<Record<RateLimitKind, number>>;
+  readonly limits: Readonly<Record<Kind, number>>;
   readonly windowMs: number;
   /** Where replicas add up what they counted; undefined where each counts for itself. */
   readonly shared?: { readonly redis: Redis; readonly prefix: string } | undefined;
@@ -33,13 +33,13 @@ interface Count {
  * through Redis in the background, so that a slow or absent Redis costs exactness, not requests. Until
  * they have, a caller may get as much more as it asks of each replica within a second.
  */
-export class RateLimits {
-  readonly #options: RateLimitOptions;
+export class RateLimits<Kind extends string = RateLimitKind> {
+  readonly #options: RateLimitOptions<Kind>;
   readonly #counts = new Map<string, Count>();
   #window = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: RateLimitOptions) {
+  constructor(options: RateLimitOptions<Kind>) {
     this.#options = options;
     if (options.shared) {
       this.#timer = setInterval(() => void this.share().catch(() => {}), SHARE_MS).unref();
@@ -52,7 +52,7 @@ export class RateLimits {
    * @param now - Unix milliseconds.
    * @returns undefined when it is within the limit, else the seconds until the next window.
    */
-  take(kind: RateLimitKind, who: string, now: number): number | undefined {
+  take(kind: Kind, who: string, now: number): number | undefined {
     const { windowMs, limits } = this.#options;
     this.turn(now);
     const count = this.count(`${kind}:${kind === 'address' ? networkOf(who) : who}`, limits[kind]);

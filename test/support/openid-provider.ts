@@ -91,3 +91,55 @@ export async function signInByForms(
   }
   return place;
 }
+
+/** A published OAuth server on 127.0.0.1 that gives one client tokens for itself. */
+export interface TokenServer {
+  readonly tokenUrl: string;
+  /** How many tokens were asked for. */
+  readonly asked: () => number;
+  /** Whether a token is one of its own, and alive. */
+  isGood(token: string): Promise<boolean>;
+  stop(): Promise<void>;
+}
+
+/** Starts it (RFC 6749, section 4.4). */
+export async function startTokenServer(client: {
+  readonly clientId: string;
+  readonly clientSecret: string;
+}): Promise<TokenServer> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { privateKey } = await generateKeyPair('RS256', { extractable: true });
+  const provider = new Provider(issuer, {
+    clients: [
+      {
+        client_id: client.clientId,
+        client_secret: client.clientSecret,
+        redirect_uris: [],
+        response_types: [],
+        grant_types: ['client_credentials'],
+      },
+    ],
+    cookies: { keys: ['a key of the test'] },
+    features: { clientCredentials: { enabled: true }, devInteractions: { enabled: false } },
+    jwks: { keys: [{ ...(await exportJWK(privateKey)), use: 'sig', alg: 'RS256', kid: 'k1' }] },
+    scopes: ['things'],
+    ttl: { ClientCredentials: 600 },
+  });
+  let asked = 0;
+  provider.on('grant.success', () => {
+    asked += 1;
+  });
+  server.on('request', provider.callback());
+  return {
+    tokenUrl: `${issuer}/token`,
+    asked: () => asked,
+    isGood: async (token) => (await provider.ClientCredentials.find(token)) !== undefined,
+    async stop() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

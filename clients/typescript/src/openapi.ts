@@ -541,7 +541,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Read a webhook */
+        get: operations["getWebhook"];
         put?: never;
         post?: never;
         /** Delete a webhook with its deliveries */
@@ -765,7 +766,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what gateways sold, oldest first */
+        /** List what gateways sold, newest first */
         get: operations["listSales"];
         put?: never;
         post?: never;
@@ -784,6 +785,23 @@ export interface paths {
         };
         /** Report who paid for what */
         get: operations["getRevenueReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reports/conversion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Report how many that asked for a price paid it */
+        get: operations["getConversionReport"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1264,6 +1282,22 @@ export interface components {
             toRoot: string;
             /** @description RFC 9162, 2.1.4.1 */
             consistencyProof: string[];
+        };
+        ConversionItem: {
+            group: {
+                [key: string]: string;
+            };
+            /** @description unpaid requests that were answered with a 402; a crash loses those of a second */
+            asked: number;
+            /** @description credentials that were taken */
+            sales: number;
+            /** @description sales that were paid for */
+            settled: number;
+        };
+        ConversionReport: {
+            items: components["schemas"]["ConversionItem"][];
+            /** @description the cursor of the next page; null on the last */
+            nextCursor: string | null;
         };
         Empty: Record<string, never>;
         /**
@@ -2133,6 +2167,8 @@ export interface components {
             revenue: string;
             /** @description currency units owed back */
             owed: string;
+            /** @description sales that were free requests of their payers */
+            free: number;
             /** @description sales for which nothing was paid */
             uncharged: number;
         };
@@ -2204,10 +2240,10 @@ export interface components {
             /** @description the treasury of the gateway, in whose log the sale is */
             treasuryId: string;
             /**
-             * @description open: under way, or not known yet; uncharged: nothing was paid; refund_owed: paid first, and the API failed then
+             * @description open: under way, or not known yet; free: one of the free requests of its payer; uncharged: nothing was paid; refund_owed: paid first, and the API failed then
              * @enum {string}
              */
-            status: "open" | "settled" | "uncharged" | "refund_owed";
+            status: "open" | "settled" | "free" | "uncharged" | "refund_owed";
             operation: string;
             /** @description method and path */
             resource: string;
@@ -2219,7 +2255,7 @@ export interface components {
             payer: string;
             payTo: string;
             /** @enum {string} */
-            settle: "after" | "before";
+            settle: "after" | "before" | "first_byte" | "free";
             /** @description what the API answered with; null for nothing */
             statusCode: number | null;
             transaction: string | null;
@@ -6159,6 +6195,91 @@ export interface operations {
             };
         };
     };
+    getWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The webhook */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookAnswer"];
+                };
+            };
+            /** @description `invalid_request` (`nextAction`: `fix_request`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_token` (`nextAction`: `renew_token`), `invalid_dpop_proof` (`nextAction`: `renew_token`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` (`nextAction`: `stop`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found` (`nextAction`: `stop`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` (`nextAction`: `wait`) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error` (`nextAction`: `wait`) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` (`nextAction`: `wait`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     deleteWebhook: {
         parameters: {
             query?: never;
@@ -7681,7 +7802,7 @@ export interface operations {
                 treasuryId?: string;
                 operation?: string;
                 payer?: string;
-                status?: "open" | "settled" | "uncharged" | "refund_owed";
+                status?: "open" | "settled" | "free" | "uncharged" | "refund_owed";
                 from?: string;
                 to?: string;
             };
@@ -7779,6 +7900,87 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RevenueReport"];
+                };
+            };
+            /** @description `invalid_request` (`nextAction`: `fix_request`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_token` (`nextAction`: `renew_token`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` (`nextAction`: `stop`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` (`nextAction`: `wait`) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error` (`nextAction`: `wait`) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` (`nextAction`: `wait`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getConversionReport: {
+        parameters: {
+            query?: {
+                groupBy?: string;
+                treasuryId?: string;
+                from?: string;
+                to?: string;
+                limit?: string;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The counts of each group */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversionReport"];
                 };
             };
             /** @description `invalid_request` (`nextAction`: `fix_request`) */

@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodePaymentRequiredHeader, decodePaymentResponseHeader } from '@x402/core/http';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { createPublicClient, formatUnits, http, parseUnits } from 'viem';
 import { leafHash, MerkleTree } from '../src/domain/merkle.js';
 import { isSignedBy, parseCheckpoint, parseNote, parseVerifierKey } from '../src/domain/note.js';
 import { createLogger } from '../src/ops/logger.js';
 import { parseOptions } from '../src/options.js';
 import { runUntilSignalled } from '../src/run.js';
+import { startSandboxGateway } from './gateway.js';
 import { startSeller } from './seller.js';
 import { type Stack, startStack, WALLET_FUNDS } from './stack.js';
 
@@ -135,7 +136,11 @@ function describeOffer(paymentRequired: string): string {
   return `${formatUnits(BigInt(offer.amount), 6)} USDC to ${offer.payTo} on ${offer.network}`;
 }
 
-async function main(stack: Stack, onStop: (close: () => Promise<void>) => void): Promise<void> {
+async function main(
+  stack: Stack,
+  logger: Logger,
+  onStop: (close: () => Promise<void>) => void,
+): Promise<void> {
   const { service, chain, seller, facilitator } = stack;
   const dataUrl = `${seller.url}/data/7`;
   const adminToken = await service.mintAdminToken({ name: 'demo', role: 'admin' }, 600);
@@ -333,8 +338,35 @@ async function main(stack: Stack, onStop: (close: () => Promise<void>) => void):
     for (const line of note.text.trimEnd().split('\n')) fact(`  ${line}`);
   });
 
+  await step('Bursar sells too: a gateway before an API without payments', async () => {
+    const gateway = await startSandboxGateway(stack, logger);
+    onStop(() => gateway.stop());
+    const buyer = await admin.post<{ token: string }>('/v1/grants', {
+      holder: 'buyer',
+      budget: '0.05',
+      ttlSeconds: 600,
+    });
+    const url = `${gateway.url}/data/9`;
+    const terms = await meet402(url);
+    fact(`GET ${url} -> 402, asks ${describeOffer(terms)}`);
+    const { status, body } = await new Api(service.url, buyer.token).pay<{
+      header: { name: string; value: string };
+    }>(url, terms, 'page-9');
+    hold(status === 201, `a signed payment, not ${status}: ${JSON.stringify(body)}`);
+    const headers = { [body.header.name]: body.header.value };
+    const first = await fetch(url, { headers });
+    const text = await first.text();
+    hold(first.status === 200, `the gateway to answer 200, not ${first.status}: ${text}`);
+    fact(`the same with the payment -> 200 ${text.slice(0, 100)}`);
+    const copy = await fetch(url, { headers });
+    hold((await copy.text()) === text, 'a copy of the request to get the same answer');
+    const { items } = await admin.get<{ items: Json[] }>('/v1/gateway/sales');
+    hold(items.length === 1, `one sale, not ${items.length}`);
+    fact('a copy of the paid request got the same answer, and is no second sale');
+  });
+
   say(`
-What it cost: 0.01 USDC, paid in ${transaction}.
+What it cost: 0.02 USDC, the first paid in ${transaction}.
 What was refused: ${refused.map(({ what, refusal }) => `${what} (${refusal.code})`).join(', ')}.
 `);
 }
@@ -402,19 +434,20 @@ await runUntilSignalled('demo', async (onStop, stopped) => {
   }
   say('Bursar, end to end. Everything here is real and local; the money is a test token.\n');
   try {
+    const logger = createLogger(
+      'error',
+      pino.destination({ dest: 2, sync: true }),
+      process.stderr.isTTY === true,
+    );
     const stack = await startStack({
-      logger: createLogger(
-        'error',
-        pino.destination({ dest: 2, sync: true }),
-        process.stderr.isTTY === true,
-      ),
+      logger,
       progress: (what) => {
         stopped.throwIfAborted();
         say(`   starting ${what}`);
       },
     });
     onStop(() => stack.stop());
-    await main(stack, onStop);
+    await main(stack, logger, onStop);
   } catch (error) {
     throw new Error(`${current} failed: ${error instanceof Error ? error.message : error}`);
   }

@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { createLogger } from '../src/ops/logger.js';
 import { parseOptions } from '../src/options.js';
 import { runUntilSignalled } from '../src/run.js';
+import { startSandboxGateway } from './gateway.js';
 import { isFree } from './ports.js';
 import { assetOf, type Stack, startStack } from './stack.js';
 
@@ -27,32 +28,37 @@ await runUntilSignalled('sandbox', async (onStop, stopped) => {
     return 'done';
   }
   const { DATABASE_URL, REDIS_URL, PORT, BURSAR_DATA_DIR, BURSAR_LOG_LEVEL } = process.env;
+  // Standard output is for the answer; the log goes beside it.
+  const logger = createLogger(
+    BURSAR_LOG_LEVEL || 'warn',
+    pino.destination({ dest: 2, sync: true }),
+    process.stderr.isTTY === true,
+  );
+  const progress = (what: string) => {
+    stopped.throwIfAborted();
+    if (!values.json) process.stdout.write(`starting ${what}\n`);
+  };
   const stack = await startStack({
-    // Standard output is for the answer; the log goes beside it.
-    logger: createLogger(
-      BURSAR_LOG_LEVEL || 'warn',
-      pino.destination({ dest: 2, sync: true }),
-      process.stderr.isTTY === true,
-    ),
+    logger,
     dataDir: BURSAR_DATA_DIR || undefined,
     databaseUrl: DATABASE_URL || undefined,
     redisUrl: REDIS_URL || undefined,
     environment: identityProvider(process.env),
     port: PORT ? Number(PORT) : (await isFree(PREFERRED_PORT)) ? PREFERRED_PORT : 0,
-    progress: (what) => {
-      stopped.throwIfAborted();
-      if (!values.json) process.stdout.write(`starting ${what}\n`);
-    },
+    progress,
   });
   onStop(() => stack.stop());
+  progress('a gateway that sells the same data');
+  const gateway = await startSandboxGateway(stack, logger);
+  onStop(() => gateway.stop());
   const adminToken = await stack.service.mintAdminToken(
     { name: 'sandbox', role: 'admin' },
     ADMIN_TOKEN_SECONDS,
   );
   process.stdout.write(
     values.json
-      ? `${asJson(stack, adminToken)}\n`
-      : asText(stack, adminToken, await mintAgentToken(stack, adminToken)),
+      ? `${asJson(stack, gateway.url, adminToken)}\n`
+      : asText(stack, gateway.url, adminToken, await mintAgentToken(stack, adminToken)),
   );
   return 'running';
 });
@@ -66,7 +72,11 @@ function identityProvider(env: NodeJS.ProcessEnv): Record<string, string> {
   );
 }
 
-function asJson({ service, chain, facilitator, seller, dataDir }: Stack, adminToken: string) {
+function asJson(
+  { service, chain, facilitator, seller, dataDir }: Stack,
+  gatewayUrl: string,
+  adminToken: string,
+) {
   return JSON.stringify({
     url: service.url,
     adminToken,
@@ -76,6 +86,7 @@ function asJson({ service, chain, facilitator, seller, dataDir }: Stack, adminTo
     facilitatorUrl: facilitator.url,
     sellerUrl: seller.url,
     sellerPayTo: seller.payTo,
+    gatewayUrl,
     dataDir,
   });
 }
@@ -100,6 +111,7 @@ async function mintAgentToken({ service }: Stack, adminToken: string): Promise<s
 
 function asText(
   { service, chain, facilitator, seller }: Stack,
+  gatewayUrl: string,
   adminToken: string,
   agentToken: string,
 ): string {
@@ -119,6 +131,7 @@ export ADMIN_TOKEN=${adminToken}
   API         ${service.url}/docs
   paid API    ${seller.url}/data/7 ($0.01), ${seller.url}/report ($2.50),
               ${seller.url}/eurc/data/7 (0.01 EURC), ${seller.url}/tusd18/data/7 (0.01 TUSD18)
+  gateway     ${gatewayUrl}/data/7 ($0.01), the same data sold through the gateway
   chain       ${chain.rpcUrl} (${chain.network})
 ${chain.tokens.map(({ symbol, address }) => `  ${symbol.padEnd(11)} ${address}`).join('\n')}
   facilitator ${facilitator.url}

@@ -68,8 +68,14 @@ export interface Seller extends HttpService {
   readonly payTo: Address;
 }
 
-const sendPage: RequestHandler = (request, response) => {
+/** Answers with a page of the data. */
+export const sendPage: RequestHandler = (request, response) => {
   response.json({ page: request.params.page, rows: ['alpha', 'beta', 'gamma'] });
+};
+
+/** Answers with the report. */
+export const sendReport: RequestHandler = (_request, response) => {
+  response.json({ title: 'The full report', chapters: 12 });
 };
 
 /** A page for a cent, and a report dear enough that a small per-payment limit refuses it. */
@@ -82,9 +88,7 @@ const defaultSellerRoutes: SellerRoutes = {
   'GET /report': {
     offers: [{ price: '$2.50' }],
     description: 'The full report',
-    handler: (_request, response) => {
-      response.json({ title: 'The full report', chapters: 12 });
-    },
+    handler: sendReport,
   },
 };
 

@@ -57,6 +57,8 @@ export interface Stack {
   readonly facilitator: Facilitator;
   readonly seller: Seller;
   readonly dataDir: string;
+  /** The service's configuration. */
+  readonly config: GivenConfig;
   /** Stops all of it, in the reverse order of starting. Idempotent. */
   stop(): Promise<void>;
 }
@@ -147,7 +149,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     }
     const service = await startService(config, logger);
     opened.push(() => service.stop());
-    return { service, chain, facilitator, seller, dataDir, stop };
+    return { service, chain, facilitator, seller, dataDir, config, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -1,6 +1,7 @@
 import { parseOptions } from '../src/options.js';
 import { runUntilSignalled } from '../src/run.js';
 import { compareDepths, compareGrowth, comparePeers } from './comparing.js';
+import { measureGateway } from './gateway.js';
 import { SHAPES, type Shape } from './grants.js';
 import { type Lab, openLab } from './lab.js';
 import { parseGrowth } from './loading.js';
@@ -13,7 +14,7 @@ import { measureSdk } from './sdk.js';
 import { measureSettling } from './settling.js';
 
 /** Parts of a run beside the shapes. */
-const PARTS = ['peers', 'depth', 'growth', 'revoking', 'settling', 'sdk'] as const;
+const PARTS = ['peers', 'depth', 'growth', 'revoking', 'settling', 'sdk', 'gateway'] as const;
 
 const HELP = `npm run bench -- [--json] [--only PART]... [--seconds N] [--clients N]...
 
@@ -119,6 +120,10 @@ await runUntilSignalled('bench', async (onStop, stopped) => {
   if (wanted('sdk')) {
     progress('sdk');
     report.sdk = await measureSdk(lab, turns.rounds * turns.seconds);
+  }
+  if (wanted('gateway')) {
+    progress('gateway');
+    report.gateway = await measureGateway(lab, turns, progress);
   }
   report.tookSeconds = (performance.now() - began) / 1_000;
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : asText(report));

@@ -9,7 +9,7 @@ import type { LedgerOrder, SignerOrder } from './protocol.js';
 import { quantile, type Sample } from './sample.js';
 
 /** Clients at once in every comparison. */
-const CLIENTS = 50;
+export const CLIENTS = 50;
 
 /** How often things that are compared take turns, and for how long. */
 export interface Turns {
@@ -140,7 +140,12 @@ async function serve(paying: Paying, seconds: number): Promise<Reading> {
 /** Rounds that are forgotten: until then code that has run seldom is still getting faster. */
 const WARM_UP_ROUNDS = 3;
 
-async function takeTurns(
+/**
+ * Takes readings in turns.
+ *
+ * @param worlds - whose invariants must hold at the end.
+ */
+export async function takeTurns(
   { rounds }: Turns,
   readings: Readonly<Record<string, (() => Promise<Reading>) | undefined>>,
   worlds: readonly Paying[],

@@ -85,3 +85,30 @@ export interface SdkResult {
   readonly byHand: { readonly p50Ms: number; readonly p99Ms: number };
   readonly byFetch: { readonly p50Ms: number; readonly p99Ms: number };
 }
+
+/** A server that selling is measured with. */
+export type SellerOrder =
+  | { readonly kind: 'upstream' }
+  | { readonly kind: 'facilitator'; readonly network: string }
+  | {
+      readonly kind: 'express';
+      readonly network: string;
+      readonly payTo: string;
+      readonly facilitatorUrl: string;
+      readonly upstreamUrl: string;
+    }
+  | {
+      readonly kind: 'gateway';
+      /** The path of the gateway's file. */
+      readonly file: string;
+      readonly environment: Readonly<Record<string, string>>;
+    };
+
+/** One run of a buyer. */
+export interface GatewayOrder {
+  readonly url: string;
+  readonly isPaid: boolean;
+  /** Requests under way at once. */
+  readonly clients: number;
+  readonly seconds: number;
+}

@@ -1,4 +1,5 @@
 import type { Comparison } from './comparing.js';
+import type { GatewayPart } from './gateway.js';
 import type { Shape } from './grants.js';
 import { type Machine, machineText } from './machine.js';
 import type { Measured, Topology } from './payments.js';
@@ -19,6 +20,7 @@ export interface Report {
   revoking?: { readonly trees: readonly Revoking[]; readonly violations: readonly string[] };
   settling?: Settling;
   sdk?: SdkPart;
+  gateway?: GatewayPart;
 }
 
 /** One shape in one topology. */
@@ -34,15 +36,15 @@ export interface PaymentsPart {
 
 /** Everything in a report that breaks an invariant. */
 export function allViolations(report: Report): string[] {
-  const { payments, peers, depth, growth, revoking, settling, sdk } = report;
-  return [...payments, peers, depth, growth, revoking, settling, sdk].flatMap(
+  const { payments, peers, depth, growth, revoking, settling, sdk, gateway } = report;
+  return [...payments, peers, depth, growth, revoking, settling, sdk, gateway].flatMap(
     (part) => part?.violations ?? [],
   );
 }
 
 /** A report as people read it. */
 export function asText(report: Report): string {
-  const { machine, payments, peers, depth, growth, revoking, settling, sdk } = report;
+  const { machine, payments, peers, depth, growth, revoking, settling, sdk, gateway } = report;
   const parts: string[] = [
     `${machineText(machine)}, Postgres ${machine.postgres}, queues on ${machine.queues}; ${report.at}, ${report.tookSeconds.toFixed(0)} s`,
   ];
@@ -80,6 +82,7 @@ export function asText(report: Report): string {
     );
   }
   if (sdk) parts.push(sdkTable(sdk));
+  if (gateway) parts.push(gatewayTables(gateway));
   const broken = allViolations(report);
   parts.push(broken.length === 0 ? 'The invariants hold.' : `VIOLATIONS:\n${broken.join('\n')}`);
   return `${parts.join('\n\n')}\n`;
@@ -94,6 +97,15 @@ function sdkTable({ calls, byHand, byFetch, addedMs, ratio }: SdkPart): string {
     table(`A paid call, ${calls} of each in turns`, ['', 'p50 ms', 'p99 ms'], rows),
     `bursar.fetch adds ${addedMs.toFixed(2)} ms at p50, x ${ratio.toFixed(2)}`,
   ].join('\n');
+}
+
+function gatewayTables({ paid, free, aloneMs }: GatewayPart): string {
+  const rows = Object.entries(aloneMs).map(([name, p50Ms]) => [name, p50Ms.toFixed(2)]);
+  return [
+    comparisonTable('Selling, 50 clients, paid', paid),
+    comparisonTable('Selling, 50 clients, free', free),
+    table('Selling, one client', ['', 'p50 ms'], rows),
+  ].join('\n\n');
 }
 
 function paymentsTable(parts: readonly PaymentsPart[]): string {

@@ -2,6 +2,7 @@ import type { Fault } from './fault.js';
 import { apiKill } from './kinds/api-kill.js';
 import { cutOff } from './kinds/cut.js';
 import { diskFull } from './kinds/disk-full.js';
+import { gatewayFaults } from './kinds/gateway.js';
 import { postgresDown } from './kinds/postgres.js';
 import { redisKilled, redisPaused, redisWiped } from './kinds/redis.js';
 import { rpcFaults } from './kinds/rpc.js';
@@ -21,4 +22,5 @@ export const FAULTS: readonly Fault[] = [
   cutOff,
   diskFull,
   sigterm,
+  gatewayFaults,
 ];

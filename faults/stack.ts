@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { paymentBody } from '../bench/grants.js';
-import { mintAdminToken, TEST_MNEMONIC } from '../bench/service.js';
+import { mintAdminToken, type Role, spawnService, TEST_MNEMONIC } from '../bench/service.js';
 import { migrate } from '../prisma/migrate.js';
 import { type Chain, startChain } from '../sandbox/chain.js';
 import { type Facilitator, startFacilitator } from '../sandbox/facilitator.js';
@@ -14,6 +14,7 @@ import { readWalletKeys } from '../src/secrets.js';
 import { GasAccount } from '../src/treasury/gas-account.js';
 import { MnemonicSigner } from '../src/treasury/signer.js';
 import { Account } from './account.js';
+import { type Gateways, startGateways } from './gateways.js';
 import { type RpcProxy, startRpcProxy } from './rpc-proxy.js';
 import {
   type PostgresServer,
@@ -42,6 +43,12 @@ const WALLET_FUNDS = 10n ** 15n;
 
 const START_TIMEOUT_MS = 60_000;
 
+/** A process of the service. */
+export interface ServiceProcess extends Supervised {
+  readonly role: Role;
+  readonly metricsUrl: string;
+}
+
 /** Two APIs, two workers, and everything around them: real processes, all of them ours. */
 export interface Stack {
   readonly queues: Queues;
@@ -52,10 +59,12 @@ export interface Stack {
   readonly facilitator: Facilitator;
   readonly postgres: PostgresServer;
   readonly redis: RedisServer | undefined;
-  readonly apis: readonly [Supervised, Supervised];
-  readonly workers: readonly [Supervised, Supervised];
+  readonly apis: readonly [ServiceProcess, ServiceProcess];
+  readonly workers: readonly [ServiceProcess, ServiceProcess];
   /** All four. */
-  readonly processes: readonly Supervised[];
+  readonly processes: readonly ServiceProcess[];
+  /** Two gateways, started when they are first asked for. */
+  gateways(): Promise<Gateways>;
   readonly adminToken: string;
   /** Past all proxies, for looking behind. */
   readonly db: pg.Pool;
@@ -139,18 +148,20 @@ export async function openStack(options: StackOptions): Promise<Stack> {
     redis?.signal('SIGCONT');
     return Promise.all(started.map((each) => each.stop()));
   });
-  const start = async (role: 'api' | 'worker', place: number): Promise<Supervised> => {
+  const start = async (role: 'api' | 'worker', place: number): Promise<ServiceProcess> => {
+    const [port, metricsPort] = [await pickPort(), await pickPort()];
+    const ports = { PORT: String(port), BURSAR_METRICS_PORT: String(metricsPort) };
     const each = await supervise({
       name: `${role} ${place}`,
-      role,
-      port: await pickPort(),
-      metricsPort: await pickPort(),
+      url: `http://127.0.0.1:${port}`,
+      readyPath: '/readyz',
       log: join(directory, `${role}-${place}.log`),
       postgresPort: postgres.port,
-      environment,
+      environment: (databasePort) => ({ ...environment(databasePort), ...ports }),
+      spawn: (variables, log) => spawnService(role, variables, log),
     });
     started.push(each);
-    return each;
+    return Object.assign(each, { role, metricsUrl: `http://127.0.0.1:${metricsPort}/metrics` });
   };
   const workers = [await start('worker', 1), await start('worker', 2)] as const;
   const apis = [await start('api', 1), await start('api', 2)] as const;
@@ -166,6 +177,7 @@ export async function openStack(options: StackOptions): Promise<Stack> {
     pool.on('error', () => {});
     return pool;
   };
+  let selling: Promise<Gateways> | undefined;
   const stack = {
     queues,
     chain,
@@ -181,12 +193,26 @@ export async function openStack(options: StackOptions): Promise<Stack> {
     db: openPool(),
     account: new Account(join(directory, 'headers.ndjson'), join(directory, 'fresh.ndjson')),
     tally: new Tally(),
+    gateways() {
+      if (!selling) progress('starting two gateways');
+      selling ??= startGateways({
+        chain,
+        facilitator,
+        payTo: seller.payTo,
+        directory,
+        postgresPort: postgres.port,
+        environment,
+        onStop: (close) => closers.push(close),
+      });
+      return selling;
+    },
     async restartPostgres() {
       await until('Postgres starts', START_TIMEOUT_MS, async () => {
         await postgres.start();
         return true;
       });
-      for (const { database } of processes) database.target(postgres.port);
+      const gateways = (await selling)?.replicas ?? [];
+      for (const { database } of [...processes, ...gateways]) database.target(postgres.port);
       await stack.db.end();
       stack.db = openPool();
     },

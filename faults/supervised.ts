@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { lastWordsOf, type Role, spawnService } from '../bench/service.js';
+import { lastWordsOf } from '../bench/service.js';
 import { ask } from './client.js';
 import { startProxy, type TcpProxy } from './proxy.js';
 import { until } from './until.js';
@@ -18,13 +18,11 @@ export interface End {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A process of the service under a supervisor: whenever it ends, it is started again, on the same port. */
+/** A process under a supervisor: whenever it ends, it is started again, on the same port. */
 export interface Supervised {
   /** Such as `api 1`. */
   readonly name: string;
-  readonly role: Role;
   readonly url: string;
-  readonly metricsUrl: string;
   /** Its way to Postgres, and nobody else's. */
   readonly database: TcpProxy;
   /** How often it was started. */
@@ -35,39 +33,36 @@ export interface Supervised {
   signal(signal: NodeJS.Signals): void;
   /** How the process of now ends. */
   ended(): Promise<End>;
-  /** Whether `/readyz` says so. */
+  /** Whether its page of readiness says so. */
   isReady(): Promise<boolean>;
   lastWords(): Promise<string>;
   stop(): Promise<void>;
 }
 
-/** Puts one process of the service under a supervisor. */
+/** Puts one process under a supervisor. */
 export async function supervise(options: {
   readonly name: string;
-  readonly role: Role;
-  readonly port: number;
-  readonly metricsPort: number;
+  readonly url: string;
+  /** The path that answers 200 once it is ready. */
+  readonly readyPath: string;
   readonly log: string;
   /** Postgres's own port. */
   readonly postgresPort: number;
   /** The process's variables, for a port of its proxy. */
   readonly environment: (databasePort: number) => Readonly<Record<string, string>>;
+  /** Starts it, and does not wait. */
+  readonly spawn: (environment: Readonly<Record<string, string>>, log: string) => ChildProcess;
 }): Promise<Supervised> {
-  const { name, role, port, metricsPort, log } = options;
+  const { name, url, readyPath, log } = options;
   const database = await startProxy(options.postgresPort);
-  const environment = {
-    ...options.environment(database.port),
-    PORT: String(port),
-    BURSAR_METRICS_PORT: String(metricsPort),
-  };
-  const url = `http://127.0.0.1:${port}`;
+  const environment = options.environment(database.port);
   let stopping = false;
   let starts = 0;
   let child: ChildProcess;
   let end: Promise<End>;
   const start = (): void => {
     starts += 1;
-    child = spawnService(role, environment, log);
+    child = options.spawn(environment, log);
     end = once(child, 'exit').then(([code, signal]) => ({ code, signal }) as End);
   };
   start();
@@ -81,9 +76,7 @@ export async function supervise(options: {
   void keepUp();
   return {
     name,
-    role,
     url,
-    metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
     database,
     get starts() {
       return starts;
@@ -94,7 +87,7 @@ export async function supervise(options: {
     signal: (signal) => void child.kill(signal),
     ended: () => end,
     async isReady() {
-      const outcome = await ask(`${url}/readyz`, { method: 'GET', timeoutMs: 5_000 });
+      const outcome = await ask(`${url}${readyPath}`, { method: 'GET', timeoutMs: 5_000 });
       return outcome.kind === 'answer' && outcome.status === 200;
     },
     lastWords: () => lastWordsOf(log),

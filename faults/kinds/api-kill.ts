@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ask, type Outcome } from '../client.js';
 import { type Fault, inTime, type Scene, since } from '../fault.js';
 import { onCommit, startProxy } from '../proxy.js';
-import { madeUpOrder } from '../stack.js';
-import { allReady, type Supervised } from '../supervised.js';
+import { madeUpOrder, type ServiceProcess } from '../stack.js';
+import { allReady } from '../supervised.js';
 import { until } from '../until.js';
 import { again } from './witness.js';
 
@@ -51,7 +51,7 @@ interface Killed {
   failures(): Promise<string[]>;
 }
 
-async function anyTime({ random }: Scene, victim: Supervised): Promise<Killed> {
+async function anyTime({ random }: Scene, victim: ServiceProcess): Promise<Killed> {
   await delay(random.between(0, 200));
   const end = victim.ended();
   victim.signal('SIGKILL');
@@ -62,7 +62,7 @@ async function anyTime({ random }: Scene, victim: Supervised): Promise<Killed> {
 /** Kills the process when one payment, known by its key, is at a step. Its agent then asks again. */
 async function atPoint(
   { stack, agents, random }: Scene,
-  victim: Supervised,
+  victim: ServiceProcess,
   point: (typeof POINTS)[number],
 ): Promise<Killed> {
   const payer = await agents.newPayer();

@@ -288,6 +288,44 @@ suite('the console', () => {
     });
   });
 
+  describe('on its page of sales', () => {
+    it('sums what the gateway sold, and lists each sale with its end', async () => {
+      const { token } = await sandbox.admin.mint({ holder: 'customer', budget: '1.00' });
+      await sandbox.buy(token, '11', sandbox.gatewayUrl);
+      await sandbox.buy(token, '12', sandbox.gatewayUrl);
+      await fetch(`${sandbox.gatewayUrl}/report`);
+      const page = await person();
+      await page.getByRole('link', { name: 'Sales' }).click();
+      const sums = page.getByRole('region', { name: 'Sums of each operation' });
+      const cells = async (operation: string) => {
+        const found = sums.getByRole('row').filter({ hasText: operation });
+        return (await found.count()) === 1 && (await found.getByRole('cell').allTextContents());
+      };
+      const ofPage = ['getPage', '2', '2', '100 %', '0.02 USDC', '0.00 USDC'];
+      await until('both sales are summed', async () => `${await cells('getPage')}` === `${ofPage}`);
+      await until(
+        'who only asked is counted',
+        async () => `${await cells('getReport')}` === 'getReport,1,0,0 %,,',
+      );
+      await sums.getByRole('button', { name: 'getReport' }).click();
+      await page.getByText('No sale matches').waitFor();
+      expect(page.url()).toContain('operation=getReport');
+      await page.getByLabel('Operation').fill('getPage');
+      const sales = page.getByRole('region', { name: 'Sales', exact: true });
+      await sales.getByText('GET /data/12').waitFor();
+      const rows = (await sales.getByRole('row').allTextContents()).slice(1);
+      expect(rows).toHaveLength(2);
+      expect(rows[0]).toMatch(/GET \/data\/12.*0\.01 USDC.*settled.*the API answered 200/);
+      await page.getByLabel('Status').selectOption('refund_owed');
+      await page.getByText('No sale matches').waitFor();
+    });
+
+    it('is for those who see the treasury', async () => {
+      const page = await person(tree.child.token);
+      expect(await page.getByRole('link', { name: 'Sales' }).count()).toBe(0);
+    });
+  });
+
   describe('on its pages of webhooks', () => {
     /** Adds a webhook by the API, to the receiver of the tests. */
     async function added(
@@ -546,7 +584,7 @@ suite('the console', () => {
         ],
         ...['/spend?by=status&period=all', '/spend?period=custom&to=2020-01-01T00:00:00.000Z'],
         ...['/webhooks', `/webhooks/${webhook.id}`, `/grants/${tree.root.grant.id}`],
-        ...['/payments?host=api.example.com', '/payments?holder=twin', '/'],
+        ...['/payments?host=api.example.com', '/payments?holder=twin', '/sales', '/'],
       ]) {
         await go(page, path);
         await page.getByRole('heading', { level: 1 }).waitFor();

@@ -25,6 +25,8 @@ export type Treasury = Answer<'/v1/treasuries'>['items'][number];
 export type Wallet = Answer<'/v1/wallets'>['items'][number];
 /** A receiver of events. */
 export type Webhook = Answer<'/v1/webhooks'>['items'][number];
+/** A request that a gateway sold, or did not. */
+export type Sale = Answer<'/v1/gateway/sales'>['items'][number];
 /** An event that was sent to a webhook, with every try. */
 export type Delivery = Answer<'/v1/webhooks/{id}/deliveries'>['items'][number];
 /** Count of what a revocation would stop, made by the server. */

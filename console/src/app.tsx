@@ -20,6 +20,7 @@ const MintPage = lazyPage(() => import('./pages/mint.js'), 'MintPage');
 const PaymentsPage = lazyPage(() => import('./pages/payments.js'), 'PaymentsPage');
 const PaymentPage = lazyPage(() => import('./pages/payment.js'), 'PaymentPage');
 const SpendPage = lazyPage(() => import('./pages/spend.js'), 'SpendPage');
+const SalesPage = lazyPage(() => import('./pages/sales.js'), 'SalesPage');
 const InboxPage = lazyPage(() => import('./pages/inbox.js'), 'InboxPage');
 const AuditPage = lazyPage(() => import('./pages/audit.js'), 'AuditPage');
 const EventPage = lazyPage(() => import('./pages/event.js'), 'EventPage');
@@ -36,6 +37,7 @@ const ROUTES: readonly (readonly [RegExp, ComponentType<{ id: string }>])[] = [
   [/^\/payments$/, PaymentsPage],
   [/^\/payments\/(pay_[0-9a-z]+)$/, PaymentPage],
   [/^\/spend$/, SpendPage],
+  [/^\/sales$/, SalesPage],
   [/^\/inbox$/, InboxPage],
   [/^\/audit$/, AuditPage],
   [/^\/audit\/(evt_[0-9a-z]+)$/, EventPage],
@@ -53,6 +55,7 @@ const NAV: readonly { readonly to: string; readonly text: string; readonly act?:
   { to: '/audit', text: 'Audit' },
   { to: '/treasury', text: 'Treasury', act: 'see-treasury' },
   { to: '/webhooks', text: 'Webhooks' },
+  { to: '/sales', text: 'Sales', act: 'see-treasury' },
 ];
 
 /** The frame of every page behind the sign-in. */

@@ -29,6 +29,7 @@ const PAGES: readonly (readonly [text: string, to: string, act?: Act])[] = [
   ['Audit', '/audit'],
   ['Refusals', '/audit?kind=payment.refused'],
   ['Treasury', '/treasury', 'see-treasury'],
+  ['Sales', '/sales', 'see-treasury'],
   ['Webhooks', '/webhooks'],
 ];
 

@@ -274,6 +274,16 @@ export function useWebhooks() {
   );
 }
 
+/** One webhook. */
+export function useWebhook(id: string) {
+  return useLive(
+    ['webhook', id],
+    async (signal) =>
+      (await call<Answer<'/v1/webhooks/{id}'>>('GET', `/v1/webhooks/${id}`, { signal })).webhook,
+    { everyMs: 5_000 },
+  );
+}
+
 /** A page of the deliveries of a webhook, the newest first. */
 export function readDeliveries(
   id: string,

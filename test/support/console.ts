@@ -23,11 +23,13 @@ export interface Sandbox {
   /** The token that is paid with. */
   readonly token: string;
   readonly sellerUrl: string;
+  /** The gateway that sells the same data. */
+  readonly gatewayUrl: string;
   readonly dataDir: string;
   /** Pays a 402 that names a price, as the holder of a token. */
   pay(token: string, price: string, more?: Purchase): Promise<Paid>;
-  /** Buys a page of the seller for a cent, as the holder of a token: that payment settles. */
-  buy(token: string, page: string): Promise<string>;
+  /** Buys a page of the seller, or of the gateway, for a cent, as the holder of a token: that payment settles. */
+  buy(token: string, page: string, from?: string): Promise<string>;
   /** Asks for the same, whatever the answer. */
   ask(token: string, price: string, more?: Purchase): Promise<number>;
   stop(): Promise<void>;
@@ -47,6 +49,7 @@ interface Started {
   readonly chain: { readonly network: string };
   readonly token: string;
   readonly sellerUrl: string;
+  readonly gatewayUrl: string;
   readonly dataDir: string;
 }
 
@@ -68,7 +71,8 @@ export async function startSandbox(environment: Record<string, string> = {}): Pr
     () => /^\{.*\}$/m.exec(program.output().stdout)?.[0],
     90_000,
   );
-  const { url, adminToken, chain, token: asset, sellerUrl, dataDir } = JSON.parse(line) as Started;
+  const started = JSON.parse(line) as Started;
+  const { url, adminToken, chain, token: asset, sellerUrl, gatewayUrl, dataDir } = started;
   const order = (price: string, { url: of, memo, payTo = PAYEE }: Purchase) => {
     const resource = of ?? 'https://api.example.com/data/7';
     return {
@@ -92,12 +96,12 @@ export async function startSandbox(environment: Record<string, string> = {}): Pr
     };
   };
   return {
-    ...{ url, adminToken, sellerUrl, dataDir, network: chain.network, token: asset },
+    ...{ url, adminToken, sellerUrl, gatewayUrl, dataDir, network: chain.network, token: asset },
     admin: new Api(url, adminToken),
     pay: (token, price, more = {}) =>
       new Api(url, token).paid(order(price, more), more.key ?? randomUUID()),
-    async buy(token, page) {
-      const of = `${sellerUrl}/data/${page}`;
+    async buy(token, page, from = sellerUrl) {
+      const of = `${from}/data/${page}`;
       const paymentRequired = (await fetch(of)).headers.get('payment-required');
       const body = { paymentRequired, request: { method: 'GET', url: of } };
       const { payment, header } = await new Api(url, token).paid(body, randomUUID());

@@ -1,26 +1,18 @@
 import type { Webhook } from '../api.js';
 import { whole } from '../format.js';
-import { Empty, Failure, Head, Id, Loading, Time } from '../parts/bits.js';
+import { Failure, Head, Id, Loading, Time } from '../parts/bits.js';
 import { Deliveries } from '../parts/deliveries.js';
 import { WebhookActs } from '../parts/webhook-acts.js';
-import { useWebhooks } from '../reads.js';
+import { useWebhook } from '../reads.js';
 import { Link, useTitle } from '../router.js';
 import { WebhookState } from './webhooks.js';
 
 /** One webhook: its settings, its deliveries, and the ways to change it. */
 export function WebhookPage({ id }: { id: string }) {
-  const { data, error, refetch } = useWebhooks();
-  const webhook = data?.find((each) => each.id === id);
+  const { data: webhook, error, refetch } = useWebhook(id);
   useTitle('Webhook');
   if (error) return <Failure isPage error={error} retry={() => void refetch()} />;
-  if (!data) return <Loading what="the webhook" />;
-  if (!webhook) {
-    return (
-      <Empty title="There is no such webhook" isPage>
-        It was deleted, or it is not yours to see. Go to the <Link to="/webhooks">webhooks</Link>.
-      </Empty>
-    );
-  }
+  if (!webhook) return <Loading what="the webhook" />;
   return (
     <>
       <Head

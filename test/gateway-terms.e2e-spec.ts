@@ -54,6 +54,7 @@ describe('the terms of a gateway', () => {
       ['{"size":{"n":5}}', '50000'],
       ['{"size":{"n":6}}', '1000000'],
       ['{"size":{"n":5,"n":500}}', '1000000'],
+      ['{"size":{"n":500,"n":5}}', '1000000'],
     ] as const) {
       expect([body, await priceOf(`${url}/things`, { method: 'POST', body })]).toEqual([
         body,

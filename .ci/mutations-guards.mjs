@@ -104,7 +104,7 @@ export default [
     "AND d.webhook_id = w.id AND d.status = 'none')`",
     {
       test: HOOKS,
-      name: 'of a holder gets the events of its own tree, and ends after that of its revocation',
+      name: 'of a holder does not end before its last delivery',
     },
   ),
   status(

@@ -1,12 +1,12 @@
 // Takes every guard of docs/security.md, and every lock and status predicate, out of the code, one at a time,
-// and expects the test that is named for it to fail: npm run mutations [-- --only TEXT --jobs N --trust]
+// and expects the test that is named for it to fail: npm run mutations [-- --only TEXT --jobs N --trust --alone]
 // With --inventory it only looks whether every guard there is has a mutation: a part of npm run check. With
 // --compile it only type-checks every removal.
 //
 // The guards are in mutations-list.mjs and mutations-guards.mjs. Works in copies of the tree in a temporary
 // directory, on what is in the working tree now. A test must pass with its guard in place first, or its
-// failing would prove nothing; --trust leaves that out, for when all of npm test has just passed. --only may
-// come several times. --record FILE keeps what was noticed, and leaves it out the next time: for a run in parts, of
+// failing would prove nothing; --trust leaves that out, and --alone does only that: it runs each test by itself,
+// with every guard in place. --only may come several times. --record FILE keeps what was noticed, and leaves it out the next time: for a run in parts, of
 // one commit.
 import { execFileSync, spawn } from 'node:child_process';
 import {
@@ -37,6 +37,7 @@ const { values: options } = parseArgs({
     only: { type: 'string', multiple: true, default: [''] },
     jobs: { type: 'string', default: '2' },
     trust: { type: 'boolean', default: false },
+    alone: { type: 'boolean', default: false },
     inventory: { type: 'boolean', default: false },
     compile: { type: 'boolean', default: false },
     record: { type: 'string' },
@@ -106,6 +107,7 @@ const trees = Array.from({ length: jobs }, (_, n) => copyOfTree(`tree-${n}`));
 // One Postgres for all tests, with the schema as it is.
 const shared = await import(join(root, 'test/support/global-setup.mjs'));
 await shared.default();
+if (options.alone) await runAlone();
 await Promise.all(trees.map(work));
 
 console.log(`\n${table(results)}\n`);
@@ -117,6 +119,25 @@ console.log(
   `${results.length - unnoticed.length} of ${results.length} guards are missed when gone`,
 );
 await finish(unnoticed.length > 0 ? 1 : 0);
+
+/** Runs each named test by itself, with every guard in place. */
+async function runAlone() {
+  const tests = new Map(waiting.map((mutation) => [keyOf(mutation), mutation]));
+  const left = [...tests.values()];
+  let failed = 0;
+  const one = async (tree) => {
+    for (let test = left.shift(); test; test = left.shift()) {
+      const { outcome, why, seconds } = await run(tree, test);
+      console.log(`${outcome.padEnd(10)}  ${test.test}: ${test.name} (${seconds} s)`);
+      if (outcome === 'passed') continue;
+      failed += 1;
+      console.log(`            ${why ?? 'without a reason'}`);
+    }
+  };
+  await Promise.all(trees.map(one));
+  console.log(`${tests.size - failed} of ${tests.size} tests pass by themselves`);
+  await finish(failed > 0 ? 1 : 0);
+}
 
 /** Takes out one guard after the other, until none is left. */
 async function work(tree) {
@@ -130,6 +151,10 @@ async function work(tree) {
     console.log(`${result.verdict.padEnd(10)}  ${row}: ${guard} (${result.seconds} s)`);
     if (result.why) console.log(`            ${result.why}`);
   }
+}
+
+function keyOf({ test, name, inRow }) {
+  return `${test} ${name} ${inRow}`;
 }
 
 function nameOf({ row, guard, file }) {
@@ -158,7 +183,7 @@ function recorded(file) {
 }
 
 async function judge(tree, mutation) {
-  const key = `${mutation.test} ${mutation.name} ${mutation.inRow}`;
+  const key = keyOf(mutation);
   if (options.trust) untouched.set(key, { outcome: 'passed' });
   if (!untouched.has(key)) untouched.set(key, run(tree, mutation));
   const before = await untouched.get(key);

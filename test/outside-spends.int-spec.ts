@@ -112,11 +112,14 @@ describe('a spend that no payment stands for', () => {
       nonce: `0x${'d'.repeat(64)}`,
       blockNumber: blockNumber + 1n,
     };
-    const owner = new pg.Client({ connectionString: test.url });
-    await owner.connect();
+    const [owner, watcher] = [1, 2].map(() => new pg.Client({ connectionString: test.url })) as [
+      pg.Client,
+      pg.Client,
+    ];
+    await Promise.all([owner.connect(), watcher.connect()]);
     const waiting = (transactions: number) =>
       until(`${transactions} transactions wait`, async () => {
-        const { rowCount } = await owner.query(
+        const { rowCount } = await watcher.query(
           `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
         );
         return rowCount === transactions;
@@ -135,7 +138,7 @@ describe('a spend that no payment stands for', () => {
     await adoptSpends(database, another.transaction, BY);
     expect(await held()).toEqual([false, false]);
     await owner.query('UPDATE treasuries SET fenced_until = NULL');
-    await owner.end();
+    await Promise.all([owner.end(), watcher.end()]);
   });
 
   it('stays final, and stays explained, whatever a lagging RPC shows again', async () => {

@@ -57,6 +57,17 @@ afterAll(async () => {
   await stack?.stop();
 });
 
+/** The wallet of the second treasury that holds something. The first call sends it 5.00. */
+async function funded(): Promise<Wallet | undefined> {
+  const rich = async () => (await walletsOf(second.id)).find(({ free }) => free !== '0.00');
+  const found = await rich();
+  if (found) return found;
+  const [wallet] = await walletsOf(second.id);
+  await stack.chain.mintUsdc(wallet?.address as `0x${string}`, 5_000_000n);
+  await stack.chain.mineBlocks(3);
+  return until('its funds are final', rich);
+}
+
 describe('a second treasury', () => {
   it('has wallets of its own, none of them another’s', async () => {
     const [ours, theirs] = [await walletsOf(main.id), await walletsOf(second.id)];
@@ -83,12 +94,8 @@ describe('a second treasury', () => {
   });
 
   it('pays once it is funded, at every process, and leaves the others’ money alone', async () => {
-    const [wallet] = await walletsOf(second.id);
-    await stack.chain.mintUsdc(wallet?.address as `0x${string}`, 5_000_000n);
-    await stack.chain.mineBlocks(3);
-    await until('its funds are final', async () =>
-      (await walletsOf(second.id)).some(({ free }) => free === '5.00'),
-    );
+    const wallet = await funded();
+    expect(wallet?.free).toBe('5.00');
     const { queues: _then, ...before } = await summaryOf(main.id);
     for (const url of [stack.service.url, replica.url]) {
       const paid = await new Api(url, grant.token).paid(order(stack.chain));
@@ -151,11 +158,11 @@ describe('the status of a wallet', () => {
     by.post(`/v1/wallets/${id}/status`, { status, reason: 'rotation' });
 
   it('drains it: it pays no more, settles what is open, and only then retires, for good', async () => {
-    const funded = (await walletsOf(second.id)).find(({ free }) => free !== '0.00');
-    const id = funded?.id ?? '';
+    const wallet = await funded();
+    const id = wallet?.id ?? '';
     const agent = stack.admin.as(grant.token);
     const { payment, header } = await agent.paid(order(stack.chain));
-    expect(payment.wallet).toBe(funded?.address);
+    expect(payment.wallet).toBe(wallet?.address);
 
     expectProblem(await set(id, 'retired'), 409, 'invalid_transition');
     expect((await set(id, 'draining')).status).toBe(200);

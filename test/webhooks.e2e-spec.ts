@@ -145,20 +145,6 @@ describe('a webhook', () => {
     });
     const status = async () =>
       (await admin.get<WebhookAnswer>(`/v1/webhooks/${webhook.id}`)).body.webhook;
-    // A worker that looks at it has it for a moment, which makes another version of its row.
-    const version = async () => {
-      const { rows } = await stack.db.query<{ version: string }>(
-        'SELECT xmin::text AS version FROM webhooks WHERE id = $1 AND lease IS NULL',
-        [webhook.id],
-      );
-      return rows[0]?.version;
-    };
-    const before = await until('nobody has it', version);
-    await until('it was looked at again', async () => {
-      const now = await version();
-      return now !== undefined && now !== before;
-    });
-    expect((await status()).status).toBe('active');
     await stack.passTime(6);
     await until('it ends', async () => (await status()).status === 'ended');
     const told = receiver.received.map(({ body }) => [body.type, body.data.grantId]);
@@ -174,6 +160,37 @@ describe('a webhook', () => {
     });
     expect(ends.map(({ grantId }) => grantId)).toEqual([grant.grant.id, grant.grant.id]);
     expect(ends.map(({ data }) => data.webhookId).sort()).toEqual([webhook.id, part.id].sort());
+  });
+
+  it('of a holder does not end before its last delivery', async () => {
+    const grant = await admin.mint({ budget: '1.00' });
+    const { webhook } = await register({}, grant.token);
+    receiver.answer = (response) => void response.writeHead(500).end();
+    await admin.post(`/v1/grants/${grant.grant.id}/revoke`, { reason: 'enough' });
+    // It has come to the end of the log, and its delivery failed.
+    const looked = async () => {
+      const { rows } = await stack.db.query<{ version: string }>(
+        `SELECT w.xmin::text AS version FROM webhooks w
+         WHERE w.id = $1 AND w.lease IS NULL
+           AND w.place >= (SELECT max(c.size) FROM log_checkpoints c WHERE c.treasury_id = w.treasury_id)
+           AND NOT EXISTS (SELECT FROM events e WHERE e.treasury_id = w.treasury_id AND e.leaf_index IS NULL)
+           AND EXISTS (SELECT FROM webhook_deliveries d WHERE d.webhook_id = w.id AND d.status = 'pending' AND d.tries > 0)`,
+        [webhook.id],
+      );
+      return rows[0]?.version;
+    };
+    const before = await until('it was tried', looked);
+    // A worker that looks at it has it for a moment, which makes another version of its row.
+    await until('it was looked at again', async () => {
+      const now = await looked();
+      return now !== undefined && now !== before;
+    });
+    const status = async () =>
+      (await admin.get<WebhookAnswer>(`/v1/webhooks/${webhook.id}`)).body.webhook.status;
+    expect(await status()).toBe('active');
+    receiver.answer = (response) => void response.writeHead(200).end();
+    await stack.passTime(6);
+    await until('it ends', async () => (await status()) === 'ended');
   });
 
   it('is seen and steered by holders of its tree and by admins, and by nobody else', async () => {

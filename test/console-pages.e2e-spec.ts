@@ -153,8 +153,9 @@ suite('the console', () => {
       await page.getByLabel('One chart per').selectOption('day');
       await page.getByLabel('Period').selectOption('all');
       await page.getByLabel('Grant and all below it').fill(tree.child.grant.id);
-      const url = new URL(page.url());
-      expect(Object.fromEntries(url.searchParams)).toEqual({
+      const parameters = () => Object.fromEntries(new URL(page.url()).searchParams);
+      await until('the grant is in the URL', () => parameters().grantId === tree.child.grant.id);
+      expect(parameters()).toEqual({
         by: 'holder,payTo,day',
         period: 'all',
         grantId: tree.child.grant.id,
@@ -309,8 +310,8 @@ suite('the console', () => {
       );
       await sums.getByRole('button', { name: 'getReport' }).click();
       await page.getByText('No sale matches').waitFor();
-      expect(page.url()).toContain('operation=getReport');
-      await page.getByLabel('Operation').fill('getPage');
+      await until('it is in the URL', () => page.url().includes('operation=getReport'));
+      await page.getByRole('textbox', { name: 'Operation' }).fill('getPage');
       const sales = page.getByRole('region', { name: 'Sales', exact: true });
       await sales.getByText('GET /data/12').waitFor();
       const rows = (await sales.getByRole('row').allTextContents()).slice(1);

@@ -649,18 +649,21 @@ describe('npm run sandbox -- --json', () => {
       facilitatorUrl: expect.stringMatching(/^http:/),
       sellerUrl: expect.stringMatching(/^http:/),
       sellerPayTo: expect.stringMatching(/^0x/),
+      gatewayUrl: expect.stringMatching(/^http:/),
       dataDir: expect.stringMatching(/^\//),
     });
     const admin = new Api(sandbox.url, sandbox.adminToken);
     const { items } = await admin.read<Listed<WalletAnswer>>('/v1/wallets');
     expect(new Set(items.map(({ free }) => free))).toEqual(new Set(['1000000.00']));
     expect((await fetch(`${sandbox.sellerUrl}/data/7`)).status).toBe(402);
+    expect((await fetch(`${sandbox.gatewayUrl}/data/7`)).status).toBe(402);
 
     program.signal('SIGTERM');
     expect(await program.exited).toBe(0);
     for (const url of [
       sandbox.url,
       sandbox.sellerUrl,
+      sandbox.gatewayUrl,
       sandbox.facilitatorUrl,
       sandbox.chain.rpcUrl,
     ]) {

@@ -424,7 +424,7 @@ suite('the console', () => {
   it('says when it is out of date', async () => {
     const page = await person();
     await page.route(/\/(v1|console\/session)/, (route) => route.abort());
-    await page.getByText('The service has not answered for a while').waitFor();
+    await page.getByText('The service has not answered for a while').waitFor({ timeout: 90_000 });
     await page.unroute(/\/(v1|console\/session)/);
     await page.getByText('live, read').waitFor();
   });

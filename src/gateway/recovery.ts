@@ -108,7 +108,7 @@ export class Recovery {
     const { database, treasuryId, sales, books, answers, asks, refunds, keepSeconds } = this.parts;
     const { pool } = database;
     await noteAlive(pool, treasuryId, sales.process);
-    await disown(pool, treasuryId, sales.process, [...sales.working]);
+    await disown(pool, treasuryId, sales.process, sales.working);
     for (const sale of await leftSales(pool, treasuryId, BATCH)) await sales.takeOver(sale);
     for (const sale of await unclaimedPaid(pool, treasuryId, keepSeconds, BATCH)) {
       await books.change(

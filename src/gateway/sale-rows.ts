@@ -277,17 +277,29 @@ export async function claimUnknown(
   return rows.map(saleOf);
 }
 
-/** Lets go of the sales of this process that nothing works on: an error left them. */
+/**
+ * Lets go of the sales of this process that nothing works on: an error left them.
+ *
+ * @param working - ids of the sales that something works on, as they are when this looks: a sale is among them before its
+ *   row is there.
+ */
 export async function disown(
   pool: Pool,
   treasuryId: string,
   process: string,
-  working: readonly string[],
+  working: ReadonlySet<string>,
 ): Promise<void> {
+  const { rows } = await pool.query<{ id: string }>(
+    `SELECT id FROM gateway_sales WHERE treasury_id = $1 AND process = $2 AND ended_at IS NULL
+       AND (call = 'calling' OR charge = 'settling')`,
+    [treasuryId, process],
+  );
+  const left = rows.map(({ id }) => id).filter((id) => !working.has(id));
+  if (left.length === 0) return;
   await pool.query(
     `UPDATE gateway_sales SET process = '' WHERE treasury_id = $1 AND process = $2 AND ended_at IS NULL
-       AND (call = 'calling' OR charge = 'settling') AND id <> ALL ($3::text[])`,
-    [treasuryId, process, working],
+       AND (call = 'calling' OR charge = 'settling') AND id = ANY ($3::text[])`,
+    [treasuryId, process, left],
   );
 }
 

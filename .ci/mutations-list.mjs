@@ -458,6 +458,15 @@ export default [
     name: 'has tiers by a number of the query or the body',
   },
   {
+    row: 'a gateway that sells twice, or for nothing',
+    guard: 'a process keeps the sales that it works on',
+    file: 'src/gateway/sale-rows.ts',
+    find: '.filter((id) => !working.has(id))',
+    replace: ".filter((id) => id !== '')",
+    test: 'test/gateway-rows.int-spec.ts',
+    name: 'is kept, though it began while the process looked what errors had left',
+  },
+  {
     row: 'webhooks that reach inside',
     guard: 'webhooks of others are not there',
     file: 'src/events/webhooks.service.ts',

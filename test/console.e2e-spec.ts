@@ -325,7 +325,7 @@ suite('the console', () => {
   });
 
   it('shows how to fund a wallet and how long the money lasts, and takes a wallet out of use', async () => {
-    // What is signed for sellers that are nobody's is given back after a minute.
+    // Money that is signed for sellers that are nobody's is given back after a minute.
     const wallet = await until(
       'a wallet holds nothing back',
       async () => {

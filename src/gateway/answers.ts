@@ -1,4 +1,4 @@
-import type { ClientBase, Pool } from 'pg';
+import type { Pool } from 'pg';
 import { openBytes, sealBytes } from '../access/sealing.js';
 
 /** An answer of the upstream, complete. */
@@ -7,6 +7,12 @@ export interface Answer {
   /** Names in lower case, in the order and number that the upstream sent. */
   readonly headers: readonly (readonly [string, string])[];
   readonly body: Buffer;
+}
+
+/** An answer as it is kept. */
+export interface KeptAnswer {
+  readonly sealed: Buffer;
+  readonly seconds: number;
 }
 
 /** The answers that are kept for a while, so that one that got lost on its way can be sent again byte for byte. */
@@ -20,13 +26,9 @@ export class Answers {
     private readonly keepSeconds: number,
   ) {}
 
-  /** Keeps an answer, in the transaction that says that it was given. */
-  async keep(tx: ClientBase | Pool, sale: SaleId, answer: Answer): Promise<void> {
-    await tx.query(
-      `INSERT INTO gateway_answers (treasury_id, sale_id, sealed, expires_at)
-       VALUES ($1, $2, $3, now() + $4 * interval '1 second')`,
-      [sale.treasuryId, sale.id, this.seal(encode(answer), sale.id), this.keepSeconds],
-    );
+  /** An answer as it is kept, with the change of the sale that says that it was given. */
+  toKeep(sale: SaleId, answer: Answer): KeptAnswer {
+    return { sealed: this.seal(encode(answer), sale.id), seconds: this.keepSeconds };
   }
 
   /** The answer of a sale; undefined when it is kept no longer. */

@@ -30,15 +30,15 @@ export class SaleBooks {
    * Reserves a credential for a sale. While its payer has free requests left today, the sale is one of them.
    *
    * @param freePerDay - free requests of a payer a day.
-   * @returns false when another sale has the credential: then nothing was written.
+   * @returns the sale, or undefined when another one has the credential: then nothing was written.
    */
-  open(terms: SaleTerms, work: SaleWork, freePerDay: number): Promise<boolean> {
+  open(terms: SaleTerms, work: SaleWork, freePerDay: number): Promise<Sale | undefined> {
     if (freePerDay === 0) return insertSale(this.database.pool, terms, work);
     return this.database.transaction(async (tx) => {
       const isFree = await takeFree(tx, terms, freePerDay);
-      const isOurs = await insertSale(tx, isFree ? { ...terms, settle: 'free' } : terms, work);
-      if (isFree && !isOurs) await giveFreeBack(tx, terms);
-      return isOurs;
+      const sale = await insertSale(tx, isFree ? { ...terms, settle: 'free' } : terms, work);
+      if (isFree && !sale) await giveFreeBack(tx, terms);
+      return sale;
     });
   }
 
@@ -54,13 +54,20 @@ export class SaleBooks {
     to: SaleChange,
     answer?: Answer,
   ): Promise<Sale | undefined> {
-    return this.database.transaction(async (tx) => {
-      const changed = await changeSale(tx, sale, from, to);
+    const kept = answer && this.answers.toKeep(sale, answer);
+    const { call = from.call, charge = from.charge } = to;
+    // Most changes are one statement: only a charge, and what becomes of it, is told to the log.
+    if (charge !== 'settled') return changeSale(this.database.pool, sale, from, to, kept);
+    return this.database.pipelined(async (tx, { begun, last }) => {
+      await begun;
+      const [changed, now] = await Promise.all([
+        changeSale(tx, sale, from, { ...to, call, charge }, kept),
+        databaseNow(tx),
+      ]);
       if (!changed) return undefined;
-      if (answer) await this.answers.keep(tx, changed, answer);
       const events = eventsOf(changed, from);
       if (events.some(({ kind }) => kind === 'sale.refund_owed')) await oweRefund(tx, changed);
-      if (events.length > 0) await appendEvents(tx, await databaseNow(tx), events);
+      if (events.length > 0) last(() => appendEvents(tx, now, events));
       return changed;
     });
   }

@@ -1,4 +1,5 @@
 import type { ClientBase, Pool } from 'pg';
+import type { KeptAnswer } from './answers.js';
 
 /** How long a gateway may be silent before it counts as dead, in milliseconds. */
 const DEAD_AFTER_MS = 8_000;
@@ -113,22 +114,22 @@ export interface SaleWork {
 /**
  * Reserves a credential: from here on it is this sale's, in every replica.
  *
- * @returns false when another sale has it.
+ * @returns the sale, or undefined when another one has it.
  */
 export async function insertSale(
   tx: ClientBase | Pool,
   terms: SaleTerms,
   { sealedPayment, process }: SaleWork,
-): Promise<boolean> {
+): Promise<Sale | undefined> {
   // The charge comes first, or the call does; either is begun with the row.
   const [call, charge] = terms.settle === 'before' ? ['none', 'settling'] : ['calling', 'none'];
-  const { rowCount } = await tx.query(
-    `INSERT INTO gateway_sales (treasury_id, id, network, asset, payer, pay_to, nonce, credential_hash, request_hash,
+  const { rows } = await tx.query<Row>(
+    `INSERT INTO gateway_sales AS s (treasury_id, id, network, asset, payer, pay_to, nonce, credential_hash, request_hash,
        operation, resource, currency, amount, valid_before, settle, config_hash, call, charge, sealed_payment, process,
        created_at)
      SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, now()
      WHERE NOT EXISTS (SELECT FROM gateway_sales WHERE network = $3 AND payer = $5 AND nonce = $7)
-     ON CONFLICT (network, asset, payer, nonce) DO NOTHING`,
+     ON CONFLICT (network, asset, payer, nonce) DO NOTHING RETURNING ${COLUMNS}`,
     [
       terms.treasuryId,
       terms.id,
@@ -153,7 +154,7 @@ export async function insertSale(
       process,
     ],
   );
-  return rowCount === 1;
+  return rows[0] && saleOf(rows[0]);
 }
 
 /** A change of a sale's state. What is left out stays. */
@@ -181,24 +182,29 @@ export interface SaleGuard {
  * Changes a sale's state, if it is still in the state that the change starts from: a process that was taken for dead
  * changes nothing any more.
  *
- * @returns the sale, or undefined when it was in another state.
+ * @param kept - the answer that is kept with the change.
+ * @returns the sale, or undefined when it was in another state: then nothing is kept either.
  */
 export async function changeSale(
   tx: ClientBase | Pool,
   { treasuryId, id }: Pick<Sale, 'treasuryId' | 'id'>,
   from: SaleGuard,
   to: SaleChange,
+  kept?: KeptAnswer,
 ): Promise<Sale | undefined> {
   const call = to.call ?? from.call;
   const charge = to.charge ?? from.charge;
   const { rows } = await tx.query<Row>(
-    `UPDATE gateway_sales s SET call = $6, charge = $7, status_code = coalesce($8, s.status_code),
+    `WITH changed AS (UPDATE gateway_sales s SET call = $6, charge = $7, status_code = coalesce($8, s.status_code),
        transaction = coalesce($9, s.transaction), reason = coalesce($10, s.reason), process = coalesce($11, s.process),
        next_try_at = now() + $12::double precision * interval '1 millisecond',
        ended_at = CASE WHEN $13 THEN now() END,
        sealed_payment = CASE WHEN $13 OR $7 = 'settled' THEN NULL ELSE s.sealed_payment END
      WHERE s.treasury_id = $1 AND s.id = $2 AND s.call = $3 AND s.charge = $4 AND ($5::text IS NULL OR s.process = $5)
-     RETURNING ${COLUMNS}`,
+     RETURNING s.*),
+     kept AS (INSERT INTO gateway_answers (treasury_id, sale_id, sealed, expires_at)
+       SELECT treasury_id, id, $14::bytea, now() + $15 * interval '1 second' FROM changed WHERE $14::bytea IS NOT NULL)
+     SELECT ${COLUMNS} FROM changed s`,
     [
       treasuryId,
       id,
@@ -213,6 +219,8 @@ export async function changeSale(
       to.process ?? null,
       to.nextTryMs ?? null,
       hasEnded(call, charge),
+      kept?.sealed ?? null,
+      kept?.seconds ?? 0,
     ],
   );
   return rows[0] && saleOf(rows[0]);

@@ -99,11 +99,12 @@ export class Sales {
       const plain = Buffer.from(JSON.stringify(request));
       const sealedPayment = answers.seal(plain, terms.id).toString('base64');
       const work = { sealedPayment, process: this.process };
-      const isOurs = await books.open(terms, work, order.bounds.freePerPayer);
-      const sale = isOurs ? await this.read(terms.id) : await this.find(order);
-      // A sale of another treasury, which is not seen here, has it.
-      if (!sale) return { kind: 'conflict' };
-      if (!isOurs) return await this.follow(sale, order);
+      const sale = await books.open(terms, work, order.bounds.freePerPayer);
+      if (!sale) {
+        const other = await this.find(order);
+        // A sale of another treasury, which is not seen here, may have it.
+        return other ? this.follow(other, order) : { kind: 'conflict' };
+      }
       return (await this.#steps.run(sale, order, request)) ?? (await this.followAgain(sale, order));
     });
   }

@@ -122,7 +122,7 @@ export const CONVERSION_DIMENSIONS = ['operation', 'day'] as const;
 /** One of {@link CONVERSION_DIMENSIONS}. */
 export type ConversionDimension = (typeof CONVERSION_DIMENSIONS)[number];
 
-const date = () => z.iso.date();
+const date = () => z.iso.date().max(10);
 
 /** Query of `GET /v1/reports/conversion`. */
 export const conversionQuery = z.strictObject({

@@ -160,6 +160,7 @@ describe('a signer behind a socket', () => {
   });
 
   it('signs a payment for its decision alone, until the signature has run out', async () => {
+    await remote.wallets(MAIN);
     const { data, decision } = payment();
     await expect(remote.sign(wallet, data)).rejects.toThrow('decision is missing');
     await expect(remote.sign(wallet, data, payment({ value: 1n }).decision)).rejects.toThrow(

@@ -183,6 +183,9 @@ describe('a signer behind a socket', () => {
       /^BURSAR_SIGNER_SOCKET: .*npx bursar signer/,
     );
     server = await serveSigner(new MnemonicSigner(MNEMONIC, 2), path, new SignerRules(networks));
+    // It signs at once, for the treasuries that it was asked about before.
+    const { data, decision } = payment();
+    expect(await remote.sign(wallet, data, decision)).toBe(await local.sign(wallet, data));
     expect(await remote.wallets(MAIN)).toEqual(await local.wallets(MAIN));
     await expect(serveSigner(local, path, new SignerRules(networks))).rejects.toThrow(
       'another signer already',

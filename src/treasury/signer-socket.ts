@@ -128,11 +128,15 @@ export class SocketSigner implements Signer {
   #socket: Promise<Socket> | undefined;
   #lastId = 0;
   readonly #waiting = new Map<number, PendingAnswer>();
+  /** The treasuries whose wallets were asked for, by position. */
+  readonly #treasuries = new Map<number, TreasuryKeys>();
 
   constructor(private readonly path: string) {}
 
   async wallets({ position, name }: TreasuryKeys): Promise<SignerWallets> {
-    return (await this.ask({ method: 'wallets', treasury: { position, name } })) as SignerWallets;
+    const treasury = { position, name };
+    this.#treasuries.set(position, treasury);
+    return (await this.ask({ method: 'wallets', treasury })) as SignerWallets;
   }
 
   async sign(
@@ -191,7 +195,13 @@ export class SocketSigner implements Signer {
         this.#waiting.clear();
       };
       socket.unref();
-      socket.once('connect', () => resolve(socket));
+      socket.once('connect', () => {
+        // A signer that was started anew has no keys before it is asked for their wallets. Nobody waits for the answers.
+        for (const treasury of this.#treasuries.values()) {
+          socket.write(`${JSON.stringify({ id: 0, method: 'wallets', treasury })}\n`);
+        }
+        resolve(socket);
+      });
       socket.on('error', (error: NodeJS.ErrnoException) => lost(error.code ?? error.message));
       socket.on('close', () => lost('it closed the connection'));
       onLines(socket, async (line) => this.answered(line));

@@ -79,7 +79,6 @@ export class GatewayService {
   /** The sums of each group, in the order of the groups. */
   async revenue(caller: Caller, query: RevenueQuery): Promise<RevenueReport> {
     const where = this.scope(caller, query);
-    const offset = Number(query.cursor ?? 0);
     const groups = query.groupBy.map((name) => GROUPS[name]);
     const keys = [...groups, 's.currency'].join(', ');
     const { rows } = await this.database.pool.query<RevenueRow>(
@@ -91,27 +90,21 @@ export class GatewayService {
              AND n.status = 'refunded')), 0) AS owed,
          count(*) FILTER (WHERE ${STATUS} = 'free') AS free,
          count(*) FILTER (WHERE ${STATUS} = 'uncharged') AS uncharged
-       FROM gateway_sales s ${where.where} GROUP BY ${keys} ORDER BY ${keys} LIMIT ${query.limit + 1} OFFSET ${offset}`,
+       FROM gateway_sales s ${where.where} GROUP BY ${keys} ORDER BY ${keys} LIMIT ${query.limit + 1} OFFSET ${offsetOf(query)}`,
       where.values,
     );
-    return {
-      items: rows.slice(0, query.limit).map((row) => {
-        const currency = currencyOf(row.currency);
-        return {
-          group: Object.fromEntries(
-            query.groupBy.map((name, place) => [name, row.groups[place] ?? '']),
-          ),
-          currency: row.currency,
-          sales: Number(row.sales),
-          settled: Number(row.settled),
-          revenue: formatAmount(BigInt(row.revenue), currency),
-          owed: formatAmount(BigInt(row.owed), currency),
-          free: Number(row.free),
-          uncharged: Number(row.uncharged),
-        };
-      }),
-      nextCursor: rows.length > query.limit ? String(offset + query.limit) : null,
-    };
+    return reportPage(rows, query, (row) => {
+      const currency = currencyOf(row.currency);
+      return {
+        currency: row.currency,
+        sales: Number(row.sales),
+        settled: Number(row.settled),
+        revenue: formatAmount(BigInt(row.revenue), currency),
+        owed: formatAmount(BigInt(row.owed), currency),
+        free: Number(row.free),
+        uncharged: Number(row.uncharged),
+      };
+    });
   }
 
   /** How many of those that asked for a price paid it, by group. */
@@ -123,24 +116,17 @@ export class GatewayService {
       )
       .add(query.from, (value) => `u.day >= ${value}`)
       .add(query.to, (value) => `u.day <= ${value}`);
-    const offset = Number(query.cursor ?? 0);
     const groups = query.groupBy.map((name) => CONVERSION_GROUPS[name]).join(', ');
     const { rows } = await this.database.pool.query<ConversionRow>(
       `SELECT array[${groups}]::text[] AS groups, sum(u.asked) AS asked, sum(u.sales) AS sales, sum(u.settled) AS settled
-       FROM ${ASKED_AND_SOLD} u ${where.where} GROUP BY 1 ORDER BY 1 LIMIT ${query.limit + 1} OFFSET ${offset}`,
+       FROM ${ASKED_AND_SOLD} u ${where.where} GROUP BY 1 ORDER BY 1 LIMIT ${query.limit + 1} OFFSET ${offsetOf(query)}`,
       where.values,
     );
-    return {
-      items: rows.slice(0, query.limit).map((row) => ({
-        group: Object.fromEntries(
-          query.groupBy.map((name, place) => [name, row.groups[place] ?? '']),
-        ),
-        asked: Number(row.asked),
-        sales: Number(row.sales),
-        settled: Number(row.settled),
-      })),
-      nextCursor: rows.length > query.limit ? String(offset + query.limit) : null,
-    };
+    return reportPage(rows, query, (row) => ({
+      asked: Number(row.asked),
+      sales: Number(row.sales),
+      settled: Number(row.settled),
+    }));
   }
 
   private scope(
@@ -164,6 +150,34 @@ export class GatewayService {
     if (!seesTreasury(caller, treasuryId)) throw notSeen('treasuryId', `treasury ${treasuryId}`);
     return [treasuryId];
   }
+}
+
+/** The place of a page of a report: how many groups stand before it. */
+function offsetOf({ cursor }: { readonly cursor?: string | undefined }): number {
+  return Number(cursor ?? 0);
+}
+
+/**
+ * A page of a report.
+ *
+ * @param rows - one more than the page has, where there is another page.
+ */
+function reportPage<Row extends { readonly groups: readonly string[] }, Sums extends object>(
+  rows: readonly Row[],
+  query: {
+    readonly groupBy: readonly string[];
+    readonly limit: number;
+    readonly cursor?: string | undefined;
+  },
+  sumsOf: (row: Row) => Sums,
+) {
+  const { groupBy, limit } = query;
+  const items = rows.slice(0, limit).map((row) => ({
+    group: Object.fromEntries(groupBy.map((name, place) => [name, row.groups[place] ?? ''])),
+    ...sumsOf(row),
+  }));
+  const nextCursor = rows.length > limit ? String(offsetOf(query) + limit) : null;
+  return { items, nextCursor };
 }
 
 interface ConversionRow {

@@ -3,13 +3,12 @@ import { readUpTo } from '../http/read-bounded.js';
 import { VERSION } from '../version.js';
 import type { Answer } from './answers.js';
 import { InvalidArguments, type OperationTool, requestOf, toolsOf } from './mcp-tools.js';
-import { problemAnswer, upstreamFailed } from './problems.js';
+import { orUpstreamFailed, problemAnswer } from './problems.js';
 import { type OpenShops, purchase, type SellingParts } from './selling.js';
 import type { Shop } from './shop.js';
 import { isWhole } from './streamed-answer.js';
 import { AmbiguousTarget } from './target.js';
 import type { Upstream, UpstreamRequest } from './upstream.js';
-import { UpstreamFailure } from './upstream-failure.js';
 
 /** The path at which operations are MCP tools. */
 export const MCP_PATH = '/mcp';
@@ -128,7 +127,10 @@ async function call(
   };
   if (!operation.prices) {
     parts.counts.answered(operation.id, 'free');
-    return resultOf(await free(parts, shops, operation.timeoutSeconds, request), tool.name);
+    const timeoutMs = operation.timeoutSeconds * 1_000;
+    const { maxAnswerBytes } = shops.current.file;
+    const called = parts.upstream().call(request, timeoutMs, maxAnswerBytes);
+    return resultOf(await orUpstreamFailed(called), tool.name);
   }
   const answer = await purchase(parts, {
     shops,
@@ -147,20 +149,6 @@ async function call(
   const whole = await readUpTo(answer.body, shops.current.file.maxAnswerBytes);
   if (!whole) return failed('the answer is too long for a tool; ask by HTTP');
   return resultOf({ ...answer, body: whole }, tool.name);
-}
-
-async function free(
-  { upstream }: McpParts,
-  { current }: OpenShops,
-  timeoutSeconds: number,
-  request: UpstreamRequest,
-): Promise<Answer> {
-  try {
-    return await upstream().call(request, timeoutSeconds * 1_000, current.file.maxAnswerBytes);
-  } catch (error) {
-    if (!(error instanceof UpstreamFailure)) throw error;
-    return upstreamFailed(error.message);
-  }
 }
 
 /** An answer by HTTP as the result of a tool. */

@@ -1,6 +1,7 @@
 import type { ProblemCode, ProblemFields } from '../domain/problem.js';
 import { PROBLEM_MEDIA_TYPE, problemBody } from '../http/problem.js';
 import type { Answer } from './answers.js';
+import { UpstreamFailure } from './upstream-failure.js';
 
 /** An error of the gateway itself (RFC 9457), never cached. */
 export function problemAnswer(
@@ -24,6 +25,24 @@ export function upstreamFailed(reason: string): Answer {
     code: 'upstream_failed',
     nextAction: 'wait',
   });
+}
+
+/**
+ * An answer of the upstream, or {@link upstreamFailed} where it gave none.
+ *
+ * @param tell - hears why it gave none; completes "the upstream".
+ */
+export async function orUpstreamFailed<T>(
+  answer: Promise<T>,
+  tell: (message: string) => void = () => {},
+): Promise<T | Answer> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof UpstreamFailure)) throw error;
+    tell(error.message);
+    return upstreamFailed(error.message);
+  }
 }
 
 /** The answer to a credential whose call was lost in a crash: nobody will charge for it. */

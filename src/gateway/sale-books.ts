@@ -55,13 +55,13 @@ export class SaleBooks {
     answer?: Answer,
   ): Promise<Sale | undefined> {
     const kept = answer && this.answers.toKeep(sale, answer);
-    const { call = from.call, charge = from.charge } = to;
+    const { charge = from.charge } = to;
     // Most changes are one statement: only a charge, and what becomes of it, is told to the log.
     if (charge !== 'settled') return changeSale(this.database.pool, sale, from, to, kept);
     return this.database.pipelined(async (tx, { begun, last }) => {
       await begun;
       const [changed, now] = await Promise.all([
-        changeSale(tx, sale, from, { ...to, call, charge }, kept),
+        changeSale(tx, sale, from, to, kept),
         databaseNow(tx),
       ]);
       if (!changed) return undefined;

@@ -2,12 +2,11 @@ import type { Logger } from 'pino';
 import type { Answer } from './answers.js';
 import type { FacilitatorRequest, Facilitators } from './facilitators.js';
 import type { Ending, Order } from './orders.js';
-import { upstreamFailed } from './problems.js';
+import { orUpstreamFailed } from './problems.js';
 import type { SaleBooks } from './sale-books.js';
 import type { Sale } from './sale-rows.js';
 import { isWhole, Relay } from './streamed-answer.js';
 import type { Upstream, UpstreamAnswer } from './upstream.js';
-import { UpstreamFailure } from './upstream-failure.js';
 
 /** Parts that the steps of a sale work with. */
 export interface SaleStepsParts {
@@ -45,6 +44,11 @@ export class SaleSteps {
     }
   }
 
+  /** The state of a sale that this process calls for, and that is not charged. */
+  private get uncharged() {
+    return { call: 'calling', charge: 'none', process: this.parts.process } as const;
+  }
+
   /** Waits until the answers that are handed on have ended. */
   async quiet(): Promise<void> {
     await Promise.all(this.#streams);
@@ -52,13 +56,8 @@ export class SaleSteps {
 
   /** One of the payer's free requests: called, and never settled. */
   private async callFree(sale: Sale, order: Order): Promise<Ending | undefined> {
-    const calling = { call: 'calling', charge: 'none', process: this.parts.process } as const;
     const answer = await this.call(order);
-    if (!isWhole(answer)) return this.stream(sale, answer, order);
-    const call = answer.status >= 400 ? 'failed' : 'answered';
-    const to = { call, statusCode: answer.status } as const;
-    const ended = await this.parts.books.change(sale, calling, to, answer);
-    return ended ? { kind: 'uncharged', sale: ended, answer } : undefined;
+    return isWhole(answer) ? this.endUncharged(sale, answer) : this.stream(sale, answer, order);
   }
 
   /** The call comes first: its failure costs nothing, and its answer is held until it is paid for. */
@@ -67,11 +66,10 @@ export class SaleSteps {
     order: Order,
     request: FacilitatorRequest,
   ): Promise<Ending | undefined> {
-    const calling = { call: 'calling', charge: 'none', process: this.parts.process } as const;
     const answer = await this.callWhole(order);
-    if (answer.status >= 400) return this.endFailed(sale, answer);
+    if (answer.status >= 400) return this.endUncharged(sale, answer);
     const to = { call: 'answered', charge: 'settling', statusCode: answer.status } as const;
-    const held = await this.parts.books.change(sale, calling, to, answer);
+    const held = await this.parts.books.change(sale, this.uncharged, to, answer);
     // Taken for dead: what was called is lost, and is never settled.
     if (!held) return undefined;
     const charged = await this.charge(held, request);
@@ -84,13 +82,12 @@ export class SaleSteps {
     order: Order,
     request: FacilitatorRequest,
   ): Promise<Ending | undefined> {
-    const calling = { call: 'calling', charge: 'none', process: this.parts.process } as const;
     const answer = await this.call(order);
-    if (isWhole(answer)) return this.endFailed(sale, answer);
+    if (isWhole(answer)) return this.endUncharged(sale, answer);
     const to = { charge: 'settling', statusCode: answer.status } as const;
     let charged: Sale | undefined;
     try {
-      const begun = await this.parts.books.change(sale, calling, to);
+      const begun = await this.parts.books.change(sale, this.uncharged, to);
       charged = begun && (await this.charge(begun, request));
     } finally {
       if (charged?.charge !== 'settled') answer.body.destroy();
@@ -98,12 +95,10 @@ export class SaleSteps {
     return charged?.charge === 'settled' ? this.stream(charged, answer, order) : undefined;
   }
 
-  /** Ends a sale whose call failed before anything was charged. */
-  private async endFailed(sale: Sale, answer: Answer): Promise<Ending | undefined> {
-    const calling = { call: 'calling', charge: 'none', process: this.parts.process } as const;
-    const to = { call: 'failed', statusCode: answer.status } as const;
-    const failed = await this.parts.books.change(sale, calling, to, answer);
-    return failed ? { kind: 'uncharged', sale: failed, answer } : undefined;
+  /** Ends a sale of which nothing was charged: its call failed, or it is free. */
+  private async endUncharged(sale: Sale, answer: Answer): Promise<Ending | undefined> {
+    const ended = await this.parts.books.change(sale, this.uncharged, endOf(answer), answer);
+    return ended ? { kind: 'uncharged', sale: ended, answer } : undefined;
   }
 
   /** The charge comes first, for calls with effects that must not happen unpaid. */
@@ -124,12 +119,10 @@ export class SaleSteps {
     if (!begun) return undefined;
     const answer = await this.call(order);
     if (!isWhole(answer)) return this.stream(begun, answer, order);
-    const call = answer.status >= 400 ? 'failed' : 'answered';
     const from = { call: 'calling', charge: 'settled', process } as const;
-    const to = { call, statusCode: answer.status } as const;
-    const ended = await books.change(sale, from, to, answer);
+    const ended = await books.change(sale, from, endOf(answer), answer);
     if (!ended) return undefined;
-    return call === 'answered'
+    return ended.call === 'answered'
       ? { kind: 'sold', sale: ended, answer }
       : { kind: 'owed', sale: ended };
   }
@@ -218,17 +211,18 @@ export class SaleSteps {
     return this.answered(order, this.parts.upstream().call(request, timeoutMs, maxAnswerBytes));
   }
 
-  /** An answer of the upstream, or the gateway's own where it gave none. */
-  private async answered<T>({ operation }: Order, answer: Promise<T>): Promise<T | Answer> {
-    try {
-      return await answer;
-    } catch (error) {
-      if (!(error instanceof UpstreamFailure)) throw error;
+  /** An answer of the upstream, or the gateway's own where it gave none, which the log is told of. */
+  private answered<T>({ operation }: Order, answer: Promise<T>): Promise<T | Answer> {
+    return orUpstreamFailed(answer, (message) =>
       this.parts.logger.warn(
         { room: 'gateway', operation: operation.id },
-        `the upstream ${error.message}`,
-      );
-      return upstreamFailed(error.message);
-    }
+        `the upstream ${message}`,
+      ),
+    );
   }
+}
+
+/** The end of a call, by its answer. */
+function endOf({ status }: Answer) {
+  return { call: status >= 400 ? 'failed' : 'answered', statusCode: status } as const;
 }

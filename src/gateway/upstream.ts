@@ -141,18 +141,11 @@ export class Upstream {
    *
    * @throws UpstreamFailure when it did not come, in time and within `maxBytes`.
    */
-  async call(request: UpstreamRequest, timeoutMs: number, maxBytes: number): Promise<Answer> {
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(new UpstreamFailure('took too long')), timeoutMs);
-    try {
-      const { status, headers, body } = await this.send(request, timeoutMs, late.signal);
+  call(request: UpstreamRequest, timeoutMs: number, maxBytes: number): Promise<Answer> {
+    return inTime(timeoutMs, async (signal) => {
+      const { status, headers, body } = await this.send(request, timeoutMs, signal);
       return { status, headers, body: await readAll(body, maxBytes) };
-    } catch (error) {
-      if (late.signal.aborted) throw new UpstreamFailure('took too long');
-      throw error instanceof UpstreamFailure ? error : new UpstreamFailure(reasonOf(error));
-    } finally {
-      clearTimeout(timer);
-    }
+    });
   }
 
   /**
@@ -161,24 +154,17 @@ export class Upstream {
    * @param timeoutMs - for the first byte, and between one part of the body and the next.
    * @throws UpstreamFailure when it did not come in time, or a failure has more than `maxBytes`.
    */
-  async open(
+  open(
     request: UpstreamRequest,
     timeoutMs: number,
     maxBytes: number,
   ): Promise<Answer | UpstreamAnswer> {
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(new UpstreamFailure('took too long')), timeoutMs);
-    try {
-      const answer = await this.send(request, timeoutMs, late.signal);
+    return inTime(timeoutMs, async (signal) => {
+      const answer = await this.send(request, timeoutMs, signal);
       if (answer.status >= 400) return { ...answer, body: await readAll(answer.body, maxBytes) };
       await firstByte(answer.body);
       return answer;
-    } catch (error) {
-      if (late.signal.aborted) throw new UpstreamFailure('took too long');
-      throw error instanceof UpstreamFailure ? error : new UpstreamFailure(reasonOf(error));
-    } finally {
-      clearTimeout(timer);
-    }
+    });
   }
 
   /** Lets the calls under way end, and takes no more. */
@@ -235,6 +221,20 @@ function connectionNames(headers: readonly (readonly [string, string])[]): Set<s
           .map((name) => name.trim()),
       ),
   );
+}
+
+/** Does work with an upstream within a time. @throws UpstreamFailure for whatever the upstream fails with. */
+async function inTime<T>(timeoutMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(new UpstreamFailure('took too long')), timeoutMs);
+  try {
+    return await work(late.signal);
+  } catch (error) {
+    if (late.signal.aborted) throw new UpstreamFailure('took too long');
+    throw error instanceof UpstreamFailure ? error : new UpstreamFailure(reasonOf(error));
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function readAll(body: Readable, maxBytes: number): Promise<Buffer> {

@@ -4,7 +4,7 @@ import { useEffect, useState } from 'react';
 import { type Answer, call, type Sale } from '../api.js';
 import { short } from '../format.js';
 import { useLive } from '../live.js';
-import { Empty, Failure, Head, Id, Loading, Money, Time } from '../parts/bits.js';
+import { Empty, Failure, Head, Id, Loading, Money, Status, Time } from '../parts/bits.js';
 import { useParam, useTitle } from '../router.js';
 import { PERIODS, parsePeriod, spanOfPeriod } from '../spend.js';
 
@@ -16,22 +16,6 @@ const STATUSES = [
   { value: 'uncharged', label: 'Not charged' },
   { value: 'free', label: 'Free request' },
 ];
-
-const TONES: Readonly<Record<Sale['status'], string>> = {
-  settled: 'good',
-  open: 'info',
-  refund_owed: 'bad',
-  uncharged: 'quiet',
-  free: 'quiet',
-};
-
-const WORDS: Readonly<Record<Sale['status'], string>> = {
-  settled: 'settled',
-  open: 'open',
-  refund_owed: 'refund owed',
-  uncharged: 'not charged',
-  free: 'free',
-};
 
 /** Periods that a sum of sales can be of. */
 const SUM_PERIODS = PERIODS.filter(({ value }) => value !== 'custom');
@@ -256,7 +240,7 @@ function SaleTable({ sales }: { sales: readonly Sale[] }) {
                 <Money amount={sale.amount} currency={sale.currency} />
               </td>
               <td>
-                <span className={`chip ${TONES[sale.status]}`}>{WORDS[sale.status]}</span>
+                <Status of={sale.status} />
                 <SaleEnd sale={sale} />
               </td>
             </tr>

@@ -31,6 +31,7 @@ const TONES: Readonly<Record<string, string>> = {
   ready: 'good',
   delivered: 'good',
   authorized: 'info',
+  open: 'info',
   approved: 'good',
   pending: 'warn',
   pending_approval: 'warn',
@@ -41,6 +42,7 @@ const TONES: Readonly<Record<string, string>> = {
   rejected: 'bad',
   refused: 'bad',
   dead: 'bad',
+  refund_owed: 'bad',
 };
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -48,6 +50,8 @@ const WORDS: Readonly<Record<string, string>> = {
   authorized: 'open',
   not_started: 'not started',
   dead: 'dead letter',
+  refund_owed: 'refund owed',
+  uncharged: 'not charged',
 };
 
 /** A status as a word with a colour; the word alone says it all. */

@@ -43,10 +43,23 @@ export function spawnService(
   environment: Readonly<Record<string, string>>,
   log: string,
 ): ChildProcess {
+  return spawnProgram(['main.js'], { ...environment, BURSAR_ROLE: role }, log);
+}
+
+/**
+ * Starts a program of dist/, and does not wait. Its log goes to a file.
+ *
+ * @param command - the program and its arguments.
+ */
+export function spawnProgram(
+  [program = '', ...args]: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  log: string,
+): ChildProcess {
   const file = openSync(log, 'a');
   const nodeOptions = environment.BENCH_NODE_OPTIONS?.split(' ') ?? [];
-  const child = spawn(process.execPath, [...nodeOptions, join(DIST, 'main.js')], {
-    env: { ...environment, BURSAR_ROLE: role },
+  const child = spawn(process.execPath, [...nodeOptions, join(DIST, program), ...args], {
+    env: { ...environment },
     stdio: ['ignore', file, file],
     // A process group of its own, so that Ctrl-C reaches only us and we stop it in order.
     detached: true,

@@ -1,13 +1,11 @@
 // Two gateways on the stack's database, the API that they sell, and somebody who buys of them.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { x402Client, x402HTTPClient } from '@x402/core/client';
 import { ExactEvmScheme } from '@x402/evm/exact/client';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
-import { DIST } from '../bench/service.js';
+import { spawnProgram } from '../bench/service.js';
 import type { Chain } from '../sandbox/chain.js';
 import type { Facilitator } from '../sandbox/facilitator.js';
 import { type HttpService, serve } from '../sandbox/ports.js';
@@ -179,23 +177,8 @@ async function startReplica(
     log: join(directory, `gateway-${place}.log`),
     postgresPort,
     environment,
-    spawn: (variables, log) => spawnGateway(file, variables, log),
+    spawn: (variables, log) => spawnProgram(['cli.js', 'gateway', file], variables, log),
   });
   onStop(() => replica.stop());
   return replica;
-}
-
-function spawnGateway(
-  file: string,
-  environment: Readonly<Record<string, string>>,
-  log: string,
-): ChildProcess {
-  const output = openSync(log, 'a');
-  const child = spawn(process.execPath, [join(DIST, 'cli.js'), 'gateway', file], {
-    env: { ...environment },
-    stdio: ['ignore', output, output],
-    detached: true,
-  });
-  closeSync(output);
-  return child;
 }

@@ -2,7 +2,13 @@ import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { type GatewayStack, type Payer, signFor, startGatewayStack } from './support/gateway.js';
+import {
+  type GatewayStack,
+  type Payer,
+  priceOf,
+  signFor,
+  startGatewayStack,
+} from './support/gateway.js';
 import { deadPort } from './support/program.js';
 import { until } from './support/until.js';
 
@@ -22,13 +28,6 @@ describe('a gateway', () => {
   beforeEach(() => {
     stack.upstream.calls.length = 0;
   });
-
-  const priceOf = async (url: string, init: RequestInit = {}) => {
-    const answer = await fetch(url, init);
-    expect(answer.status).toBe(402);
-    const { accepts } = (await answer.json()) as { accepts: { maxAmountRequired: string }[] };
-    return accepts[0]?.maxAmountRequired;
-  };
 
   it('publishes its prices: OpenAPI, x402, discovery, llms.txt', async () => {
     const { url } = await stack.start();

@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { type GatewayStack, type Payer, signFor, startGatewayStack } from './support/gateway.js';
+import {
+  type GatewayStack,
+  type Payer,
+  priceOf,
+  signFor,
+  startGatewayStack,
+} from './support/gateway.js';
 import { startTokenServer } from './support/openid-provider.js';
 
 // Terms of a gateway beyond a price: tiers, free requests and rates of a payer, tokens for the upstream.
@@ -18,12 +24,6 @@ describe('the terms of a gateway', () => {
   });
 
   const buy = async (url: string, by = payer) => (await signFor(by, url)).send();
-  const priceOf = async (url: string, init: RequestInit = {}) => {
-    const { accepts } = (await (await fetch(url, init)).json()) as {
-      accepts: { maxAmountRequired: string }[];
-    };
-    return accepts[0]?.maxAmountRequired;
-  };
 
   it('has tiers by a number of the query or the body', async () => {
     const { url } = await stack.start({

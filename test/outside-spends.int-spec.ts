@@ -14,7 +14,7 @@ import { MnemonicSigner } from '../src/treasury/signer.js';
 import { Wallets } from '../src/treasury/wallets.js';
 import { STACK_MNEMONIC } from './support/bursar.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
-import { until } from './support/until.js';
+import { untilWaiting } from './support/locks.js';
 
 const ASSET = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
 const BY = { actor: 'admin:tester', reason: 'a withdrawal of ours' };
@@ -117,20 +117,13 @@ describe('a spend that no payment stands for', () => {
       pg.Client,
     ];
     await Promise.all([owner.connect(), watcher.connect()]);
-    const waiting = (transactions: number) =>
-      until(`${transactions} transactions wait`, async () => {
-        const { rowCount } = await watcher.query(
-          `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
-        );
-        return rowCount === transactions;
-      });
     // The other one is told of and holds the wallet; its transaction waits to fence the treasury.
     await owner.query('BEGIN');
     await owner.query('SELECT FROM treasuries FOR NO KEY UPDATE');
     const sighted = sightSpends(databases[1] as Database, [another]);
-    await waiting(1);
+    await untilWaiting(watcher, 1);
     const adopted = adoptSpends(databases[2] as Database, spend.transaction, BY);
-    await waiting(2);
+    await untilWaiting(watcher, 2);
     await owner.query('ROLLBACK');
     await Promise.all([sighted, adopted]);
     expect(await held()).toEqual([true, true]);

@@ -9,9 +9,9 @@ import { ReportsService } from '../src/reports/reports.service.js';
 import { SpendFold } from '../src/reports/spend-fold.js';
 import { spans } from '../src/reports/spend-query.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
+import { untilWaiting } from './support/locks.js';
 import { rowsRead } from './support/rows-read.js';
 import { GRANTS, type ModelPayment, SpendLedger } from './support/spend-ledger.js';
-import { until } from './support/until.js';
 
 const START = Date.parse('2026-11-20T21:30:00.000Z');
 const MINUTE = 60_000;
@@ -310,12 +310,7 @@ describe('a report of spend', () => {
       ledger.treasuryId,
     ]);
     const folds = Promise.all([fold.foldAll(), fold.foldAll()]);
-    await until('both wait', async () => {
-      const waiting = await db.query(
-        `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
-      );
-      return waiting.rowCount === 2;
-    });
+    await untilWaiting(db, 2);
     await holder.query('ROLLBACK');
     holder.release();
     await folds;

@@ -229,6 +229,14 @@ function dropWhenFree(database: TestDatabase): Promise<void> {
   return database.drop();
 }
 
+/** The price that the 402 of a request names, in atomic units. @throws Error when it is answered otherwise. */
+export async function priceOf(url: string, init: RequestInit = {}): Promise<string | undefined> {
+  const answer = await fetch(url, init);
+  if (answer.status !== 402) throw new Error(`${url} was answered ${answer.status}, and not 402`);
+  const { accepts } = (await answer.json()) as { accepts: { maxAmountRequired: string }[] };
+  return accepts[0]?.maxAmountRequired;
+}
+
 /** A signed payment for one request, that can be sent as often as one likes. */
 export interface Signed {
   readonly header: string;

@@ -1,4 +1,4 @@
-import type { Pool } from 'pg';
+import type { ClientBase, Pool } from 'pg';
 import { until } from './until.js';
 
 /**
@@ -38,4 +38,14 @@ export async function queueBehindGrant<T>(
     holder.release(true);
   }
   return Promise.all(answers);
+}
+
+/** Waits until so many sessions of a database wait for a lock. @param db - in no transaction: it would see what was at first. */
+export async function untilWaiting(db: Pool | ClientBase, sessions: number): Promise<void> {
+  await until(`${sessions} sessions wait for a lock`, async () => {
+    const { rowCount } = await db.query(
+      `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
+    );
+    return rowCount === sessions;
+  });
 }

@@ -7,7 +7,7 @@ import { remaining } from '../domain/grant.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
 import { Problem } from '../domain/problem.js';
 import { labelJson } from '../http/contract.js';
-import { boundedByBytes, foundOf, type Page, page } from '../http/paging.js';
+import { boundedByBytes, foundOf, type Page, type PagedRow, page } from '../http/paging.js';
 import {
   addSubtree,
   databaseNow,
@@ -131,7 +131,7 @@ export class GrantsService {
         (n) => `(g.treasury_id, g.lineage) > ${placeOf(n, 'treasury_id, lineage')}`,
       );
     }
-    const { rows } = await this.database.pool.query(
+    const { rows } = await this.database.pool.query<{ id: string } & PagedRow>(
       boundedByBytes(
         `SELECT ${GRANT_COLUMNS}, octet_length(g.scope::text) + octet_length(g.labels::text)
            + coalesce(octet_length(g.purpose), 0) + octet_length(g.holder) + 1024 AS page_bytes

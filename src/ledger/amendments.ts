@@ -6,9 +6,10 @@ import { currencyOf } from '../domain/money.js';
 import { Problem } from '../domain/problem.js';
 import { hadNoPart } from '../domain/two-person.js';
 import { setAside } from './carve-outs.js';
+import { columnNames, valuesOf } from './columns.js';
 import { appendEvents, type NewEvent } from './events.js';
 import { noteActor, readActors } from './grant-actors.js';
-import { type GrantRecord, writeCounters } from './grant-rows.js';
+import { AMENDED, type GrantRecord, writeCounters } from './grant-rows.js';
 import { forgetCrossings, tellCrossings } from './thresholds.js';
 
 /** An amendment of a grant, and who makes it. */
@@ -75,20 +76,11 @@ export async function amendGrant(
   }
   const ancestors = await moveAside(tx, chain, after);
   await tx.query(
-    `UPDATE grants SET budget = $3, max_per_payment = $4, max_payments = $5, approval_above = $6,
-       expires_at = $7, labels = $8, purpose = $9
+    `UPDATE grants SET ${columnNames(AMENDED)
+      .map((name, place) => `${name} = $${place + 3}`)
+      .join(', ')}
      WHERE treasury_id = $1 AND id = $2`,
-    [
-      treasuryId,
-      id,
-      to.budget,
-      to.maxPerPayment,
-      to.maxPayments,
-      to.approvalAbove,
-      after.expiresAt,
-      JSON.stringify(after.labels),
-      to.purpose,
-    ],
+    [treasuryId, id, ...valuesOf(AMENDED, after)],
   );
   const only = (all: Readonly<Record<string, unknown>>) =>
     Object.fromEntries(names.map((name) => [name, all[name]]));

@@ -3,7 +3,8 @@ import type { Funding, GrantTerms } from '../domain/grant.js';
 import { Problem } from '../domain/problem.js';
 import { newId } from '../ids.js';
 import { hasCarveOutsBelow } from './carve-outs.js';
-import { GRANT_COLUMNS, type GrantRecord, toGrantRecord, windowsJson } from './grant-rows.js';
+import { columnNames, valuesOf } from './columns.js';
+import { GRANT_COLUMNS, type GrantRecord, MINTED, toGrantRecord } from './grant-rows.js';
 
 // The changes of a grant's row that are neither payments nor amendments. The caller holds the locks of the chain and
 // writes the event.
@@ -25,7 +26,9 @@ export interface NewGrant {
   /** SHA-256 of what was asked for with the key. */
   readonly mintHash: string;
   /** The key that the holder must prove to have: a public JWK and its RFC 7638 thumbprint. */
-  readonly binding: { readonly key: object; readonly thumbprint: string } | undefined;
+  readonly binding:
+    | { readonly key: Readonly<Record<string, string>>; readonly thumbprint: string }
+    | undefined;
 }
 
 /**
@@ -36,44 +39,32 @@ export interface NewGrant {
 export async function mintGrant(tx: ClientBase, order: NewGrant, now: Date): Promise<GrantRecord> {
   const { terms, treasuryId, parent, binding } = order;
   const id = newId('grt');
+  const names = columnNames(MINTED);
   const { rows } = await tx.query(
-    `INSERT INTO grants AS g (treasury_id, id, parent_id, root_id, path, depth, holder, currency,
-       budget, max_per_payment, max_payments, windows, approval_above, scope, starts_at, expires_at,
-       delegation_depth, funding, purpose, labels, minted_by, mint_key, mint_hash, created_at,
-       holder_key, holder_key_thumbprint, approve_new_payees, breaker_refusals, breaker_seconds)
-     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-       $21, $22, $23, $24, $25, $26, $27, $28, $29 FROM treasuries t WHERE t.id = $1
-     RETURNING ${GRANT_COLUMNS}`,
+    `INSERT INTO grants AS g (mint_key, ${names.join(', ')})
+     SELECT $2, ${names.map((_, place) => `$${place + 3}`).join(', ')}
+     FROM treasuries t WHERE t.id = $1 RETURNING ${GRANT_COLUMNS}`,
     [
       treasuryId,
-      id,
-      parent?.id ?? null,
-      parent?.rootId ?? id,
-      [...(parent?.path ?? []), id],
-      parent ? parent.depth + 1 : 0,
-      order.holder,
-      terms.currency,
-      terms.budget.toString(),
-      terms.maxPerPayment?.toString() ?? null,
-      terms.maxPayments ?? null,
-      JSON.stringify(windowsJson(terms.windows)),
-      terms.approvalAbove?.toString() ?? null,
-      JSON.stringify(terms.scope),
-      terms.startsAt,
-      terms.expiresAt,
-      terms.delegationDepth,
-      order.funding,
-      order.purpose ?? null,
-      JSON.stringify(order.labels ?? {}),
-      order.mintedBy,
       order.mintKey ?? null,
-      order.mintHash,
-      now,
-      binding === undefined ? null : JSON.stringify(binding.key),
-      binding?.thumbprint ?? null,
-      terms.approveNewPayees,
-      terms.breaker?.refusals ?? null,
-      terms.breaker?.seconds ?? null,
+      ...valuesOf(MINTED, {
+        ...terms,
+        treasuryId,
+        id,
+        parentId: parent?.id,
+        rootId: parent?.rootId ?? id,
+        path: [...(parent?.path ?? []), id],
+        depth: parent ? parent.depth + 1 : 0,
+        holder: order.holder,
+        funding: order.funding,
+        purpose: order.purpose,
+        labels: order.labels ?? {},
+        mintedBy: order.mintedBy,
+        mintHash: order.mintHash,
+        createdAt: now,
+        holderKey: binding?.key,
+        holderKeyThumbprint: binding?.thumbprint,
+      }),
     ],
   );
   if (!rows[0]) throw new Problem('not_found', `no treasury ${treasuryId}`);

@@ -1,10 +1,23 @@
 import type { ClientBase, Pool } from 'pg';
 import type { Conditions } from '../database/conditions.js';
-import type { Breaker } from '../domain/breaker.js';
-import type { ChargedGrant, Counters } from '../domain/charge.js';
-import type { AmendableTerms, Funding, GrantSnapshot } from '../domain/grant.js';
-import type { Scope } from '../domain/scope.js';
+import type { Counters } from '../domain/charge.js';
+import type { AmendableTerms, GrantSnapshot } from '../domain/grant.js';
 import type { Window, WindowUsage } from '../domain/window.js';
+import {
+  amount,
+  arrays,
+  arrayValues,
+  asJson,
+  bigint,
+  columnNames,
+  count,
+  json,
+  optional,
+  plain,
+  reader,
+  selected,
+  type Table,
+} from './columns.js';
 
 /** State of a grant that changes after minting: read under its lock for every decision. */
 export interface GrantState extends Counters, AmendableTerms {
@@ -50,70 +63,6 @@ export interface GrantRecord extends LockedGrant {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-const STATE_COLUMNS = `g.status, g.suspended_by, g.token_generation, g.alive, g.returned_at, g.budget,
-  g.max_per_payment, g.max_payments, g.approval_above, g.expires_at, g.reserved,
-  g.spent, g.allocated, g.payments, g.open_payments, g.waiting, g.last_valid_before, g.window_usage`;
-
-const FIXED_COLUMNS = `g.treasury_id, g.id, g.parent_id, g.root_id, g.path, g.depth, g.holder,
-  g.currency, g.windows, g.scope, g.starts_at, g.delegation_depth, g.funding, g.holder_key,
-  g.holder_key_thumbprint, g.minted_by, g.mint_hash, g.created_at, g.approve_new_payees,
-  g.breaker_refusals, g.breaker_seconds`;
-
-/** The columns {@link toGrantRecord} reads, of a table aliased `g`. NUMERIC comes as text. */
-export const GRANT_COLUMNS = `${FIXED_COLUMNS}, ${STATE_COLUMNS}, g.purpose, g.labels`;
-
-interface StateRow {
-  id: string;
-  status: GrantSnapshot['status'];
-  suspended_by: string | null;
-  token_generation: number;
-  alive: number;
-  returned_at: Date | null;
-  budget: string;
-  max_per_payment: string | null;
-  max_payments: number | null;
-  approval_above: string | null;
-  expires_at: Date;
-  reserved: string;
-  spent: string;
-  allocated: string;
-  payments: string;
-  open_payments: string;
-  waiting: number;
-  last_valid_before: string;
-  window_usage: UsageJson[];
-}
-
-interface FixedRow {
-  treasury_id: string;
-  id: string;
-  parent_id: string | null;
-  root_id: string;
-  path: string[];
-  depth: number;
-  holder: string;
-  currency: string;
-  windows: WindowJson[];
-  scope: Scope;
-  starts_at: Date;
-  delegation_depth: number;
-  funding: Funding;
-  holder_key: Record<string, string> | null;
-  holder_key_thumbprint: string | null;
-  minted_by: string;
-  mint_hash: string | null;
-  created_at: Date;
-  approve_new_payees: boolean;
-  breaker_refusals: number | null;
-  breaker_seconds: number | null;
-}
-
-interface GrantRow extends FixedRow, StateRow {
-  id: string;
-  purpose: string | null;
-  labels: Record<string, string>;
-}
-
 /** A window as its column holds it: amounts as atomic decimal strings. */
 interface WindowJson {
   seconds: number;
@@ -128,77 +77,95 @@ interface UsageJson {
   payments: number;
 }
 
+/** What of a grant is counted: changed by every payment and every carve-out of its subtree. */
+type CountedGrant = Counters & Pick<GrantState, 'lastValidBefore' | 'waiting'>;
+
+// How each member of a grant is stored: a new one is a line here, for locking, reading, minting and amending alike.
+
+const AMENDABLE: Table<AmendableTerms> = {
+  budget: amount('budget'),
+  maxPerPayment: optional(amount('max_per_payment')),
+  maxPayments: optional(plain('max_payments', 'int')),
+  approvalAbove: optional(amount('approval_above')),
+  expiresAt: plain('expires_at', 'timestamptz'),
+};
+
+const COUNTED: Table<CountedGrant> = {
+  reserved: amount('reserved'),
+  spent: amount('spent'),
+  allocated: amount('allocated'),
+  payments: count('payments'),
+  openPayments: count('open_payments'),
+  lastValidBefore: bigint('last_valid_before'),
+  windowUsage: json<UsageJson[], readonly WindowUsage[]>('window_usage', readUsage, usageJson),
+  waiting: plain('waiting', 'int'),
+};
+
+const STATE: Table<GrantState> = {
+  ...AMENDABLE,
+  ...COUNTED,
+  status: plain('status', 'text'),
+  suspendedBy: optional(plain('suspended_by', 'text')),
+  tokenGeneration: plain('token_generation', 'int'),
+  alive: plain('alive', 'int'),
+  returnedAt: optional(plain('returned_at', 'timestamptz')),
+};
+
+const FIXED: Table<FixedGrant> = {
+  treasuryId: plain('treasury_id', 'text'),
+  id: plain('id', 'text'),
+  parentId: optional(plain('parent_id', 'text')),
+  rootId: plain('root_id', 'text'),
+  path: plain('path', 'text[]'),
+  depth: plain('depth', 'int'),
+  holder: plain('holder', 'text'),
+  currency: plain('currency', 'text'),
+  windows: json<WindowJson[], readonly Window[]>('windows', readWindows, windowsJson),
+  scope: asJson('scope'),
+  startsAt: plain('starts_at', 'timestamptz'),
+  delegationDepth: plain('delegation_depth', 'int'),
+  funding: plain('funding', 'text'),
+  holderKey: optional(asJson('holder_key')),
+  holderKeyThumbprint: optional(plain('holder_key_thumbprint', 'text')),
+  mintedBy: plain('minted_by', 'text'),
+  mintHash: optional(plain('mint_hash', 'text')),
+  createdAt: plain('created_at', 'timestamptz'),
+  approveNewPayees: plain('approve_new_payees', 'boolean'),
+  // Both columns are filled, or none: the CHECK `grants_breaker`.
+  breaker: {
+    columns: { breaker_refusals: 'int', breaker_seconds: 'int' },
+    read: ({ breaker_refusals: refusals, breaker_seconds: seconds }) =>
+      refusals === null || seconds === null
+        ? undefined
+        : { refusals: refusals as number, seconds: seconds as number },
+    write: (breaker) => [breaker?.refusals ?? null, breaker?.seconds ?? null],
+  },
+};
+
+/** What a minter says of a grant; no decision is made by it. */
+const SAID: Table<Pick<GrantRecord, 'purpose' | 'labels'>> = {
+  purpose: optional(plain('purpose', 'text')),
+  labels: asJson('labels'),
+};
+
+/** The members that a minting fixes; all others begin as the table's defaults. */
+export const MINTED = { ...FIXED, ...AMENDABLE, ...SAID };
+
+/** The members that an amendment writes. */
+export const AMENDED = { ...AMENDABLE, ...SAID };
+
+const RECORD: Table<GrantRecord> = { ...FIXED, ...STATE, ...SAID };
+
+/** The columns {@link toGrantRecord} reads, of a table aliased `g`. */
+export const GRANT_COLUMNS = selected(RECORD, 'g');
+
 /** Reads one row of {@link GRANT_COLUMNS}. */
-export function toGrantRecord(row: GrantRow): GrantRecord {
-  return {
-    ...toFixedGrant(row),
-    ...toGrantState(row),
-    purpose: row.purpose ?? undefined,
-    labels: row.labels,
-  };
-}
+export const toGrantRecord = reader(RECORD);
 
-function toFixedGrant(row: FixedRow): FixedGrant {
-  return {
-    treasuryId: row.treasury_id,
-    id: row.id,
-    parentId: row.parent_id ?? undefined,
-    rootId: row.root_id,
-    path: row.path,
-    depth: row.depth,
-    holder: row.holder,
-    currency: row.currency,
-    windows: row.windows.map(({ seconds, amount, payments }) => ({
-      seconds,
-      amount: amount === null ? undefined : BigInt(amount),
-      payments: payments ?? undefined,
-    })),
-    scope: row.scope,
-    startsAt: row.starts_at,
-    delegationDepth: row.delegation_depth,
-    funding: row.funding,
-    holderKey: row.holder_key ?? undefined,
-    holderKeyThumbprint: row.holder_key_thumbprint ?? undefined,
-    mintedBy: row.minted_by,
-    mintHash: row.mint_hash ?? undefined,
-    createdAt: row.created_at,
-    approveNewPayees: row.approve_new_payees,
-    breaker: toBreaker(row),
-  };
-}
-
-/** Both members are there, or none: the CHECK `grants_breaker`. */
-function toBreaker({ breaker_refusals, breaker_seconds }: FixedRow): Breaker | undefined {
-  if (breaker_refusals === null || breaker_seconds === null) return undefined;
-  return { refusals: breaker_refusals, seconds: breaker_seconds };
-}
-
-function toGrantState(row: StateRow): GrantState {
-  return {
-    status: row.status,
-    suspendedBy: row.suspended_by ?? undefined,
-    tokenGeneration: row.token_generation,
-    alive: row.alive,
-    returnedAt: row.returned_at ?? undefined,
-    budget: BigInt(row.budget),
-    maxPerPayment: row.max_per_payment === null ? undefined : BigInt(row.max_per_payment),
-    maxPayments: row.max_payments ?? undefined,
-    approvalAbove: row.approval_above === null ? undefined : BigInt(row.approval_above),
-    expiresAt: row.expires_at,
-    reserved: BigInt(row.reserved),
-    spent: BigInt(row.spent),
-    allocated: BigInt(row.allocated),
-    payments: Number(row.payments),
-    openPayments: Number(row.open_payments),
-    waiting: row.waiting,
-    lastValidBefore: BigInt(row.last_valid_before),
-    windowUsage: row.window_usage.map(({ period, amount, payments }) => ({
-      period,
-      amount: BigInt(amount),
-      payments,
-    })),
-  };
-}
+const FIXED_COLUMNS = selected(FIXED, 'g');
+const STATE_COLUMNS = selected(STATE, 'g');
+const toFixedGrant = reader(FIXED);
+const toGrantState = reader(STATE);
 
 /** The JSON that the `windows` column holds, and that events show. */
 export function windowsJson(windows: readonly Window[]): WindowJson[] {
@@ -206,6 +173,22 @@ export function windowsJson(windows: readonly Window[]): WindowJson[] {
     seconds,
     amount: amount?.toString() ?? null,
     payments: payments ?? null,
+  }));
+}
+
+function readWindows(windows: readonly WindowJson[]): Window[] {
+  return windows.map(({ seconds, amount, payments }) => ({
+    seconds,
+    amount: amount === null ? undefined : BigInt(amount),
+    payments: payments ?? undefined,
+  }));
+}
+
+function readUsage(usage: readonly UsageJson[]): WindowUsage[] {
+  return usage.map(({ period, amount, payments }) => ({
+    period,
+    amount: BigInt(amount),
+    payments,
   }));
 }
 
@@ -217,31 +200,23 @@ function usageJson(usage: readonly WindowUsage[]): UsageJson[] {
   }));
 }
 
-type CountedGrant = ChargedGrant & Pick<GrantRecord, 'id' | 'lastValidBefore' | 'waiting'>;
+const COUNTERS_BY_ID = { id: FIXED.id, ...COUNTED };
 
 /** Writes the counters of grants that are locked, each as it was computed under the lock. */
 export const COUNTERS = {
-  sql: `UPDATE grants g SET reserved = c.reserved, spent = c.spent, allocated = c.allocated,
-      payments = c.payments, open_payments = c.open, last_valid_before = c.last, window_usage = c.usage,
-      waiting = c.waiting
-    FROM unnest($2::text[], $3::numeric[], $4::numeric[], $5::numeric[], $6::bigint[], $7::bigint[],
-      $8::bigint[], $9::jsonb[], $10::int[])
-      AS c (id, reserved, spent, allocated, payments, open, last, usage, waiting),
+  sql: `UPDATE grants g SET ${columnNames(COUNTED)
+    .map((name) => `${name} = c.${name}`)
+    .join(', ')}
+    FROM unnest(${arrays(COUNTERS_BY_ID, 2)}) AS c (${columnNames(COUNTERS_BY_ID).join(', ')}),
       LATERAL (${byId('f.ctid AS row, f.id', '$1', 'c.id')}) l
     WHERE l.id = c.id AND g.ctid = l.row`,
-  values: (treasuryId: string, grants: readonly CountedGrant[]) => [
+  values: (treasuryId: string, grants: readonly CountedRow[]) => [
     treasuryId,
-    grants.map(({ id }) => id),
-    grants.map(({ reserved }) => reserved.toString()),
-    grants.map(({ spent }) => spent.toString()),
-    grants.map(({ allocated }) => allocated.toString()),
-    grants.map(({ payments }) => payments),
-    grants.map(({ openPayments }) => openPayments),
-    grants.map(({ lastValidBefore }) => lastValidBefore.toString()),
-    grants.map(({ windowUsage }) => JSON.stringify(usageJson(windowUsage))),
-    grants.map(({ waiting }) => waiting),
+    ...arrayValues(COUNTERS_BY_ID, grants),
   ],
 };
+
+type CountedRow = CountedGrant & Pick<GrantRecord, 'id'>;
 
 /**
  * SQL that finds a grant by its id: the first from this one on, which is this one when it exists. A way
@@ -257,7 +232,7 @@ function byId(columns: string, treasuryId: string, id: string): string {
 export async function writeCounters(
   tx: ClientBase,
   treasuryId: string,
-  grants: readonly CountedGrant[],
+  grants: readonly CountedRow[],
 ): Promise<void> {
   if (grants.length === 0) return;
   await tx.query(COUNTERS.sql, COUNTERS.values(treasuryId, grants));
@@ -276,7 +251,7 @@ export async function lockChains(
   treasuryId: string,
   grantIds: readonly string[],
 ): Promise<Map<string, GrantRecord>> {
-  const { rows } = await tx.query<GrantRow>(
+  const { rows } = await tx.query(
     `SELECT ${GRANT_COLUMNS} FROM grants g
      WHERE g.treasury_id = $1
        AND g.id IN (SELECT unnest(path) FROM grants WHERE treasury_id = $1 AND id = ANY ($2::text[]))
@@ -317,7 +292,7 @@ export async function lockStates(
   treasuryId: string,
   ids: readonly string[],
 ): Promise<Map<string, GrantState>> {
-  const { rows } = await tx.query<StateRow>({
+  const { rows } = await tx.query({
     name: 'lock-states',
     text: `SELECT g.id, ${STATE_COLUMNS} FROM unnest($2::text[]) AS k (id),
        LATERAL (${byId('*', '$1', 'k.id')} FOR NO KEY UPDATE) g WHERE g.id = k.id`,
@@ -344,10 +319,7 @@ export async function findGrant(
   pool: Pick<Pool, 'query'>,
   id: string,
 ): Promise<GrantRecord | undefined> {
-  const { rows } = await pool.query<GrantRow>(
-    `SELECT ${GRANT_COLUMNS} FROM grants g WHERE g.id = $1`,
-    [id],
-  );
+  const { rows } = await pool.query(`SELECT ${GRANT_COLUMNS} FROM grants g WHERE g.id = $1`, [id]);
   return rows[0] && toGrantRecord(rows[0]);
 }
 
@@ -357,7 +329,7 @@ export async function findGrants(
   conditions: Conditions,
   limit: number,
 ): Promise<GrantRecord[]> {
-  const { rows } = await pool.query<GrantRow>(
+  const { rows } = await pool.query(
     `SELECT ${GRANT_COLUMNS} FROM grants g ${conditions.where} ORDER BY g.treasury_id, g.lineage LIMIT ${limit}`,
     conditions.values,
   );
@@ -382,7 +354,7 @@ export async function readFixedGrants(
   treasuryId: string,
   ids: readonly string[],
 ): Promise<Map<string, FixedGrant>> {
-  const { rows } = await tx.query<FixedRow>(
+  const { rows } = await tx.query(
     `SELECT ${FIXED_COLUMNS} FROM grants g WHERE g.treasury_id = $1 AND g.id = ANY ($2::text[])`,
     [treasuryId, ids],
   );
@@ -395,7 +367,7 @@ export async function readGrants(
   treasuryId: string,
   ids: readonly string[],
 ): Promise<Map<string, GrantRecord>> {
-  const { rows } = await pool.query<GrantRow>(
+  const { rows } = await pool.query(
     `SELECT ${GRANT_COLUMNS} FROM grants g WHERE g.treasury_id = $1 AND g.id = ANY ($2::text[])`,
     [treasuryId, ids],
   );

@@ -1,0 +1,144 @@
+// How the members of a record are stored in a table's columns, said once: for reading rows, and for writing them one by
+// one or many at a time.
+
+/** A row as the driver gives it: NUMERIC and BIGINT as text, JSON parsed, a missing value as null. */
+type Row = Readonly<Record<string, unknown>>;
+
+/** How one member of a record is stored. */
+export interface Stored<Value> {
+  /** The columns that hold it, with their SQL types. */
+  readonly columns: Readonly<Record<string, string>>;
+  readonly read: (row: Row) => Value;
+  /** The value of each column, in order, as the driver sends it. */
+  readonly write: (value: Value) => readonly unknown[];
+}
+
+/** How each member of a record is stored. */
+export type Table<Members> = { readonly [Name in keyof Members]-?: Stored<Members[Name]> };
+
+/** A member that one column holds. */
+interface OneColumn<Value> extends Stored<Value> {
+  readonly name: string;
+}
+
+function column<Cell, Value>(
+  name: string,
+  type: string,
+  read: (cell: Cell) => Value,
+  write: (value: Value) => unknown,
+): OneColumn<Value> {
+  return {
+    name,
+    columns: { [name]: type },
+    read: (row) => read(row[name] as Cell),
+    write: (value) => [write(value)],
+  };
+}
+
+/** A value that the driver reads and writes as it is. */
+export function plain<Value>(name: string, type: string): OneColumn<Value> {
+  return column<Value, Value>(
+    name,
+    type,
+    (cell) => cell,
+    (value) => value,
+  );
+}
+
+/** An amount in atomic units, NUMERIC. */
+export function amount(name: string): OneColumn<bigint> {
+  return column<string, bigint>(name, 'numeric', BigInt, String);
+}
+
+/** A whole number that may pass 2^53, BIGINT. */
+export function bigint(name: string): OneColumn<bigint> {
+  return column<string, bigint>(name, 'bigint', BigInt, String);
+}
+
+/** A count, BIGINT, that stays below 2^53. */
+export function count(name: string): OneColumn<number> {
+  return column<string, number>(name, 'bigint', Number, (value) => value);
+}
+
+/** A value that a JSONB column holds in another shape. */
+export function json<Json, Value>(
+  name: string,
+  read: (json: Json) => Value,
+  write: (value: Value) => Json,
+): OneColumn<Value> {
+  return column<Json, Value>(name, 'jsonb', read, (value) => JSON.stringify(write(value)));
+}
+
+/** A value that a JSONB column holds as it is. */
+export function asJson<Value>(name: string): OneColumn<Value> {
+  return json<Value, Value>(
+    name,
+    (value) => value,
+    (value) => value,
+  );
+}
+
+/** A member that may be missing: undefined, and NULL in its column. */
+export function optional<Value>(stored: OneColumn<Value>): OneColumn<Value | undefined> {
+  const { name, columns } = stored;
+  return {
+    name,
+    columns,
+    read: (row) => (row[name] === null ? undefined : stored.read(row)),
+    write: (value) => (value === undefined ? [null] : stored.write(value)),
+  };
+}
+
+/** The names of a table's columns, in order. */
+export function columnNames<Members>(table: Table<Members>): string[] {
+  return parts(table).flatMap(({ columns }) => Object.keys(columns));
+}
+
+/** The columns of a table for SELECT, of a table with this alias. */
+export function selected<Members>(table: Table<Members>, alias: string): string {
+  return columnNames(table)
+    .map((name) => `${alias}.${name}`)
+    .join(', ');
+}
+
+/** A function that reads a row of {@link selected}. */
+export function reader<Members>(table: Table<Members>): (row: object) => Members {
+  const entries = Object.entries(table) as [string, Stored<unknown>][];
+  return (row) => {
+    const members: Record<string, unknown> = {};
+    for (const [name, stored] of entries) members[name] = stored.read(row as Row);
+    return members as Members;
+  };
+}
+
+/** The values of a record in the order of {@link columnNames}. */
+export function valuesOf<Members>(table: Table<Members>, members: NoInfer<Members>): unknown[] {
+  return Object.entries(table).flatMap(([name, stored]) =>
+    (stored as Stored<unknown>).write(members[name as keyof Members]),
+  );
+}
+
+/**
+ * The parameters of `unnest` for many records at once: an array for each column.
+ *
+ * @param first - number of the first parameter.
+ */
+export function arrays<Members>(table: Table<Members>, first: number): string {
+  return parts(table)
+    .flatMap(({ columns }) => Object.values(columns))
+    .map((type, place) => `$${first + place}::${type}[]`)
+    .join(', ');
+}
+
+/** The values of {@link arrays}. */
+export function arrayValues<Members>(
+  table: Table<Members>,
+  records: readonly NoInfer<Members>[],
+): unknown[][] {
+  const rows = records.map((record) => valuesOf(table, record));
+  return columnNames(table).map((_, place) => rows.map((row) => row[place]));
+}
+
+function parts<Members>(table: Table<Members>): Stored<unknown>[] {
+  return Object.values(table);
+}

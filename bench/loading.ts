@@ -59,12 +59,12 @@ export async function load(db: pg.Pool, { grants, payments }: Growth): Promise<v
       [grants, PRICE.toString(), each],
     );
     await client.query(
-      `INSERT INTO payments (treasury_id, id, grant_id, idempotency_key, status, currency, amount,
+      `INSERT INTO payments (treasury_id, id, grant_id, idempotency_key, status, currency, amount, paid,
          network, scheme, x402_version, asset, pay_to, wallet_id, payer, nonce, valid_after, valid_before,
          requirement, resource_echo, declared_resource, request_method, request_url, decision, authorized_at,
          transaction, block_number, created_at, ended_at)
        SELECT w.treasury_id, ${loadedId('pay', 'n')}, ${loadedId('grt', 'n % $2::int')}, 'loaded-' || n, 'settled',
-         'USDC', $3::numeric, w.network, 'exact', 2, w.asset, '0x1111111111111111111111111111111111111111',
+         'USDC', $3::numeric, $3::numeric, w.network, 'exact', 2, w.asset, '0x1111111111111111111111111111111111111111',
          w.id, w.address, '0x' || hash, 0, 1700000000, repeat('r', 250), repeat('e', 90),
          'https://api.example.com/data/7', 'GET', 'https://api.example.com/data/7', repeat('d', 900),
          now() - interval '1 hour', '0x' || hash, 1, now() - interval '1 hour', now() - interval '50 minutes'

@@ -395,7 +395,7 @@ const BREAKS: readonly (readonly [string, () => string, () => readonly string[]]
   ],
   [
     'a settlement that the chain does not show',
-    () => `UPDATE payments SET amount = amount + 1 WHERE id = '${payment('settled')}'`,
+    () => `UPDATE payments SET paid = paid + 1 WHERE id = '${payment('settled')}'`,
     () => [`I6 ${payment('settled')}`],
   ],
   [

@@ -615,13 +615,14 @@ describe('the life of a signature', () => {
       const [{ treasury_id: treasuryId }] = before.payments as [{ treasury_id: string }];
       const blockNumber = head - 1n;
       const transaction = `0x${'1'.repeat(64)}`;
+      const said = { end: 'settled', paid: 1n, treasuryId, blockNumber, transaction } as const;
       const applied = await applyReading(database, {
         network: stack.chain.network,
         after: BigInt(cursor.block_number),
         upTo: { number: blockNumber, hash: cursor.block_hash, time: BigInt(cursor.block_time) },
         closings: [
-          { paymentId: ended.settled ?? '', end: 'settled', treasuryId, blockNumber, transaction },
-          { paymentId: ended.released ?? '', end: 'settled', treasuryId, blockNumber, transaction },
+          { paymentId: ended.settled ?? '', ...said },
+          { paymentId: ended.released ?? '', ...said },
         ],
         balances: [],
       });

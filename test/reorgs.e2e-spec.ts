@@ -197,6 +197,7 @@ describe('a release', () => {
       treasuryId,
       paymentId: payment.id,
       end: 'released' as const,
+      paid: 0n,
       transaction: undefined,
       blockNumber: at.number,
     };

@@ -118,7 +118,9 @@ function expected(ledger: SpendLedger, asked: Asked): SpendItem[] {
     cancelled: 'released',
   };
   for (const payment of ledger.payments) {
-    add(payment, { payments: 1n, [FIGURE[payment.status] ?? 'none']: payment.amount });
+    // The ledger's payments settle for half of what was signed.
+    const amount = payment.status === 'settled' ? payment.amount / 2n : payment.amount;
+    add(payment, { payments: 1n, [FIGURE[payment.status] ?? 'none']: amount });
   }
   for (const refusal of ledger.refusals) {
     add({ ...refusal, status: 'refused' }, { refused: BigInt(refusal.count) });
@@ -347,11 +349,12 @@ describe('a report over many payments', () => {
     await ledger.open();
     // Over 60 days, of 40 payees at 20 hosts, one of seven not settled yet.
     await db.query(
-      `INSERT INTO payments (treasury_id, id, grant_id, idempotency_key, status, currency, amount, network, scheme,
+      `INSERT INTO payments (treasury_id, id, grant_id, idempotency_key, status, currency, amount, paid, network, scheme,
          x402_version, asset, pay_to, wallet_id, payer, nonce, valid_after, valid_before, requirement, request_method,
          request_url, host, decision, authorized_at, created_at, ended_at, transaction, block_number)
        SELECT 'trs_many', 'pay_many' || n, (ARRAY['grt_a', 'grt_b', 'grt_c', 'grt_d'])[1 + n % 4] || '_many', n,
-         CASE WHEN n % 7 = 0 THEN 'authorized' ELSE 'settled' END, 'USDC', n, 'eip155:8453', 'exact', 2, '0x02',
+         CASE WHEN n % 7 = 0 THEN 'authorized' ELSE 'settled' END, 'USDC', n,
+         CASE WHEN n % 7 = 0 THEN 0 ELSE n END, 'eip155:8453', 'exact', 2, '0x02',
          '0x' || n % 40, 'wal_trs_many', '0x', '0x' || lpad(to_hex(n), 64, '0'), 0, 10, repeat('r', 400), 'GET',
          'https://x/', 'h' || n % 20, repeat('d', 700), now(), at, CASE WHEN n % 7 > 0 THEN at END,
          CASE WHEN n % 7 > 0 THEN '0x' || lpad(to_hex(n), 64, '0') END, CASE WHEN n % 7 > 0 THEN 1 END

@@ -473,7 +473,8 @@ describe('the database itself refuses', () => {
     });
   const DECIDED = { status: `'approved'`, decided_at: 'now()', decided_by: `'admin:me'` };
   const ended = { ended_at: 'now()' };
-  const SETTLED = payment('pay_done', { ...ended, status: `'settled'`, transaction: `'0x05'` });
+  const SETTLING = { ...ended, status: `'settled'`, transaction: `'0x05'` };
+  const SETTLED = payment('pay_done', { ...SETTLING, paid: '1' });
   const REVOKED = grant('grt_dead', { status: `'revoked'`, revoked_at: 'now()' });
   const USED = '{"period":0,"amount":"100","payments":2}';
   const WINDOW = '[{"seconds":60,"amount":"100","payments":2}]';
@@ -784,7 +785,7 @@ describe('the database itself refuses', () => {
       `UPDATE payments SET status = 'lost' WHERE id = 'pay_1'`,
       `UPDATE payments SET status = 'released' WHERE id = 'pay_1'`,
       `UPDATE payments SET ended_at = now() WHERE id = 'pay_1'`,
-      `UPDATE payments SET status = 'settled', ended_at = now() WHERE id = 'pay_1'`,
+      `UPDATE payments SET status = 'settled', paid = amount, ended_at = now() WHERE id = 'pay_1'`,
     ],
     payments_signable: [
       payment('pay_2', { nonce: 'NULL' }),
@@ -800,6 +801,13 @@ describe('the database itself refuses', () => {
       payment('pay_2', { approval_from_above: `'grt_1'`, approval_lapses_at: 'now()' }),
       `UPDATE payments SET approved_at = now() WHERE id = 'pay_waits'`,
       `UPDATE payments SET status = 'rejected', ended_at = now() WHERE id = 'pay_waits'`,
+    ],
+    payments_paid: [
+      `UPDATE payments SET paid = 1 WHERE id = 'pay_1'`,
+      payment('pay_2', { ...SETTLING, paid: '0' }),
+      payment('pay_2', { ...SETTLING, paid: '2' }),
+      payment('pay_2', { ...SETTLING, scheme: `'upto'`, paid: '-1' }),
+      payment('pay_2', { ...SETTLING, scheme: `'upto'`, paid: '2' }),
     ],
     payments_traceparent: [
       payment('pay_2', { traceparent: `'nonsense'` }),

@@ -131,7 +131,7 @@ export class ChainComparison {
     this.#seen.set(key, seen);
   }
 
-  private async ask(client: PublicClient, { payment, kind, transaction }: PaymentEnding) {
+  private async ask(client: PublicClient, { payment, kind, paid, transaction }: PaymentEnding) {
     if (kind === 'payment.released') {
       const isUsed = await client.readContract({
         address: payment.asset as Address,
@@ -153,9 +153,9 @@ export class ChainComparison {
         throw new Error(`transaction ${transaction} has no ${wanted} of its nonce`);
       }
       if (kind === 'payment.settled') {
-        if (!logs.some((log) => isTransfer(log, payment))) {
+        if (!logs.some((log) => isTransfer(log, payment, paid))) {
           throw new Error(
-            `transaction ${transaction} has no transfer of ${payment.value} from ${payment.from} to ${payment.to}`,
+            `transaction ${transaction} has no transfer of ${paid} from ${payment.from} to ${payment.to}`,
           );
         }
         this.extend(payment, receipt.blockNumber);
@@ -213,7 +213,7 @@ function isOf(
   );
 }
 
-function isTransfer(log: Log, { from, to, value }: ReplayedPayment): boolean {
+function isTransfer(log: Log, { from, to }: ReplayedPayment, value: bigint): boolean {
   const event = decode(log);
   return (
     event?.eventName === 'Transfer' &&

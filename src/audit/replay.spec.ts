@@ -468,6 +468,12 @@ describe('Replay', () => {
       (log) => [...pays(log, 1), log.ended(1, CHILD)],
     ],
     [
+      'a settlement that paid less than was signed',
+      /settled with 9999, and signed is 10000/,
+      {},
+      (log) => [...pays(log, 1), log.ended(1, ROOT, 'settled', '10000', { paid: '9999' })],
+    ],
+    [
       'a settlement by no transaction',
       /settled by no transaction/,
       {},

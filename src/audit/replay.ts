@@ -7,7 +7,7 @@ import { minted, replacedToken, returned } from './replay/grants.js';
 import { type Grant, History, type ReplayedPayment } from './replay/history.js';
 import { opened } from './replay/opened.js';
 import { restarted, resumed, revoked, stopped, suspended } from './replay/pauses.js';
-import { authorized, cancelRequested, ended } from './replay/payments.js';
+import { authorized, cancelRequested, ended, type PaymentEnd } from './replay/payments.js';
 import { type AuditRecord, Contradiction } from './replay/record.js';
 import { asked, granted, refused } from './replay/requests.js';
 import { adopted, spent } from './replay/spends.js';
@@ -21,7 +21,9 @@ export { type AuditRecord, Contradiction } from './replay/record.js';
 /** Outcome of a payment. */
 export interface PaymentEnding {
   readonly payment: ReplayedPayment;
-  readonly kind: 'payment.settled' | 'payment.released' | 'payment.cancelled';
+  readonly kind: PaymentEnd;
+  /** What was paid, in atomic units; 0 unless it is settled. */
+  readonly paid: bigint;
   readonly transaction: string | null;
 }
 
@@ -32,11 +34,16 @@ type Effect = (history: History, record: AuditRecord, at: number) => PaymentEndi
 const WITHOUT_EFFECT: Effect = () => undefined;
 
 const ending =
-  (kind: PaymentEnding['kind']): Effect =>
+  (kind: PaymentEnd): Effect =>
   (history, record, at) => {
-    const payment = ended(history, record, kind, at);
+    const { payment, paid } = ended(history, record, kind, at);
     const { transaction } = record.data;
-    return { payment, kind, transaction: typeof transaction === 'string' ? transaction : null };
+    return {
+      payment,
+      kind,
+      paid,
+      transaction: typeof transaction === 'string' ? transaction : null,
+    };
   };
 
 /** The effect of each kind. A kind that is not in here does not compile. */

@@ -189,7 +189,17 @@ export const COLUMNS: Readonly<Record<string, Table>> = {
   payments: {
     checked: [
       ...['treasury_id', 'id', 'grant_id', 'idempotency_key', 'status', 'currency', 'amount'],
-      ...['network', 'scheme', 'x402_version', 'asset', 'pay_to', 'wallet_id', 'payer', 'nonce'],
+      ...[
+        'paid',
+        'network',
+        'scheme',
+        'x402_version',
+        'asset',
+        'pay_to',
+        'wallet_id',
+        'payer',
+        'nonce',
+      ],
       ...['valid_after', 'valid_before', 'requirement', 'resource_echo', 'extensions_echo'],
       ...['declared_resource', 'resource_mismatch', 'request_method', 'request_url', 'memo'],
       ...[

@@ -11,7 +11,8 @@ export interface EndedPayment {
   readonly asset: Address;
   readonly payer: Address;
   readonly pay_to: Address;
-  readonly amount: string;
+  /** What it moved, in atomic units. */
+  readonly paid: string;
   readonly nonce: Hex;
   readonly valid_before: string;
   readonly transaction: Hex | null;
@@ -32,7 +33,7 @@ export interface HeldPayments {
 
 /** Has the server keep what `checkSettlement` reads, so that the snapshot need not wait for a chain. */
 export async function holdPayments(snapshot: Snapshot, network: string): Promise<HeldPayments> {
-  const columns = `id, status, asset, payer, pay_to, amount, nonce, valid_before, transaction, block_number,
+  const columns = `id, status, asset, payer, pay_to, paid, nonce, valid_before, transaction, block_number,
     floor(extract(epoch FROM ended_at))::bigint AS ended`;
   const of = `network = '${network}'`;
   const [found] = await snapshot.rows<{

@@ -1,6 +1,6 @@
 import { valuesOf } from './amendments.js';
 import type { Question } from './snapshot.js';
-import { COUNTS } from './sums.js';
+import { COUNTED_AMOUNT, COUNTS } from './sums.js';
 
 /** Every signed payment with each grant that it counts to: its own and all above. */
 const PAYMENTS_BY_GRANT = `payments p
@@ -40,7 +40,7 @@ export const LIMITS: readonly Question[] = [
       FROM (
         SELECT g.id, g.starts_at, w.terms, (w.terms ->> 'seconds')::numeric AS seconds,
           greatest(0, floor(extract(epoch FROM p.authorized_at - g.starts_at) / (w.terms ->> 'seconds')::numeric)) AS period,
-          sum(p.amount) AS taken, count(*) AS payments
+          sum(${COUNTED_AMOUNT}) AS taken, count(*) AS payments
         FROM ${PAYMENTS_BY_GRANT}
         CROSS JOIN LATERAL jsonb_array_elements(g.windows) WITH ORDINALITY AS w (terms, place)
         WHERE ${COUNTS}

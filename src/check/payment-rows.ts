@@ -82,6 +82,11 @@ const ENDED: readonly (readonly [string, string])[] = [
   ['block_number', says('d', 'blockNumber', 'p.block_number::text')],
   ['network', says('d', 'network', 'p.network')],
   ['amount', says('d', 'value', 'p.amount::text')],
+  // Records of a settlement without this member are of a time when what was signed was always paid whole.
+  [
+    'paid',
+    `p.paid = CASE WHEN e.kind = 'payment.settled' THEN coalesce(d ->> 'paid', d ->> 'value')::numeric ELSE 0 END`,
+  ],
   ['ended_at', about('p.ended_at', 'e.created_at')],
 ];
 

@@ -134,7 +134,7 @@ class ClosingLogs {
 
   /** Takes what stands for a payment. @returns what is wrong, if anything is. */
   take(payment: EndedPayment): string | undefined {
-    const { status, asset, payer, pay_to, amount, nonce, transaction } = payment;
+    const { status, asset, payer, pay_to, paid: amount, nonce, transaction } = payment;
     const key = endKey(asset, payer, nonce);
     const log = this.#ends.get(key);
     const wanted = status === 'settled' ? 'AuthorizationUsed' : 'AuthorizationCanceled';
@@ -251,7 +251,7 @@ async function paymentsOf(snapshot: Snapshot, network: string, logs: readonly En
     amount: string;
     key: string;
   }>(
-    `SELECT id, status, block_number, pay_to, amount, lower(concat_ws(' ', asset, payer, nonce)) AS key FROM payments
+    `SELECT id, status, block_number, pay_to, CASE WHEN status = 'settled' THEN paid ELSE amount END AS amount, lower(concat_ws(' ', asset, payer, nonce)) AS key FROM payments
      WHERE network = $1 AND (asset, payer, nonce) IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[]))`,
     [
       network,

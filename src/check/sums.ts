@@ -6,6 +6,9 @@ export const COUNTS = `(p.status IN ('authorized', 'settled', 'cancelled')
   AND NOT (p.status = 'cancelled' AND EXISTS (SELECT FROM events e WHERE e.treasury_id = p.treasury_id
     AND e.payment_id = p.id AND e.kind = 'payment.cancelled' AND strpos(e.record, '"counted":true') = 0)))`;
 
+/** What a payment aliased `p` takes of its windows, when it counts. */
+export const COUNTED_AMOUNT = `CASE WHEN p.status = 'settled' THEN p.paid ELSE p.amount END`;
+
 /** I2: every counter of a grant is what the payments and carve-outs below it come to. */
 export const SUMS: readonly Question[] = [
   {
@@ -13,7 +16,7 @@ export const SUMS: readonly Question[] = [
     sql: `WITH own AS (
         SELECT treasury_id, grant_id,
           coalesce(sum(amount) FILTER (WHERE status = 'authorized'), 0) AS reserved,
-          coalesce(sum(amount) FILTER (WHERE status = 'settled'), 0) AS spent,
+          coalesce(sum(paid), 0) AS spent,
           count(*) FILTER (WHERE status = 'authorized') AS open,
           count(*) FILTER (WHERE ${COUNTS}) AS payments,
           max(valid_before) FILTER (WHERE status = 'authorized') AS last, max(valid_before) AS longest
@@ -59,13 +62,14 @@ export const SUMS: readonly Question[] = [
     sql: `SELECT id, format('window %s: %s in %s payments, due %s in %s', place,
         usage ->> 'amount', usage ->> 'payments', taken, payments) AS detail
       FROM (
-        SELECT g.id, w.place, u.usage, coalesce(sum(p.amount), 0) AS taken, count(p.id) AS payments
+        SELECT g.id, w.place, u.usage, coalesce(sum(p.counted), 0) AS taken, count(p.id) AS payments
         FROM grants g
         CROSS JOIN LATERAL jsonb_array_elements(g.windows) WITH ORDINALITY AS w (terms, place)
         CROSS JOIN LATERAL (SELECT coalesce(g.window_usage -> (w.place - 1)::int,
           '{"period": 0, "amount": "0", "payments": 0}') AS usage) u
         LEFT JOIN (
-          SELECT p.treasury_id, p.id, p.amount, p.authorized_at, e.id AS grant_id
+          SELECT p.treasury_id, p.id, p.authorized_at, e.id AS grant_id,
+            ${COUNTED_AMOUNT} AS counted
           FROM payments p JOIN grants o ON o.treasury_id = p.treasury_id AND o.id = p.grant_id
           CROSS JOIN LATERAL unnest(o.path) AS e (id)
           WHERE ${COUNTS}) p

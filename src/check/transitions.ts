@@ -27,6 +27,7 @@ export const TRANSITIONS: readonly Question[] = [
         coalesce(transaction, 'none'), coalesce(block_number::text, 'none')) AS detail
       FROM payments WHERE (status IN ('pending_approval', 'authorized')) <> (ended_at IS NULL)
         OR (status IN ('settled', 'cancelled')) <> (transaction IS NOT NULL)
+        OR (status <> 'settled' AND paid <> 0)
         OR (status IN ('settled', 'cancelled', 'released')) <> (block_number IS NOT NULL)
         OR status NOT IN ('pending_approval', 'authorized', 'settled', 'released', 'cancelled', 'rejected')`,
   },

@@ -7,6 +7,7 @@ import {
   releaseOn,
   reserveOn,
   returnable,
+  type SettledAmounts,
   setAsideBy,
   settleOn,
 } from './charge.js';
@@ -75,6 +76,11 @@ function counters(chain: readonly Omit<Counters, 'windowUsage'>[]): string {
   return `${balances(chain)}; ${counts.join(' ')}`;
 }
 
+/** A payment that was paid whole, at the start. */
+function whole(amount: bigint): SettledAmounts {
+  return { held: amount, paid: amount, decidedAt: START };
+}
+
 /** The chain with what was done to the first of its grants, and the rest as it was. */
 function over(chain: readonly Account[], changed: readonly Account[]): Account[] {
   return [...changed, ...chain.slice(changed.length)];
@@ -121,7 +127,7 @@ describe('a payment', () => {
     const reserved = reserveOn(chain, 7n, START);
     expect(balances(reserved)).toBe(held);
     expect(counts(reserved)).toEqual(chain.map(() => [1, 1]));
-    const settled = settleOn(reserved, 7n);
+    const settled = settleOn(reserved, whole(7n));
     expect(balances(settled)).toBe(spent);
     expect(counts(settled)).toEqual(chain.map(() => [1, 0]));
     const released = releaseOn(reserved, 7n, START);
@@ -130,6 +136,16 @@ describe('a payment', () => {
     const cancelled = cancelOn(reserved, 7n);
     expect(balances(cancelled)).toBe(before);
     expect(counts(cancelled)).toEqual(chain.map(() => [1, 0]));
+  });
+
+  it('that settles for less gives the rest back to budgets, to what is set aside and to its windows', () => {
+    const windows = [{ seconds: 60, amount: 50n, payments: undefined }];
+    const chain = minted('srs', [100n, 80n, 60n], windows);
+    const settled = settleOn(reserveOn(chain, 7n, START), { held: 7n, paid: 3n, decidedAt: START });
+    expect(balances(settled)).toBe('0/3/77 0/3/0 0/3/0');
+    expect(counts(settled)).toEqual(chain.map(() => [1, 0]));
+    const used = [{ period: 0, amount: 3n, payments: 1 }];
+    expect(settled.map(({ windowUsage }) => windowUsage)).toEqual([used, used, used]);
   });
 
   it('of the parent of a carve-out takes nothing from what is set aside', () => {
@@ -146,7 +162,7 @@ describe('a payment', () => {
     const chain = Object.freeze([root]);
     const [held] = reserveOn(chain, 7n, START);
     expect(held).toMatchObject({ id: 'g0', label: 'x', reserved: 7n });
-    expect(settleOn(chain, 7n)[0]).toMatchObject({ label: 'x', reserved: -7n, spent: 7n });
+    expect(settleOn(chain, whole(7n))[0]).toMatchObject({ label: 'x', reserved: -7n, spent: 7n });
     expect(releaseOn(chain, 7n, START)[0]).toMatchObject({ label: 'x', reserved: -7n });
     expect(root.reserved).toBe(0n);
   });
@@ -156,7 +172,10 @@ describe('a payment', () => {
     const held = reserveOn(minted('sr', [100n, 80n], windows), 7n, ms(60_000));
     const counted = [{ period: 1, amount: 7n, payments: 1 }];
     expect(held.map(({ windowUsage }) => windowUsage)).toEqual([counted, counted]);
-    expect(settleOn(held, 7n).map(({ windowUsage }) => windowUsage)).toEqual([counted, counted]);
+    expect(settleOn(held, whole(7n)).map(({ windowUsage }) => windowUsage)).toEqual([
+      counted,
+      counted,
+    ]);
     expect(cancelOn(held, 7n).map(({ windowUsage }) => windowUsage)).toEqual([counted, counted]);
     const back = [{ period: 1, amount: 0n, payments: 0 }];
     const released = releaseOn(held, 7n, ms(119_999));
@@ -281,7 +300,7 @@ describe('any history of payments under nested carve-outs', () => {
             seen.reserved += 1;
           } else if (what === 'settle') {
             payment.state = 'settled';
-            chain = over(chain, settleOn(paying, payment.amount));
+            chain = over(chain, settleOn(paying, whole(payment.amount)));
             expect(chain.map(total).join()).toBe(before.map(total).join());
             seen.settled += 1;
           } else {

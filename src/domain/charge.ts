@@ -37,13 +37,33 @@ export function reserveOn<T extends ChargedGrant>(
   }));
 }
 
-/** A chain after a payment of its last grant was settled: what was held is spent. */
-export function settleOn<T extends ChargedGrant>(chain: readonly T[], amount: bigint): T[] {
-  return chain.map((grant) => ({
+/** A payment that was held, and what became of it. Amounts are atomic units. */
+export interface SettledAmounts {
+  /** What was signed, and held until now. */
+  readonly held: bigint;
+  /** What the chain moved: at most what was held. */
+  readonly paid: bigint;
+  /** When the payment was decided. */
+  readonly decidedAt: Date;
+}
+
+/**
+ * A chain after a payment of its last grant was settled: what was paid is spent. What was held and not paid returns to
+ * every grant, to what was set aside for a carve-out and to the windows still in its period; the payment stays counted.
+ */
+export function settleOn<T extends ChargedGrant>(
+  chain: readonly T[],
+  { held, paid, decidedAt }: SettledAmounts,
+): T[] {
+  const unpaid = held - paid;
+  const setAside = grantsSettingAside(chain);
+  return chain.map((grant, place) => ({
     ...grant,
-    reserved: grant.reserved - amount,
-    spent: grant.spent + amount,
+    reserved: grant.reserved - held,
+    spent: grant.spent + paid,
+    allocated: place < setAside ? grant.allocated + unpaid : grant.allocated,
     openPayments: grant.openPayments - 1,
+    windowUsage: returnToWindows(grant, { amount: unpaid, payments: 0 }, decidedAt),
   }));
 }
 
@@ -76,7 +96,7 @@ export function releaseOn<T extends ChargedGrant>(
   return cancelOn(chain, amount).map((grant) => ({
     ...grant,
     payments: grant.payments - 1,
-    windowUsage: returnToWindows(grant, amount, paidAt),
+    windowUsage: returnToWindows(grant, { amount, payments: 1 }, paidAt),
   }));
 }
 

@@ -944,7 +944,10 @@ class World {
     const { amount } = payment;
     const [state, after] = (
       {
-        settle: ['settled', settleOn(chain, amount)],
+        settle: [
+          'settled',
+          settleOn(chain, { held: amount, paid: amount, decidedAt: new Date(payment.at) }),
+        ],
         release: ['released', releaseOn(chain, amount, new Date(payment.at))],
         cancel: ['cancelled', cancelOn(chain, amount)],
       } as const

@@ -201,7 +201,7 @@ function lived(
         payments: state.payments - (back.staysCounted ? 0 : 1),
         windowUsage: back.staysCounted
           ? state.windowUsage
-          : returnToWindows(state, back.amount, back.at),
+          : returnToWindows(state, { amount: back.amount, payments: 1 }, back.at),
       };
     }
     if (limitDenial([state], { amount }, USDC, now)) continue;

@@ -118,17 +118,29 @@ describe('returnToWindows', () => {
   const grant = windowed(windows, [used(2, 3n, 1), used(0, 7n, 3)]);
 
   it('gives back to the periods that the payment was made in', () => {
-    expect(returnToWindows(grant, 3n, ms(120_000))).toEqual([used(2, 0n, 0), used(0, 4n, 2)]);
-    expect(returnToWindows(grant, 3n, ms(179_999))).toEqual([used(2, 0n, 0), used(0, 4n, 2)]);
+    expect(returnToWindows(grant, { amount: 3n, payments: 1 }, ms(120_000))).toEqual([
+      used(2, 0n, 0),
+      used(0, 4n, 2),
+    ]);
+    expect(returnToWindows(grant, { amount: 3n, payments: 1 }, ms(179_999))).toEqual([
+      used(2, 0n, 0),
+      used(0, 4n, 2),
+    ]);
   });
 
   it('gives nothing back to a period that began after the payment', () => {
-    expect(returnToWindows(grant, 4n, ms(119_999))).toEqual([used(2, 3n, 1), used(0, 3n, 2)]);
+    expect(returnToWindows(grant, { amount: 4n, payments: 1 }, ms(119_999))).toEqual([
+      used(2, 3n, 1),
+      used(0, 3n, 2),
+    ]);
   });
 
   it('gives back to its own period what nothing has followed yet', () => {
     const rolled = windowed([window(60, 10n)], [used(0, 4n, 1)]);
-    const after = { ...rolled, windowUsage: returnToWindows(rolled, 4n, START) };
+    const after = {
+      ...rolled,
+      windowUsage: returnToWindows(rolled, { amount: 4n, payments: 1 }, START),
+    };
     expect(after.windowUsage).toEqual([used(0, 0n, 0)]);
     expect(usageAt(after, ms(60_000))).toEqual([used(1, 0n, 0)]);
   });
@@ -136,7 +148,7 @@ describe('returnToWindows', () => {
   it('never gives back to another period what a clock that was set back made it count there', () => {
     const late = windowed([window(60, 10n)], [used(7, 3n, 1)]);
     const taken = { ...late, windowUsage: takeFromWindows(late, 5n, START) };
-    expect(returnToWindows(taken, 5n, START)).toEqual([used(7, 8n, 2)]);
+    expect(returnToWindows(taken, { amount: 5n, payments: 1 }, START)).toEqual([used(7, 8n, 2)]);
   });
 });
 
@@ -243,7 +255,11 @@ describe('a history of payments and releases', () => {
             released.released = true;
             grant = {
               ...grant,
-              windowUsage: returnToWindows(grant, released.amount, released.at),
+              windowUsage: returnToWindows(
+                grant,
+                { amount: released.amount, payments: 1 },
+                released.at,
+              ),
             };
             seen.returned += 1;
           } else if (fullWindow(grant, amount, now)) {
@@ -293,7 +309,11 @@ describe('a history of payments and releases', () => {
             seen.returned += 1;
             grant = {
               ...grant,
-              windowUsage: returnToWindows(grant, released.amount, released.at),
+              windowUsage: returnToWindows(
+                grant,
+                { amount: released.amount, payments: 1 },
+                released.at,
+              ),
             };
           } else if (!fullWindow(grant, amount, now)) {
             open.push({ amount, at: now });

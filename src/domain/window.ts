@@ -69,14 +69,18 @@ export function takeFromWindows(grant: WindowHolder, amount: bigint, at: Date): 
  *
  * @param paidAt - when the payment was decided.
  */
-export function returnToWindows(grant: WindowHolder, amount: bigint, paidAt: Date): WindowUsage[] {
+export function returnToWindows(
+  grant: WindowHolder,
+  returned: Pick<WindowUsage, 'amount' | 'payments'>,
+  paidAt: Date,
+): WindowUsage[] {
   return grant.windows.map((window, index) => {
     const usage = grant.windowUsage[index] ?? UNUSED;
     if (usage.period !== periodAt(grant.startsAt, window, paidAt)) return usage;
     return {
       period: usage.period,
-      amount: usage.amount - amount,
-      payments: usage.payments - 1,
+      amount: usage.amount - returned.amount,
+      payments: usage.payments - returned.payments,
     };
   });
 }

@@ -72,12 +72,17 @@ export function adoptAsPayment(
     const { amount } = spend;
     await tx.query(NEW_PAYMENTS.sql, NEW_PAYMENTS.values(treasuryId, now, [payment]));
     await tx.query(
-      `UPDATE payments SET status = 'settled', transaction = $3, block_number = $4, ended_at = $5
+      `UPDATE payments SET status = 'settled', paid = amount, transaction = $3, block_number = $4, ended_at = $5
        WHERE treasury_id = $1 AND id = $2`,
       [treasuryId, payment.id, transaction, spend.blockNumber.toString(), now],
     );
     const reserved = reserveOn(chain, amount, now);
-    const grants = new Map(settleOn(reserved, amount).map((grant) => [grant.id, grant]));
+    const grants = new Map(
+      settleOn(reserved, { held: amount, paid: amount, decidedAt: now }).map((grant) => [
+        grant.id,
+        grant,
+      ]),
+    );
     const returns = returnAfterEnd(grants, now);
     await writeCounters(tx, treasuryId, [...grants.values()]);
     const { network, payTo } = payment;
@@ -118,6 +123,7 @@ function eventsOf(
         network,
         transaction,
         blockNumber: blockNumber.toString(),
+        paid: amount.toString(),
       },
     },
   ];
@@ -175,6 +181,7 @@ function paymentOf(
     status: 'authorized',
     currency: asset.currency,
     amount,
+    paid: 0n,
     network,
     scheme,
     x402Version: 2,

@@ -126,6 +126,7 @@ export function termsOf(order: ReservationOrder, option: PaymentOption) {
   return {
     currency: option.currency,
     amount: option.amount,
+    paid: 0n,
     network: option.network,
     scheme: option.scheme,
     asset: option.asset,

@@ -121,7 +121,7 @@ export const PAYMENT_EVENTS = {
   },
   'payment.settled': {
     means: 'A final block shows the transfer: the money is spent.',
-    data: ENDED,
+    data: { ...ENDED, paid: 'amount that the transaction moved, in atomic units; at most `value`' },
   },
   'payment.released': {
     means: 'The signature ran out unused: the money is free again.',

@@ -35,8 +35,10 @@ export interface PaymentRecord {
   readonly idempotencyKey: string;
   readonly status: PaymentStatus;
   readonly currency: string;
-  /** Atomic units. */
+  /** What is signed, in atomic units. */
   readonly amount: bigint;
+  /** What the chain moved of it, in atomic units; 0 unless it is settled. */
+  readonly paid: bigint;
   readonly network: string;
   readonly scheme: string;
   readonly x402Version: number;
@@ -70,7 +72,7 @@ export interface PaymentRecord {
 }
 
 /** The columns {@link toPaymentRecord} reads, of a table aliased `p`. */
-export const PAYMENT_COLUMNS = `p.treasury_id, p.id, p.grant_id, p.idempotency_key, p.status, p.currency, p.amount, p.network, p.scheme, p.x402_version, p.asset, p.pay_to, p.wallet_id,
+export const PAYMENT_COLUMNS = `p.treasury_id, p.id, p.grant_id, p.idempotency_key, p.status, p.currency, p.amount, p.paid, p.network, p.scheme, p.x402_version, p.asset, p.pay_to, p.wallet_id,
   p.payer, p.nonce, p.valid_after, p.valid_before, p.decision, p.authorized_at, p.requirement,
   p.resource_echo, p.extensions_echo, p.declared_resource, p.resource_mismatch, p.request_method,
   p.request_url, p.host, p.memo, p.approval_from_above, p.approved_at, p.approval_lapses_at, p.decided_by,
@@ -87,6 +89,7 @@ export interface PaymentRow {
   status: PaymentStatus;
   currency: string;
   amount: string;
+  paid: string;
   network: string;
   scheme: string;
   x402_version: number;
@@ -129,6 +132,7 @@ export function toPaymentRecord(row: PaymentRow): PaymentRecord {
     status: row.status,
     currency: row.currency,
     amount: BigInt(row.amount),
+    paid: BigInt(row.paid),
     network: row.network,
     scheme: row.scheme,
     x402Version: row.x402_version,

@@ -16,6 +16,8 @@ export interface Closing {
   readonly treasuryId: string;
   readonly paymentId: string;
   readonly end: PaymentEnd;
+  /** What the transaction moved to the payee, in atomic units; 0 unless it settled the payment. */
+  readonly paid: bigint;
   /** The transaction that settled or cancelled it; undefined for a release. */
   readonly transaction: string | undefined;
   readonly blockNumber: bigint;
@@ -54,6 +56,7 @@ interface ClosedRow {
   status: PaymentEnd;
   currency: string;
   amount: string;
+  paid: string;
   wallet_id: string;
   asset: string;
   transaction: string | null;
@@ -189,14 +192,14 @@ async function closePayments(
   if (closings.length === 0) return [];
   // A release needs the final block's time and this clock past the payment's end, whatever was read.
   const { rows } = await tx.query<ClosedRow>(
-    `UPDATE payments p SET status = c.status, transaction = c.transaction,
+    `UPDATE payments p SET status = c.status, paid = c.paid, transaction = c.transaction,
        block_number = c.block_number, ended_at = clock_timestamp()
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
-       AS c (treasury_id, id, status, transaction, block_number)
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $7::numeric[])
+       AS c (treasury_id, id, status, transaction, block_number, paid)
      WHERE p.treasury_id = c.treasury_id AND p.id = c.id AND p.status = 'authorized'
        AND (c.status <> 'released'
          OR p.valid_before < least($6, floor(extract(epoch FROM clock_timestamp()))::bigint))
-     RETURNING p.treasury_id, p.id, p.grant_id, p.status, p.currency, p.amount, p.wallet_id, p.asset,
+     RETURNING p.treasury_id, p.id, p.grant_id, p.status, p.currency, p.amount, p.paid, p.wallet_id, p.asset,
        p.transaction, p.block_number, p.authorized_at, p.traceparent`,
     [
       closings.map(({ treasuryId }) => treasuryId),
@@ -205,6 +208,7 @@ async function closePayments(
       closings.map(({ transaction }) => transaction ?? null),
       closings.map(({ blockNumber }) => blockNumber.toString()),
       upTo.time.toString(),
+      closings.map(({ paid }) => paid.toString()),
     ],
   );
   return rows;
@@ -248,12 +252,14 @@ async function creditGrants(
 
 /** The chain of a payment after its end. */
 function creditedBy(
-  { status, amount, authorized_at }: ClosedRow,
+  { status, amount, paid, authorized_at: decidedAt }: ClosedRow,
   chain: readonly GrantRecord[],
 ): GrantRecord[] {
-  if (status === 'settled') return settleOn(chain, BigInt(amount));
+  if (status === 'settled') {
+    return settleOn(chain, { held: BigInt(amount), paid: BigInt(paid), decidedAt });
+  }
   if (status === 'cancelled') return cancelOn(chain, BigInt(amount));
-  return releaseOn(chain, BigInt(amount), authorized_at);
+  return releaseOn(chain, BigInt(amount), decidedAt);
 }
 
 function endedEvent(network: string, payment: ClosedRow): NewEvent {
@@ -270,6 +276,8 @@ function endedEvent(network: string, payment: ClosedRow): NewEvent {
       network,
       transaction: payment.transaction,
       blockNumber: payment.block_number,
+      // Records without this member are of a time when what was signed was always paid whole.
+      ...(payment.status === 'settled' ? { paid: payment.paid } : {}),
       // Records without this member are of a time when a cancelled payment was no longer counted.
       ...(payment.status === 'cancelled' ? { counted: true } : {}),
     },
@@ -295,9 +303,9 @@ async function creditWallets(
        balance = greatest(b.balance - d.paid, 0)
      FROM (
        SELECT c.treasury_id, c.wallet_id, c.asset, sum(c.amount) AS freed,
-         coalesce(sum(c.amount) FILTER (WHERE c.settled AND c.block > w.block_number), 0) AS paid
-       FROM unnest($2::text[], $3::text[], $4::text[], $5::numeric[], $6::boolean[], $7::bigint[])
-         AS c (treasury_id, wallet_id, asset, amount, settled, block)
+         coalesce(sum(c.paid) FILTER (WHERE c.block > w.block_number), 0) AS paid
+       FROM unnest($2::text[], $3::text[], $4::text[], $5::numeric[], $6::numeric[], $7::bigint[])
+         AS c (treasury_id, wallet_id, asset, amount, paid, block)
        JOIN wallet_balances w ON w.treasury_id = c.treasury_id AND w.wallet_id = c.wallet_id
          AND w.network = $1 AND w.asset = c.asset
        GROUP BY c.treasury_id, c.wallet_id, c.asset) d
@@ -309,7 +317,7 @@ async function creditWallets(
       closed.map(({ wallet_id }) => wallet_id),
       closed.map(({ asset }) => asset),
       closed.map(({ amount }) => amount),
-      closed.map(({ status }) => status === 'settled'),
+      closed.map(({ paid }) => paid),
       closed.map(({ block_number }) => block_number),
     ],
   );

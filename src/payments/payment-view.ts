@@ -20,6 +20,10 @@ export function viewPayment(payment: PaymentRecord & { chain?: ChainViewRow }): 
     grantId: payment.grantId,
     status: payment.status,
     amount: formatAmount(payment.amount, currencyOf(payment.currency)),
+    paid:
+      payment.status === 'settled'
+        ? formatAmount(payment.paid, currencyOf(payment.currency))
+        : null,
     currency: payment.currency,
     network: payment.network,
     scheme: payment.scheme,

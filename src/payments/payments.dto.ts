@@ -131,7 +131,11 @@ export const paymentSchema = z
     id: z.string(),
     grantId: z.string(),
     status: z.enum(PAYMENT_STATUSES),
-    amount: z.string().describe('currency units'),
+    amount: z.string().describe('what is signed, the most that is paid; currency units'),
+    paid: z
+      .string()
+      .nullable()
+      .describe('what the chain moved, currency units; null unless it is settled'),
     currency: z.string(),
     network: z.string(),
     scheme: z.string(),
@@ -204,6 +208,7 @@ export const paymentSchema = z
       grantId: 'grt_01kb5w8m4sfq5r3h3c2j8y0x7d',
       status: 'authorized',
       amount: '0.02',
+      paid: null,
       currency: 'USDC',
       network: 'eip155:84532',
       scheme: 'exact',

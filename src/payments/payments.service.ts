@@ -23,7 +23,7 @@ import { Wallets } from '../treasury/wallets.js';
 import { type PaymentHeader, paymentHeader } from '../x402/header.js';
 import { KnownTerms } from '../x402/known-terms.js';
 import type { PaymentTerms } from '../x402/parse.js';
-import { schemeOf } from '../x402/schemes.js';
+import { schemeOf, signingOf } from '../x402/schemes.js';
 import {
   matchableOffers,
   requestedResource,
@@ -258,7 +258,8 @@ export class PaymentsService {
     const network = this.networks.find(payment.network);
     const asset = this.networks.asset(payment.network, payment.asset);
     const scheme = schemeOf(payment.scheme);
-    if (!network || !asset || !scheme) {
+    const signing = signingOf(payment.scheme);
+    if (!network || !asset || !scheme || !signing) {
       const what = scheme ? `network ${payment.network}` : `scheme ${payment.scheme}`;
       throw withPayment(
         new Problem('unavailable', `${what} is no longer configured here`),
@@ -282,7 +283,7 @@ export class PaymentsService {
       extensionsJson: payment.extensionsEcho,
     };
     try {
-      const data = scheme.typedData(fixed, asset);
+      const data = signing.typedData(fixed, asset);
       const signature = await inSpan('payment sign', () =>
         this.wallets.sign(authorization.payer, data, authorization.decision),
       );

@@ -33,13 +33,18 @@ const STEPS = `(VALUES
   ('payment.rejected', 'rejected', 1)
 ) AS step (kind, status, payments)`;
 
+/** SQL for what a payment aliased `p` is summed up with in a status. @param status - SQL of the status. */
+export function amountIn(status: string): string {
+  return `CASE WHEN ${status} = 'settled' THEN p.paid ELSE p.amount END`;
+}
+
 const ONLY_REFUSALS = `e.kind IN ('payment.refused', 'payment.refused_more')`;
 
 /** The facts that events tell. @param events - SQL of rows of `events`. */
 export function factsOf(events: string): string {
   return `SELECT p.treasury_id, p.grant_id, p.network, p.pay_to, coalesce(p.host, '') AS host,
       p.created_at AS at, step.status, step.payments::bigint AS payments,
-      step.payments * p.amount AS amount
+      step.payments * ${amountIn('step.status')} AS amount
     FROM (${events}) e JOIN payments p ON p.treasury_id = e.treasury_id AND p.id = e.payment_id
     JOIN ${STEPS} ON step.kind = e.kind
       -- Only a payment that waited leaves that status when it is signed.

@@ -1,7 +1,7 @@
 import { Conditions } from '../database/conditions.js';
 import { addSubtree, type GrantRecord } from '../ledger/grant-rows.js';
 import type { Dimension } from './reports.dto.js';
-import { factsOf, refusalsOf, SPEND_KINDS } from './spend-facts.js';
+import { amountIn, factsOf, refusalsOf, SPEND_KINDS } from './spend-facts.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -125,7 +125,7 @@ function factParts(scope: SpendScope, { bind, ofTreasury, inTrees }: StatementPa
   for (const edge of edges) {
     parts.push(
       `SELECT p.treasury_id, p.grant_id, p.network, p.pay_to, coalesce(p.host, ''), ${bucket('p.created_at')},
-         p.status, 1, p.amount
+         p.status, 1, ${amountIn('p.status')}
        FROM payments p WHERE ${ofTreasury('p.treasury_id')} AND ${within('p.created_at', edge)}`,
       `SELECT treasury_id, grant_id, network, pay_to, host, ${bucket('at')}, status, payments, amount
        FROM (${refusalsOf(

@@ -1,15 +1,19 @@
 import type { Logger } from '@nestjs/common';
 import { isSameAddress } from '../evm.js';
 import type { Closing } from '../ledger/settlement.js';
+import { onChainOf } from './schemes.js';
 import type { TokenLog } from './token-logs.js';
 import { ChainMismatch } from './views.js';
 
 type Address = `0x${string}`;
 
+type TransferLog = Extract<TokenLog, { eventName: 'Transfer' }>;
+
 /** Payment that is signed and not over, as the logs are matched with it. */
 export interface OpenPayment {
   readonly treasury_id: string;
   readonly id: string;
+  readonly scheme: string;
   readonly asset: Address;
   readonly payer: Address;
   readonly pay_to: Address;
@@ -18,7 +22,7 @@ export interface OpenPayment {
   readonly created_at: Date;
 }
 
-export const OPEN_PAYMENT_COLUMNS = `p.treasury_id, p.id, p.asset, p.payer, p.pay_to, p.amount, p.nonce,
+export const OPEN_PAYMENT_COLUMNS = `p.treasury_id, p.id, p.scheme, p.asset, p.payer, p.pay_to, p.amount, p.nonce,
   p.created_at`;
 
 /** Matches logs with open payments. A payment they do not settle nor cancel stays open. */
@@ -26,7 +30,7 @@ export function match(open: readonly OpenPayment[], logs: readonly TokenLog[]) {
   const closings: Closing[] = [];
   const strange: { payment: OpenPayment; transaction: string }[] = [];
   const byNonce = new Map(open.map((payment) => [payment.nonce, payment]));
-  const transfers = new Map<string, TokenLog[]>();
+  const transfers = new Map<string, TransferLog[]>();
   for (const log of logs) {
     if (log.eventName !== 'Transfer') continue;
     const others = transfers.get(log.transactionHash ?? '');
@@ -43,29 +47,32 @@ export function match(open: readonly OpenPayment[], logs: readonly TokenLog[]) {
     ) {
       continue;
     }
+    const at = { transaction: log.transactionHash, blockNumber: log.blockNumber };
     if (log.eventName === 'AuthorizationCanceled') {
-      closings.push(closing(payment, 'cancelled', log.transactionHash, log.blockNumber));
+      closings.push(closing(payment, { ...at, end: 'cancelled', paid: 0n }));
       continue;
     }
-    // A used nonce alone settles nothing: the exact transfer must stand in the same transaction, and
-    // one transfer stands for one payment.
-    const candidates = transfers.get(log.transactionHash ?? '') ?? [];
-    const place = candidates.findIndex(
-      (each) =>
-        each.eventName === 'Transfer' &&
-        isSameAddress(each.address, log.address) &&
-        isSameAddress(each.args.from, payment.payer) &&
-        isSameAddress(each.args.to, payment.pay_to) &&
-        each.args.value === BigInt(payment.amount),
-    );
-    if (place < 0) {
+    // A used nonce alone settles nothing: its transfer must stand in the same transaction.
+    const paid = takePaid(payment, transfers.get(log.transactionHash ?? '') ?? []);
+    if (paid === undefined) {
       strange.push({ payment, transaction: log.transactionHash });
       continue;
     }
-    candidates.splice(place, 1);
-    closings.push(closing(payment, 'settled', log.transactionHash, log.blockNumber));
+    closings.push(closing(payment, { ...at, end: 'settled', paid }));
   }
   return { closings, strange };
+}
+
+/** Takes the transfer of a payment out of those of its transaction: one stands for one payment. @returns what it paid. */
+function takePaid(payment: OpenPayment, transfers: TransferLog[]): bigint | undefined {
+  const paidBy = onChainOf(payment.scheme);
+  for (const [place, transfer] of transfers.entries()) {
+    const paid = paidBy?.(payment, transfer);
+    if (paid === undefined) continue;
+    transfers.splice(place, 1);
+    return paid;
+  }
+  return undefined;
 }
 
 /** Matches as {@link match} does, and logs nonces that were used without their transfer. */
@@ -86,7 +93,7 @@ export function matchAloud(
 /** @throws ChainMismatch unless all readings end the same payments in the same way. */
 export function agree(readings: readonly (readonly Closing[])[]): void {
   const told = (each: Closing) =>
-    `${each.paymentId} ${each.end} ${each.transaction} ${each.blockNumber}`;
+    `${each.paymentId} ${each.end} ${each.paid} ${each.transaction} ${each.blockNumber}`;
   const sets = readings.map((reading) => new Set(reading.map(told)));
   const alone = readings.flat().find((each) => !sets.every((set) => set.has(told(each))));
   if (alone) {
@@ -96,11 +103,10 @@ export function agree(readings: readonly (readonly Closing[])[]): void {
   }
 }
 
+/** The end of an open payment. */
 export function closing(
   payment: OpenPayment,
-  end: Closing['end'],
-  transaction: string | undefined,
-  blockNumber: bigint,
+  end: Pick<Closing, 'end' | 'paid' | 'transaction' | 'blockNumber'>,
 ): Closing {
-  return { treasuryId: payment.treasury_id, paymentId: payment.id, end, transaction, blockNumber };
+  return { treasuryId: payment.treasury_id, paymentId: payment.id, ...end };
 }

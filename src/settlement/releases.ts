@@ -114,7 +114,9 @@ export class ReleaseReader {
         const found = await this.explain(views, payment, blockNumber);
         if (found) closings.push(found);
       } else {
-        closings.push(closing(payment, 'released', undefined, blockNumber));
+        closings.push(
+          closing(payment, { end: 'released', paid: 0n, transaction: undefined, blockNumber }),
+        );
       }
     }
     return closings;

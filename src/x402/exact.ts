@@ -1,7 +1,7 @@
 import { authorizationTypes } from '@x402/evm';
 import type { Asset } from '../domain/network.js';
 import { Problem, untrusted } from '../domain/problem.js';
-import type { FixedPayment, Scheme } from './scheme.js';
+import type { FixedPayment, SigningScheme, WireScheme } from './scheme.js';
 
 /**
  * The scheme `exact` by EIP-3009 `TransferWithAuthorization`: this much, to that payee, until then
@@ -43,8 +43,6 @@ export const exact = {
     return undefined;
   },
 
-  typedData: exactTypedData,
-
   payload(payment, signature) {
     return {
       signature,
@@ -58,7 +56,12 @@ export const exact = {
       },
     };
   },
-} as const satisfies Scheme;
+} as const satisfies WireScheme;
+
+/** The same scheme as it is signed. */
+export const exactSigning = { typedData: exactTypedData } as const satisfies SigningScheme<
+  ReturnType<typeof exactTypedData>
+>;
 
 /** Fields that are null on the wire count as absent: two of the published SDKs write them so. */
 function isSaid(value: unknown): boolean {

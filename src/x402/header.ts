@@ -1,5 +1,5 @@
 import { withPaymentIdentifier } from './payment-identifier.js';
-import type { FixedPayment, Scheme } from './scheme.js';
+import type { FixedPayment, WireScheme } from './scheme.js';
 
 /** A header to retry the request with. */
 export interface PaymentHeader {
@@ -65,7 +65,11 @@ const LONGEST = {
  * @param amount - atomic units.
  * @param hasIdentifier - whether the payment's id goes into `payment-identifier`.
  */
-export function bytesWithoutEcho(scheme: Scheme, amount: bigint, hasIdentifier: boolean): number {
+export function bytesWithoutEcho(
+  scheme: WireScheme,
+  amount: bigint,
+  hasIdentifier: boolean,
+): number {
   const payment = { ...LONGEST, value: amount };
   const payload = scheme.payload(payment, `0x${'f'.repeat(130)}`);
   const id = hasIdentifier ? `,"id":${JSON.stringify(LONGEST.id)}`.length : 0;

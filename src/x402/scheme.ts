@@ -34,8 +34,11 @@ export interface TypedData {
   readonly message: Readonly<Record<string, unknown>>;
 }
 
-/** A way to pay, as x402 calls it. One file each; `SCHEMES` in `schemes.ts` lists them. */
-export interface Scheme<Data extends TypedData = TypedData> {
+/**
+ * A way to pay, as x402 calls it, on the wire: how its entries of `accepts` are read, and its part of a header. What is
+ * signed is a {@link SigningScheme}'s, and what the chain shows of it is `settlement/schemes.ts`'s.
+ */
+export interface WireScheme {
   /** Named as in `accepts`. */
   readonly name: string;
   /**
@@ -57,8 +60,12 @@ export interface Scheme<Data extends TypedData = TypedData> {
     asset: Asset,
     chainId: number,
   ): string | undefined;
-  /** Typed data that is signed. The domain is the registered asset's and never the seller's. */
-  typedData(payment: FixedPayment, asset: Asset): Data;
   /** The header's `payload` member. */
   payload(payment: FixedPayment, signature: string): object;
+}
+
+/** A scheme as it is signed. */
+export interface SigningScheme<Data extends TypedData = TypedData> {
+  /** Typed data that is signed. The domain is the registered asset's and never the seller's. */
+  typedData(payment: FixedPayment, asset: Asset): Data;
 }

@@ -1,17 +1,28 @@
-import { exact } from './exact.js';
+import { exact, exactSigning } from './exact.js';
 
-/** The schemes that are paid by, by name. The next one is a file of its own and a line here. */
-const SCHEMES = { exact } as const;
+/** The schemes that are read and written, by name. The next one is a file of its own and a line in each of these tables. */
+const WIRE = { exact } as const;
 
 /** A scheme's name. */
-export type SchemeName = keyof typeof SCHEMES;
+export type SchemeName = keyof typeof WIRE;
+
+/** The same as they are signed. */
+const SIGNING = { exact: exactSigning } as const satisfies Readonly<Record<SchemeName, unknown>>;
 
 /** Their names, for errors. */
-export const SCHEME_NAMES = Object.keys(SCHEMES) as readonly SchemeName[];
+export const SCHEME_NAMES = Object.keys(WIRE) as readonly SchemeName[];
 
 /** Finds a scheme by the name that `accepts` or a payment's row has for it. */
-export function schemeOf(name: unknown): (typeof SCHEMES)[SchemeName] | undefined {
-  return typeof name === 'string' && Object.hasOwn(SCHEMES, name)
-    ? SCHEMES[name as SchemeName]
-    : undefined;
+export function schemeOf(name: unknown): (typeof WIRE)[SchemeName] | undefined {
+  return isSchemeName(name) ? WIRE[name] : undefined;
+}
+
+/** Finds what signs by a scheme. */
+export function signingOf(name: unknown): (typeof SIGNING)[SchemeName] | undefined {
+  return isSchemeName(name) ? SIGNING[name] : undefined;
+}
+
+/** Whether a scheme of this name is paid by. */
+export function isSchemeName(name: unknown): name is SchemeName {
+  return typeof name === 'string' && Object.hasOwn(WIRE, name);
 }

@@ -31,7 +31,7 @@ const CHECKS: Readonly<Record<string, string>> = {
     WITH due AS (
       SELECT p.treasury_id, a.id,
         coalesce(sum(p.amount) FILTER (WHERE p.status = 'authorized'), 0) AS reserved,
-        coalesce(sum(p.amount) FILTER (WHERE p.status = 'settled'), 0) AS spent,
+        coalesce(sum(p.paid) FILTER (WHERE p.status = 'settled'), 0) AS spent,
         count(*) FILTER (WHERE p.status = 'authorized') AS open,
         count(*) FILTER (WHERE p.status IN ('authorized', 'settled', 'cancelled')) AS payments
       FROM payments p JOIN grants o ON o.treasury_id = p.treasury_id AND o.id = p.grant_id

@@ -97,7 +97,7 @@ export class SpendLedger {
       `INSERT INTO payments (treasury_id, id, grant_id, idempotency_key, status, currency, amount, network, scheme,
          x402_version, asset, pay_to, wallet_id, payer, nonce, valid_after, valid_before, requirement,
          request_method, request_url, host, decision, authorized_at, created_at, approval_from_above, approval_lapses_at)
-       SELECT $1, $2, $3, $2, $4, 'USDC', $5, $6, 'exact', 2, '0x02', $7, w.id, w.address,
+       SELECT $1, $2, $3, $2, $4, 'USDC', $5, $6, 'half', 2, '0x02', $7, w.id, w.address,
          CASE WHEN $4 = 'authorized' THEN '0x' || encode(sha256($2::text::bytea), 'hex') END,
          CASE WHEN $4 = 'authorized' THEN 0 END, CASE WHEN $4 = 'authorized' THEN 10 END, '{}', 'GET', 'https://x/', $8,
          CASE WHEN $4 = 'authorized' THEN '{}' END, CASE WHEN $4 = 'authorized' THEN now() END, $9, $10, $11
@@ -132,6 +132,7 @@ export class SpendLedger {
     } else {
       await this.db.query(
         `UPDATE payments SET status = $3, ended_at = now(), decided_by = CASE WHEN $3 = 'rejected' THEN 'x' ELSE decided_by END,
+           paid = CASE WHEN $3 = 'settled' THEN div(amount, 2) ELSE 0 END,
            transaction = CASE WHEN $3 IN ('settled', 'cancelled') THEN '0x' || encode(sha256($2::text::bytea), 'hex') END,
            block_number = CASE WHEN $3 = 'rejected' THEN NULL ELSE 1 END WHERE treasury_id = $1 AND id = $2`,
         [t, id, status],

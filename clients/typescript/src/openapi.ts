@@ -1814,6 +1814,7 @@ export interface components {
          *       "grantId": "grt_01kb5w8m4sfq5r3h3c2j8y0x7d",
          *       "status": "authorized",
          *       "amount": "0.02",
+         *       "paid": null,
          *       "currency": "USDC",
          *       "network": "eip155:84532",
          *       "scheme": "exact",
@@ -1839,8 +1840,10 @@ export interface components {
             grantId: string;
             /** @enum {string} */
             status: "pending_approval" | "authorized" | "settled" | "released" | "cancelled" | "rejected";
-            /** @description currency units */
+            /** @description what is signed, the most that is paid; currency units */
             amount: string;
+            /** @description what the chain moved, currency units; null unless it is settled */
+            paid: string | null;
             currency: string;
             network: string;
             scheme: string;

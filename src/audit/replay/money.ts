@@ -53,29 +53,26 @@ export function charge(payment: OpenPayment): void {
   }
 }
 
-/**
- * Turns what a payment held into spent, or gives it back.
- *
- * @param end.isCounted - whether it stays counted in `payments` and in windows, though its money goes back.
- */
-export function credit(
-  { grant, value, decidedAt }: OpenPayment,
-  { isSettled, isCounted }: { readonly isSettled: boolean; readonly isCounted: boolean },
-): void {
+/** What an end leaves of a payment. Atomic units. */
+interface Ending {
+  /** What is spent; the rest of what was held is free again. */
+  readonly paid: bigint;
+  /** What goes on counting in windows; undefined when the payment counts no more, nor in `payments`. */
+  readonly counted: bigint | undefined;
+}
+
+/** Turns what a payment held into spent, or gives it back. */
+export function credit({ grant, value, decidedAt }: OpenPayment, { paid, counted }: Ending): void {
   const bears = new Set(bearing(grant.path));
   for (const each of grant.path) {
     each.reserved -= value;
-    if (isSettled) {
-      each.spent += value;
-      continue;
-    }
-    if (!bears.has(each)) each.allocated += value;
-    if (isCounted) continue;
-    each.payments -= 1;
+    each.spent += paid;
+    if (!bears.has(each)) each.allocated += value - paid;
+    if (counted === undefined) each.payments -= 1;
     for (const window of each.windows) {
       if (window.period !== periodOf(window, each, decidedAt)) continue;
-      window.taken -= value;
-      window.count -= 1;
+      window.taken -= value - (counted ?? 0n);
+      if (counted === undefined) window.count -= 1;
     }
   }
 }

@@ -21,6 +21,9 @@ import { requirePays } from './wallets.js';
 /** The longest life of a signature that a service can be set to, in seconds (BURSAR_MAX_VALIDITY_SECONDS). */
 const LONGEST_VALIDITY_SECONDS = 300n;
 
+/** The kinds of records that end a payment. */
+export type PaymentEnd = 'payment.settled' | 'payment.released' | 'payment.cancelled';
+
 /** A payment is decided, held and signed. */
 export function authorized(history: History, record: AuditRecord, at: number): undefined {
   const { data } = record;
@@ -105,13 +108,13 @@ export function hold(
   history.open.set(payment.paymentId, payment);
 }
 
-/** A payment ends, as its chain says. @returns the payment. */
+/** A payment ends, as its chain says. @returns the payment, and what of it was paid. */
 export function ended(
   history: History,
   record: AuditRecord,
-  kind: 'payment.settled' | 'payment.released' | 'payment.cancelled',
+  kind: PaymentEnd,
   at: number,
-): OpenPayment {
+): { payment: OpenPayment; paid: bigint } {
   const id = text(record.paymentId, 'paymentId');
   const payment = history.open.get(id);
   if (!payment) {
@@ -140,14 +143,37 @@ export function ended(
   if (kind === 'payment.settled' && typeof data.transaction !== 'string') {
     throw new Contradiction(`payment ${id} is settled by no transaction`);
   }
-  credit(payment, {
-    isSettled: kind === 'payment.settled',
-    // Records without the member are of a time when a cancelled payment was no longer counted.
-    isCounted: kind === 'payment.cancelled' && data.counted === true,
-  });
+  const paid = kind === 'payment.settled' ? paidOf(data, payment) : 0n;
+  credit(payment, { paid, counted: countedAfter(kind, data, { paid, value }) });
   history.open.delete(id);
   history.ended.add(id);
-  return payment;
+  return { payment, paid };
+}
+
+/**
+ * What the record of a settlement says was paid, which is what was signed: every payment is by the scheme `exact` until
+ * records name another. Older ones have no such member.
+ */
+function paidOf(
+  data: Readonly<Record<string, unknown>>,
+  { paymentId, value }: OpenPayment,
+): bigint {
+  const paid = data.paid === undefined ? value : amount(data.paid, 'paid');
+  if (paid !== value) {
+    throw new Contradiction(`payment ${paymentId} is settled with ${paid}, and signed is ${value}`);
+  }
+  return paid;
+}
+
+/** What of a payment goes on counting in windows after its end; undefined when it counts no more. */
+function countedAfter(
+  kind: PaymentEnd,
+  data: Readonly<Record<string, unknown>>,
+  { paid, value }: { readonly paid: bigint; readonly value: bigint },
+): bigint | undefined {
+  if (kind === 'payment.settled') return paid;
+  // Records without the member are of a time when a cancelled payment was no longer counted.
+  return kind === 'payment.cancelled' && data.counted === true ? value : undefined;
 }
 
 /** Somebody asks for a payment's cancellation on chain. Nothing ends by that. */

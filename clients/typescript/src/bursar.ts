@@ -13,6 +13,7 @@ import {
 import { every, Grants, Payments, Raises, Reports } from './lists.js';
 import { keyOfIntent, Purchases } from './purchases.js';
 import type {
+  AuthorizedPayment,
   Grant,
   GrantRequest,
   GrantTerms,
@@ -24,7 +25,6 @@ import type {
   Raise,
   Service,
   ServiceQuery,
-  Signed,
 } from './types.js';
 
 /**
@@ -48,7 +48,7 @@ export interface BursarOptions extends ApiOptions {
  */
 export interface PaidOrder {
   readonly payment: Payment;
-  readonly header: Signed['header'];
+  readonly header: AuthorizedPayment['header'];
   readonly remaining: string;
   readonly replayed: boolean;
 }

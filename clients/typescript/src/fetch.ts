@@ -17,7 +17,7 @@ import {
   type Sent,
   send,
 } from './request.js';
-import type { Payment, PayOrder, Quote, Signed, SignedHeader } from './types.js';
+import type { AuthorizedPayment, Payment, PayOrder, Quote, SignedHeader } from './types.js';
 
 /**
  * Options of paying for a call.
@@ -260,7 +260,7 @@ function orderOf({ target, paymentRequired }: Invoice, options: PaymentOptions):
 }
 
 /** Payment that Bursar signed for a purchase. */
-type SignedPayment = Pick<Signed, 'payment' | 'header'> & {
+type SignedPayment = Pick<AuthorizedPayment, 'payment' | 'header'> & {
   readonly remaining: string;
   readonly replayed: boolean;
 };
@@ -310,7 +310,12 @@ export async function requestPayment(
   const deadline = Date.now() + waitForApproval;
   for (let tries = 0; ; tries++) {
     const answer = await api
-      .call<Signed>('POST', '/v1/payments', { body: order, idempotencyKey: key, signal, maxWait })
+      .call<AuthorizedPayment>('POST', '/v1/payments', {
+        body: order,
+        idempotencyKey: key,
+        signal,
+        maxWait,
+      })
       .catch((error) => {
         throw withKey(error, key);
       });

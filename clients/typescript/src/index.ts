@@ -13,12 +13,13 @@ export {
 } from './errors.js';
 export type { AuditEventType, BursarEvent, EventOptions } from './events.js';
 export type { BursarInit, PaymentOptions, Receipt, ResponsePayment } from './fetch.js';
-export type { Grants, Minted, Payments, Raises, Reports } from './lists.js';
+export type { Grants, GrantWithToken, Payments, Raises, Reports } from './lists.js';
 export type { ReplayableBody } from './request.js';
 export type {
   AmendedGrant,
   Amendment,
   AuditEvent,
+  AuthorizedPayment,
   Grant,
   GrantQuery,
   GrantRequest,
@@ -36,7 +37,6 @@ export type {
   Revocation,
   Service,
   ServiceQuery,
-  Signed,
   SignedHeader,
   SpendItem,
   SpendQuery,

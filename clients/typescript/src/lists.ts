@@ -33,9 +33,9 @@ export async function* every<Item>(api: Api, path: string, query: object): Async
  * A minted grant, with the token of its holder.
  *
  * @example
- * const { grant, token }: Minted = await admin.grants.mint({ holder: 'agent', budget: '5.00', ttlSeconds: 3600 });
+ * const { grant, token }: GrantWithToken = await admin.grants.mint({ holder: 'agent', budget: '5.00', ttlSeconds: 3600 });
  */
-export interface Minted {
+export interface GrantWithToken {
   readonly grant: Grant;
   readonly token: string;
 }
@@ -76,9 +76,12 @@ export class Grants {
    * Mints a grant: a root for an admin, a child of its own for a holder. A lost answer is asked for again with
    * the same key, so that it never mints two.
    */
-  async mint(terms: GrantTerms, idempotencyKey: string = crypto.randomUUID()): Promise<Minted> {
+  async mint(
+    terms: GrantTerms,
+    idempotencyKey: string = crypto.randomUUID(),
+  ): Promise<GrantWithToken> {
     const call = { body: terms, idempotencyKey };
-    return (await this.#api.call<Minted>('POST', '/v1/grants', call)).body;
+    return (await this.#api.call<GrantWithToken>('POST', '/v1/grants', call)).body;
   }
 
   /** Raises or lowers the terms of a grant that the caller is above of. What is signed may still be spent. */
@@ -107,8 +110,8 @@ export class Grants {
   }
 
   /** A fresh token for a grant's holder. The one before stops working. */
-  async reissueToken(id: string): Promise<Minted> {
-    return (await this.#api.call<Minted>('POST', `/v1/grants/${id}/token`)).body;
+  async reissueToken(id: string): Promise<GrantWithToken> {
+    return (await this.#api.call<GrantWithToken>('POST', `/v1/grants/${id}/token`)).body;
   }
 
   async #change(id: string, change: string, reason: string | undefined): Promise<Grant> {

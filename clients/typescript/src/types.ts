@@ -198,9 +198,9 @@ export type PayOrder = Pick<
  * A signed payment and the header that pays the request.
  *
  * @example
- * const send = ({ header }: Pick<Signed, 'header'>) => fetch(url, { headers: { [header.name]: header.value } });
+ * const send = ({ header }: Pick<AuthorizedPayment, 'header'>) => fetch(url, { headers: { [header.name]: header.value } });
  */
-export type Signed = Answer<Payments['post'], 201>;
+export type AuthorizedPayment = Answer<Payments['post'], 201>;
 
 /**
  * A payment with the header that was made for it.

@@ -101,7 +101,7 @@ describe('a run fails when', () => {
     return `INSERT INTO payments (${Object.keys(row)}) VALUES (${Object.values(row)})`;
   };
   const counted = () =>
-    `UPDATE grants SET reserved = 100, payments = 1, open_payments = 1 WHERE id = '${grant}'`;
+    `UPDATE grants SET reserved = 100, payments = 1, open_payments = 1, last_valid_before = 1 WHERE id = '${grant}'`;
   const held = 'UPDATE wallet_balances SET reserved = 100';
   const told = `INSERT INTO events (treasury_id, id, kind, actor, grant_id, payment_id, record, created_at)
     VALUES ('trs_1', 'evt_1', 'payment.authorized', 'x', NULL, 'pay_01zzzzzzzzzzzzzzzzzzzzzzzz', '', now())`;

@@ -227,6 +227,51 @@ suite('the console', () => {
     expect(await page.getByText(/: no$/).count()).toBe(3);
   });
 
+  it('compares two events, and names the members that differ', async () => {
+    const page = await person();
+    await go(page, '/audit?kind=payment.authorized');
+    const rows = page.getByRole('checkbox', { name: /^Compare payment\.authorized/ });
+    await rows.nth(1).waitFor();
+    expect(await button(page, 'Compare two').isDisabled()).toBe(true);
+    await rows.nth(0).check();
+    await rows.nth(1).check();
+    await button(page, 'Compare two').click();
+    await page.getByRole('heading', { name: /^\d+ of \d+ members differ$/ }).waitFor();
+    const members = page.getByRole('region', { name: 'Members' });
+    await members.getByRole('rowheader', { name: 'paymentId' }).waitFor();
+    expect(await members.getByRole('rowheader', { name: 'treasuryId' }).count()).toBe(0);
+    await page.getByLabel('Show those that are the same').check();
+    await members.getByRole('rowheader', { name: 'treasuryId' }).waitFor();
+  });
+
+  it('notifies who asked for it when a decision begins to wait, and tells the lock screen nothing of it', async () => {
+    const page = await person();
+    await page.context().grantPermissions(['notifications']);
+    await page.addInitScript(`
+      window.shown = [];
+      window.Notification = function (title, options) { shown.push({ title, ...options }); };
+      Notification.permission = 'granted';
+      Notification.requestPermission = async () => 'granted';
+      document.hasFocus = () => false;`);
+    const shown = () => page.evaluate<{ title: string }[]>('window.shown');
+    await go(page, '/inbox');
+    const ask = (budget: string) =>
+      sandbox.admin
+        .mint({ holder: 'asker', budget, approvalAbove: '0.01' })
+        .then(({ token }) => sandbox.ask(token, '0.02'));
+    await page.getByRole('button', { name: 'Notify me', pressed: false }).waitFor();
+    expect(await ask('1.00')).toBe(202);
+    await page.getByRole('heading', { name: /0\.02 USDC for/ }).waitFor();
+    expect(await shown()).toEqual([]);
+    await button(page, 'Notify me').click();
+    await page.getByRole('button', { name: 'Notify me', pressed: true }).waitFor();
+    expect(await ask('2.00')).toBe(202);
+    await until('it is told', async () => (await shown()).length > 0);
+    const [told] = await shown();
+    expect(told?.title).toBe('A decision waits');
+    expect(JSON.stringify(told)).not.toMatch(/asker|0\.02/);
+  });
+
   it('shows before a limit is saved which payments of the last days it would have refused', async () => {
     const { grant, token } = await sandbox.admin.mint({ holder: 'replayed', budget: '1.00' });
     await sandbox.pay(token, '0.01');
@@ -292,8 +337,16 @@ suite('the console', () => {
     await page.getByText('0.10 USDC in all').waitFor();
     await button(page, 'Suspend').click();
     await page.getByRole('dialog').getByRole('button', { name: 'Suspend' }).click();
+    await page
+      .getByRole('definition')
+      .filter({ hasText: /^admin:/ })
+      .waitFor();
     await button(page, 'Resume').click();
-    expect((await sandbox.admin.grant(grant.id)).status).toBe('suspended');
+    const suspended = await sandbox.admin.grant(grant.id);
+    expect(suspended).toMatchObject({
+      status: 'suspended',
+      suspendedBy: expect.stringMatching(/^admin:./),
+    });
     await page.getByRole('dialog').getByRole('button', { name: 'Resume' }).click();
     await button(page, 'Suspend').waitFor();
     await button(page, 'New token').click();

@@ -129,10 +129,13 @@ describe('a suspension', () => {
     const { parent, self } = await family();
     await act(as(self), 'suspend', self);
     await act(as(parent), 'suspend', self);
+    expect(await admin.grant(self.grant.id)).toMatchObject({
+      suspendedBy: `grant:${parent.grant.id}`,
+    });
     expectProblem(await act(as(self), 'resume', self), 403, 'forbidden');
     await act(as(self), 'suspend', self);
     expectProblem(await act(as(self), 'resume', self), 403, 'forbidden');
-    expect((await act(as(parent), 'resume', self)).status).toBe(200);
+    expect((await act(as(parent), 'resume', self)).body.grant).toMatchObject({ suspendedBy: null });
     expect((await told(self)).map(({ kind, actor }) => [kind, actor])).toEqual([
       ['grant.suspended', `grant:${self.grant.id}`],
       ['grant.suspended', `grant:${parent.grant.id}`],

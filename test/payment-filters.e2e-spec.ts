@@ -23,7 +23,7 @@ beforeAll(async () => {
   };
   root = await holder(admin, { budget: '10.00', delegationDepth: 1 });
   child = await holder(root.api, { budget: '5.00', labels: { task: 't-42', 'team.x': 'a:b' } });
-  other = await holder(admin, { budget: '5.00', labels: { task: 't-7' } });
+  other = await holder(admin, { budget: '5.00', holder: 'scribe', labels: { task: 't-7' } });
   const pay = async (by: Api, url: string, payTo: string, key?: string) => {
     made.push((await by.paid(order(stack.chain, { payTo }, { url }), key)).payment);
   };
@@ -53,6 +53,10 @@ describe('a list of payments', () => {
     ['host of other alphabets', `host=${encodeURIComponent('bücher.example')}`, [4]],
     ['label of the paying grant', 'label=task:t-42', [1, 2]],
     ['label with a colon', 'label=team.x:a:b', [1, 2]],
+    ['holder of the paying grant', 'holder=scribe', [3, 4]],
+    ['holder and label', 'holder=scribe&label=task:t-7', [3, 4]],
+    ['holder of no such label', 'holder=scribe&label=task:t-42', []],
+    ['another network', 'network=eip155:1', []],
     ['key', 'idempotencyKey=page-2', [1]],
     ['status', 'status=settled', []],
     ['several at once', `label=task:t-7&payTo=${PAYEE}&status=authorized`, [3]],
@@ -67,6 +71,14 @@ describe('a list of payments', () => {
     expect(between).toEqual(expect.arrayContaining([1, 2, 3]));
     expect(await places(admin, 'from=2100-01-01T00:00:00Z')).toEqual([]);
     expect(await places(admin, 'to=2020-01-01T00:00:00Z')).toEqual([]);
+  });
+
+  it('filters by network and by treasury', async () => {
+    const { treasuryId } = await admin.grant(root.id);
+    const all = [0, 1, 2, 3, 4];
+    expect(await places(admin, `network=${stack.chain.network}`)).toEqual(all);
+    expect(await places(admin, `treasuryId=${treasuryId}`)).toEqual(all);
+    expect(await places(child.api, `treasuryId=${treasuryId}`)).toEqual([1, 2]);
   });
 
   it('gives the newest first where asked, page by page and each once', async () => {
@@ -88,6 +100,8 @@ describe('a list of payments', () => {
     expect(await places(child.api, 'order=desc')).toEqual([2, 1]);
     expect(await places(child.api, 'label=task:t-7')).toEqual([]);
     expect(await places(other.api, 'host=api.example.com')).toEqual([]);
+    const elsewhere = await root.api.get(`/v1/payments?treasuryId=trs_${'0'.repeat(26)}`);
+    expectProblem(elsewhere, 400, 'invalid_request', { field: 'treasuryId' });
     const foreign = await child.api.get(`/v1/payments?grantId=${other.id}`);
     expectProblem(foreign, 400, 'invalid_request', { field: 'grantId' });
     expect(await places(root.api, `grantId=${child.id}&host=other.example.org`)).toEqual([2]);
@@ -105,6 +119,8 @@ describe('a list of payments', () => {
     ['from', 'from=yesterday'],
     ['from', 'from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z'],
     ['to', 'to=2026-13-01T00:00:00Z'],
+    ['holder', 'holder='],
+    ['network', 'network=base'],
     ['order', 'order=newest'],
     ['cursor', 'cursor=pay_00000000000000000000000000'],
   ])('refuses a wrong %s: ?%s', async (field, filter) => {
@@ -131,6 +147,8 @@ describe('a list of payments', () => {
       ['payee', () => `payTo=${OTHER_PAYEE}`, 2],
       ['host', () => 'host=other.example.org', 1],
       ['label', () => 'label=task:t-42', 2],
+      ['holder', () => 'holder=scribe', 2],
+      ['network', () => 'network=eip155:1', 0],
       ['time', () => `from=${made[0]?.createdAt}`, 5],
       ['newest', () => 'order=desc&limit=3', 3],
     ])('finds what is asked for without reading the others: by %s', async (_by, filter, count) => {

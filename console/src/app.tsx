@@ -4,6 +4,7 @@ import type { Session } from './api.js';
 import icon from './icon.svg';
 import { useEventStream, useFreshness } from './live.js';
 import { Empty, Loading } from './parts/bits.js';
+import { useNotifications } from './parts/notify.js';
 import { useInboxCount, useTreasuries } from './reads.js';
 import { Link, usePath } from './router.js';
 import { type Act, signOut, useMay, useSession } from './session.js';
@@ -23,6 +24,7 @@ const SpendPage = lazyPage(() => import('./pages/spend.js'), 'SpendPage');
 const SalesPage = lazyPage(() => import('./pages/sales.js'), 'SalesPage');
 const InboxPage = lazyPage(() => import('./pages/inbox.js'), 'InboxPage');
 const AuditPage = lazyPage(() => import('./pages/audit.js'), 'AuditPage');
+const ComparePage = lazyPage(() => import('./pages/compare.js'), 'ComparePage');
 const EventPage = lazyPage(() => import('./pages/event.js'), 'EventPage');
 const TreasuryPage = lazyPage(() => import('./pages/treasury.js'), 'TreasuryPage');
 const WebhooksPage = lazyPage(() => import('./pages/webhooks.js'), 'WebhooksPage');
@@ -40,6 +42,7 @@ const ROUTES: readonly (readonly [RegExp, ComponentType<{ id: string }>])[] = [
   [/^\/sales$/, SalesPage],
   [/^\/inbox$/, InboxPage],
   [/^\/audit$/, AuditPage],
+  [/^\/audit\/compare$/, ComparePage],
   [/^\/audit\/(evt_[0-9a-z]+)$/, EventPage],
   [/^\/treasury$/, TreasuryPage],
   [/^\/webhooks$/, WebhooksPage],
@@ -63,6 +66,7 @@ export function App() {
   const path = usePath();
   const [isFinding, setFinding] = useState(false);
   useEventStream();
+  useNotifications();
   useEffect(() => {
     const open = (event: KeyboardEvent) => {
       if (event.key !== 'k' || !(event.metaKey || event.ctrlKey)) return;

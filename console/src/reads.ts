@@ -16,6 +16,7 @@ import {
 } from './api.js';
 import { useLive } from './live.js';
 import { useMay } from './session.js';
+import type { Proof } from './verify.js';
 
 /** The most items that one request of a list gives. */
 const PAGE = 200;
@@ -114,7 +115,11 @@ export function usePolicyReplay(id: string, change: object, { isOn }: { isOn: bo
 
 /** Filters of the list of payments. */
 export interface PaymentFilter {
+  readonly treasuryId?: string;
   readonly grantId?: string;
+  /** The holder of the paying grant. */
+  readonly holder?: string;
+  readonly network?: string;
   readonly status?: string;
   readonly idempotencyKey?: string;
   readonly payTo?: string;
@@ -190,6 +195,34 @@ export function useEvents(filter: EventFilter, limit = 50, isOn = true) {
   return useLive(['events', filter, limit], (signal) => readEvents(filter, { limit, signal }), {
     isOn,
   });
+}
+
+/** One event. */
+export function useEvent(id: string) {
+  return useLive(['event', id], () => readEvent(id), { everyMs: 10_000 });
+}
+
+/** The service shows single events by their proof, whose record is the event as it was sealed. */
+async function readEvent(id: string): Promise<AuditEvent> {
+  const proof = await call<Proof>('GET', `/v1/audit/events/${id}/proof`);
+  const record = JSON.parse(proof.record) as Partial<AuditEvent> &
+    Pick<AuditEvent, 'kind' | 'actor' | 'at' | 'data'>;
+  const { grantId = null, paymentId = null, requestId = null, reason = null } = record;
+  const { kind, actor, at, data } = record;
+  const { treasuryId, leafIndex } = proof;
+  return {
+    id,
+    treasuryId,
+    kind,
+    actor,
+    at,
+    grantId,
+    paymentId,
+    requestId,
+    reason,
+    data,
+    leafIndex,
+  };
 }
 
 /** Filters of a report of spend. */

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
 import { Problem } from '../domain/problem.js';
 import { findGrant, type GrantRecord } from '../ledger/grant-rows.js';
-import { type Caller, seesTreasury } from './caller.js';
+import { type Caller, seesTreasury, treasuriesOf } from './caller.js';
 
 /**
  * The grant that a parameter of a list names. A wrong one is an error: an empty page would look like an answer.
@@ -22,6 +22,21 @@ export async function grantOfFilter(
     (caller.kind === 'admin' || grant.path.includes(caller.grantId));
   if (!isSeen) throw notSeen(field, `grant ${id}`);
   return grant;
+}
+
+/**
+ * The treasuries of a list: the one that its parameter `treasuryId` names, else all that the caller sees. Undefined means all
+ * there are.
+ *
+ * @throws Problem `invalid_request` for one that the caller does not see.
+ */
+export function treasuriesOfFilter(
+  caller: Caller,
+  treasuryId: string | undefined,
+): readonly string[] | undefined {
+  if (treasuryId === undefined) return treasuriesOf(caller);
+  if (!seesTreasury(caller, treasuryId)) throw notSeen('treasuryId', `treasury ${treasuryId}`);
+  return [treasuryId];
 }
 
 /** The answer to a parameter that names what is not there, or may not be seen. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { idText, text } from '../http/contract.js';
+import { idText, networkText, text } from '../http/contract.js';
 import { wordsOf } from './listing.js';
 
 /** Most words of a search. */
@@ -23,12 +23,7 @@ export const servicesQuerySchema = z.strictObject({
     .optional()
     .describe('words that names, descriptions, hosts and paths hold, each by its beginning'),
   maxPrice: text(1, 110).optional().describe('currency units; nothing that costs more'),
-  network: z
-    .string()
-    .max(32)
-    .regex(/^eip155:[1-9][0-9]{0,15}$/, 'must be a CAIP-2 EVM network, such as eip155:8453')
-    .optional()
-    .describe('payable on this network'),
+  network: networkText().optional().describe('payable on this network'),
   grantId: idText('grt')
     .optional()
     .describe(

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { type Caller, seesTreasury, treasuriesOf } from '../access/caller.js';
-import { checkSpan, notSeen } from '../access/grant-filter.js';
+import type { Caller } from '../access/caller.js';
+import { checkSpan, treasuriesOfFilter } from '../access/grant-filter.js';
 import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
@@ -111,7 +111,7 @@ export class GatewayService {
   async conversion(caller: Caller, query: ConversionQuery): Promise<ConversionReport> {
     const where = new Conditions()
       .add(
-        this.treasuries(caller, query.treasuryId),
+        treasuriesOfFilter(caller, query.treasuryId),
         (value) => `u.treasury_id = ANY (${value}::text[])`,
       )
       .add(query.from, (value) => `u.day >= ${value}`)
@@ -139,16 +139,12 @@ export class GatewayService {
   ): Conditions {
     checkSpan(from, to);
     return new Conditions()
-      .add(this.treasuries(caller, treasuryId), (value) => `s.treasury_id = ANY (${value}::text[])`)
+      .add(
+        treasuriesOfFilter(caller, treasuryId),
+        (value) => `s.treasury_id = ANY (${value}::text[])`,
+      )
       .add(from, (value) => `s.created_at >= ${value}::timestamptz`)
       .add(to, (value) => `s.created_at <= ${value}::timestamptz`);
-  }
-
-  /** The treasuries that a report is of; undefined for all. */
-  private treasuries(caller: Caller, treasuryId: string | undefined) {
-    if (treasuryId === undefined) return treasuriesOf(caller);
-    if (!seesTreasury(caller, treasuryId)) throw notSeen('treasuryId', `treasury ${treasuryId}`);
-    return [treasuryId];
   }
 }
 

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { type Caller, seesTreasury, treasuriesOf } from '../access/caller.js';
-import { grantOfFilter, notSeen } from '../access/grant-filter.js';
+import type { Caller } from '../access/caller.js';
+import { grantOfFilter, treasuriesOfFilter } from '../access/grant-filter.js';
 import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
 import { Problem } from '../domain/problem.js';
@@ -76,9 +76,7 @@ export class BulkService {
   private async find(caller: Caller, filter: BulkFilter): Promise<GrantRecord[]> {
     const { pool } = this.database;
     const { act, grantId, treasuryId, holder, label, exclude } = filter;
-    if (treasuryId !== undefined && !seesTreasury(caller, treasuryId)) {
-      throw notSeen('treasuryId', `treasury ${treasuryId}`);
-    }
+    const treasuries = treasuriesOfFilter(caller, treasuryId);
     const conditions = new Conditions();
     for (const id of [caller.kind === 'holder' ? caller.grantId : undefined, grantId]) {
       if (id !== undefined) {
@@ -88,8 +86,7 @@ export class BulkService {
     // A holder stops what is below it. Its own grant it names itself, by POST /v1/grants/:id/revoke.
     if (caller.kind === 'holder') conditions.add(caller.grantId, (n) => `g.id <> ${n}`);
     conditions
-      .add(treasuriesOf(caller), (n) => `g.treasury_id = ANY (${n}::text[])`)
-      .add(treasuryId, (n) => `g.treasury_id = ${n}`)
+      .add(treasuries, (n) => `g.treasury_id = ANY (${n}::text[])`)
       .add(holder, (n) => `g.holder = ${n}`)
       .add(label && labelJson(label), (n) => `g.labels @> ${n}::jsonb`)
       .add(exclude, (n) => `g.id <> ALL (${n}::text[])`)

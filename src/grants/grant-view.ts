@@ -41,6 +41,7 @@ export function viewGrant(grant: GrantRecord, chain: readonly GrantRecord[], now
     rootId: grant.rootId,
     depth: grant.depth,
     status: effectiveStatus(chain, now),
+    suspendedBy: grant.suspendedBy ?? null,
     holder: grant.holder,
     currency: grant.currency,
     budget: amount(grant.budget),

@@ -6,20 +6,12 @@ import { Problem } from '../domain/problem.js';
 import { MAX_SCOPE_ENTRIES, MAX_URL_LENGTH, parsePattern } from '../domain/scope.js';
 import { MAX_WINDOWS } from '../domain/window.js';
 import { parseAddress } from '../evm.js';
-import { idText, labelFilter, text, timeText } from '../http/contract.js';
+import { idText, labelFilter, networkText, text, timeText } from '../http/contract.js';
 import { pageOf, pageQueryOf } from '../http/paging.js';
 
 /** A grant's scope, in bodies and answers. */
 export const scopeSchema = z.strictObject({
-  networks: z
-    .array(
-      z
-        .string()
-        .max(32)
-        .regex(/^eip155:[1-9][0-9]{0,15}$/, 'must be CAIP-2, such as eip155:8453'),
-    )
-    .max(MAX_SCOPE_ENTRIES)
-    .optional(),
+  networks: z.array(networkText()).max(MAX_SCOPE_ENTRIES).optional(),
   payTo: z
     .array(
       z
@@ -207,6 +199,12 @@ export const grantSchema = z
     rootId: z.string(),
     depth: z.int(),
     status: z.enum(['active', 'suspended', 'revoked', 'expired', 'not_started']),
+    suspendedBy: z
+      .string()
+      .nullable()
+      .describe(
+        'the actor who suspended it, as events name actors; null unless it is suspended itself',
+      ),
     holder: z.string(),
     currency: z.string(),
     budget: amount,
@@ -251,6 +249,7 @@ export const grantSchema = z
       rootId: 'grt_01kb5w8m4sfq5r3h3c2j8y0x7d',
       depth: 0,
       status: 'active',
+      suspendedBy: null,
       holder: 'research-agent-7',
       currency: 'USDC',
       budget: '25.00',

@@ -140,6 +140,14 @@ export function timeText() {
     .refine((at) => !at.startsWith('0000'), 'has no such year');
 }
 
+/** An EVM network by its CAIP-2 name. */
+export function networkText() {
+  return z
+    .string()
+    .max(32)
+    .regex(/^eip155:[1-9][0-9]{0,15}$/, 'must be CAIP-2, such as eip155:8453');
+}
+
 /** A `name:value` filter on labels. */
 export function labelFilter() {
   return text(2, 320).regex(/^[^:]{1,63}:/, 'must be name:value');

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { type Caller, treasuriesOf } from '../access/caller.js';
-import { checkSpan, grantOfFilter, notSeen } from '../access/grant-filter.js';
+import { checkSpan, grantOfFilter, notSeen, treasuriesOfFilter } from '../access/grant-filter.js';
 import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
 import { Problem } from '../domain/problem.js';
@@ -47,8 +47,9 @@ export class PaymentList {
    * @throws Problem `invalid_request` for a filter that names what the caller does not see.
    */
   async list(caller: Caller, query: ListQuery): Promise<Page<PaymentView>> {
-    const { limit, grantId, cursor, host, label } = query;
+    const { limit, grantId, cursor, host } = query;
     checkSpan(query.from, query.to);
+    const treasuries = treasuriesOfFilter(caller, query.treasuryId);
     const conditions = await this.visibleTo(caller);
     if (grantId !== undefined) {
       const { pool } = this.database;
@@ -57,6 +58,7 @@ export class PaymentList {
     conditions
       .always('p.treasury_id = t.id')
       .add(query.status, (n) => `p.status = ${n}`)
+      .add(query.network, (n) => `p.network = ${n}`)
       .add(query.idempotencyKey, (n) => `p.idempotency_key = ${n}`)
       .add(query.payTo, (n) => `p.pay_to = ${n}`)
       .add(host?.host, (n) => `p.host = ${n}`)
@@ -71,14 +73,13 @@ export class PaymentList {
     }
     const order = (table: string, first = '') =>
       `ORDER BY ${first}${table}.created_at ${direction}, ${table}.id ${direction} LIMIT ${limit + 1}`;
-    const grants = label === undefined ? undefined : labelled(conditions, label);
+    const grants = payingGrants(conditions, query);
     const found = selection(
       conditions,
       grants === undefined ? undefined : { grants, order: order('f', `f.grant_id ${direction}, `) },
     );
     // The first of each treasury, and of these the first: asked for several treasuries at once, Postgres would sort
     // all that they have.
-    const treasuries = treasuriesOf(caller);
     const scope = new Conditions();
     scope.values.push(...conditions.values);
     scope.add(treasuries, (n) => `t.id = ANY (${n}::text[])`);
@@ -121,17 +122,28 @@ export class PaymentList {
   }
 }
 
-/** The grants with a label, of the treasury `t`. */
-function labelled(conditions: Conditions, label: string): string {
-  conditions.values.push(labelJson(label));
-  return `SELECT * FROM grants l WHERE l.treasury_id = t.id AND l.labels @> $${conditions.values.length}::jsonb OFFSET 0`;
+/** The grants of the treasury `t` with the holder and the label that are asked for; undefined where none is. */
+function payingGrants(
+  conditions: Conditions,
+  { label, holder }: Pick<ListQuery, 'label' | 'holder'>,
+): string | undefined {
+  const wanted: string[] = [];
+  const add = (value: string | undefined, sql: (placeholder: string) => string) => {
+    if (value === undefined) return;
+    conditions.values.push(value);
+    wanted.push(sql(`$${conditions.values.length}`));
+  };
+  add(holder, (n) => `l.holder = ${n}`);
+  add(label && labelJson(label), (n) => `l.labels @> ${n}::jsonb`);
+  if (wanted.length === 0) return undefined;
+  return `SELECT * FROM grants l WHERE l.treasury_id = t.id AND ${wanted.join(' AND ')} OFFSET 0`;
 }
 
 /**
  * The payments `p` that meet conditions, with their grants `g` and the size of each row.
  *
  * @param of - the grants to begin with, and the order and number of the payments to read of each. Postgres takes any
- *   label for frequent, and would read all payments in their order to find those of a rare one. So the grant is a range,
+ *   label or holder for frequent, and would read all payments in their order to find those of a rare one. So the grant is a range,
  *   whose order only the index over grants has.
  */
 function selection(

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { PAYMENT_STATUSES } from '../domain/payment.js';
 import { parseResource } from '../domain/scope.js';
 import { addressSchema } from '../evm.js';
-import { idText, labelFilter, text, timeText } from '../http/contract.js';
+import { idText, labelFilter, networkText, text, timeText } from '../http/contract.js';
 import { pageOf, pageQueryOf } from '../http/paging.js';
 import { MAX_TERMS_CHARACTERS } from '../x402/parse.js';
 import { MAX_RECEIPT_CHARACTERS } from '../x402/receipt.js';
@@ -87,8 +87,11 @@ export type ReceiptBody = z.infer<typeof receiptSchema>;
 
 /** Query of `GET /v1/payments`. */
 export const listSchema = pageQueryOf('pay').extend({
+  treasuryId: idText('trs').optional().describe('admins only'),
   grantId: idText('grt').optional().describe('includes the tree below it'),
+  holder: text(1, 200).optional().describe('of the paying grant'),
   status: z.enum(PAYMENT_STATUSES).optional(),
+  network: networkText().optional(),
   idempotencyKey: text(1, 255).optional().describe('the Idempotency-Key it was asked with'),
   payTo: addressSchema('must be an EVM address: 0x and 40 hex digits').optional(),
   host: z

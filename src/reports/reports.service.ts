@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
-import { type Caller, seesTreasury, treasuriesOf } from '../access/caller.js';
-import { checkSpan, grantOfFilter, notSeen } from '../access/grant-filter.js';
+import type { Caller } from '../access/caller.js';
+import { checkSpan, grantOfFilter, treasuriesOfFilter } from '../access/grant-filter.js';
 import { Database } from '../database/database.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
 import { Problem } from '../domain/problem.js';
@@ -68,13 +68,9 @@ export class ReportsService {
 
   private async rows(caller: Caller, query: SpendQuery, limit: number): Promise<SpendRow[]> {
     checkSpan(query.from, query.to);
-    const { treasuryId } = query;
-    if (treasuryId !== undefined && !seesTreasury(caller, treasuryId)) {
-      throw notSeen('treasuryId', `treasury ${treasuryId}`);
-    }
     const scope = {
       groupBy: query.groupBy,
-      treasuries: treasuryId === undefined ? treasuriesOf(caller) : [treasuryId],
+      treasuries: treasuriesOfFilter(caller, query.treasuryId),
       trees: await this.trees(caller, query.grantId),
       from: query.from === undefined ? undefined : Date.parse(query.from),
       // Times are kept in milliseconds, and the end is included.

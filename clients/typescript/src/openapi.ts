@@ -1313,6 +1313,7 @@ export interface components {
          *       "rootId": "grt_01kb5w8m4sfq5r3h3c2j8y0x7d",
          *       "depth": 0,
          *       "status": "active",
+         *       "suspendedBy": null,
          *       "holder": "research-agent-7",
          *       "currency": "USDC",
          *       "budget": "25.00",
@@ -1367,6 +1368,8 @@ export interface components {
             depth: number;
             /** @enum {string} */
             status: "active" | "suspended" | "revoked" | "expired" | "not_started";
+            /** @description the actor who suspended it, as events name actors; null unless it is suspended itself */
+            suspendedBy: string | null;
             holder: string;
             currency: string;
             /** @description currency units, such as "25.00" */
@@ -2645,8 +2648,11 @@ export interface operations {
             query?: {
                 limit?: string;
                 cursor?: string;
+                treasuryId?: string;
                 grantId?: string;
+                holder?: string;
                 status?: "pending_approval" | "authorized" | "settled" | "released" | "cancelled" | "rejected";
+                network?: string;
                 idempotencyKey?: string;
                 payTo?: string;
                 host?: string;

@@ -3,10 +3,10 @@ import { useEffect, useState } from 'react';
 import type { AuditEvent } from '../api.js';
 import { EVENT_KINDS } from '../kinds.js';
 import { Empty, Failure, Head, Loading } from '../parts/bits.js';
-import { EventTable } from '../parts/events.js';
+import { type Choice, EventTable } from '../parts/events.js';
 import { download, spanOf, TimeField } from '../parts/filters.js';
 import { type EventFilter, readEvents, useEvents } from '../reads.js';
-import { useParam, useTitle } from '../router.js';
+import { navigate, useParam, useTitle } from '../router.js';
 
 const PAGE = 50;
 
@@ -27,9 +27,19 @@ export function AuditPage() {
     ...spanOf(from, to),
   };
   const { events, hasMore, readMore, error, refetch } = useLog(filter);
+  const choice = useChoiceOfTwo();
   return (
     <>
       <Head title="Audit">
+        <Button
+          variant="default"
+          disabled={choice.chosen.length < 2}
+          onClick={() =>
+            navigate(`/audit/compare?first=${choice.chosen[0]}&second=${choice.chosen[1]}`)
+          }
+        >
+          Compare two
+        </Button>
         <Button
           variant="default"
           disabled={!events?.length}
@@ -65,7 +75,7 @@ export function AuditPage() {
       {events?.length === 0 ? (
         <Empty title="No event matches">Clear a filter to see more.</Empty>
       ) : null}
-      {events && events.length > 0 ? <EventTable events={events} /> : null}
+      {events && events.length > 0 ? <EventTable events={events} choice={choice} /> : null}
       {hasMore ? (
         <div className="acts">
           <Button mt="md" variant="default" onClick={readMore}>
@@ -75,6 +85,16 @@ export function AuditPage() {
       ) : null}
     </>
   );
+}
+
+/** The choice of two events: a third one takes the place of the first. */
+function useChoiceOfTwo(): Choice {
+  const [chosen, setChosen] = useState<readonly string[]>([]);
+  const toggle = (id: string) =>
+    setChosen((now) =>
+      now.includes(id) ? now.filter((each) => each !== id) : [...now, id].slice(-2),
+    );
+  return { chosen, toggle };
 }
 
 function useLog(filter: EventFilter) {

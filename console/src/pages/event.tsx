@@ -1,16 +1,14 @@
-import { type AuditEvent, call } from '../api.js';
 import { whole } from '../format.js';
-import { useLive } from '../live.js';
 import { Failure, Head, Id, Loading, Time } from '../parts/bits.js';
 import { Actor } from '../parts/events.js';
 import { Verification } from '../parts/verification.js';
 import { Why } from '../parts/why.js';
+import { useEvent } from '../reads.js';
 import { Link, useTitle } from '../router.js';
-import type { Proof } from '../verify.js';
 
 /** One event: what happened, why, and its proof. */
 export function EventPage({ id }: { id: string }) {
-  const { data, error, refetch } = useLive(['event', id], () => readEvent(id), { everyMs: 10_000 });
+  const { data, error, refetch } = useEvent(id);
   useTitle(data?.kind ?? 'Event');
   if (error) return <Failure isPage error={error} retry={() => void refetch()} />;
   if (!data) return <Loading what="the event" />;
@@ -62,27 +60,4 @@ export function EventPage({ id }: { id: string }) {
       </section>
     </>
   );
-}
-
-/** The service shows single events by their proof, whose record is the event as it was sealed. */
-async function readEvent(id: string): Promise<AuditEvent> {
-  const proof = await call<Proof>('GET', `/v1/audit/events/${id}/proof`);
-  const record = JSON.parse(proof.record) as Partial<AuditEvent> &
-    Pick<AuditEvent, 'kind' | 'actor' | 'at' | 'data'>;
-  const { grantId = null, paymentId = null, requestId = null, reason = null } = record;
-  const { kind, actor, at, data } = record;
-  const { treasuryId, leafIndex } = proof;
-  return {
-    id,
-    treasuryId,
-    kind,
-    actor,
-    at,
-    grantId,
-    paymentId,
-    requestId,
-    reason,
-    data,
-    leafIndex,
-  };
 }

@@ -76,6 +76,12 @@ function Terms({ grant, chain }: { grant: Grant; chain: readonly Grant[] }) {
         </h2>
         <p className="sentence">{sentence(termsOf(grant))}</p>
         <dl className="facts">
+          {grant.suspendedBy ? (
+            <>
+              <dt>Suspended by</dt>
+              <dd>{grant.suspendedBy}</dd>
+            </>
+          ) : null}
           <dt>Purpose</dt>
           <dd>{grant.purpose ?? 'none given'}</dd>
           <dt>Labels</dt>

@@ -6,6 +6,7 @@ import { useNow } from '../live.js';
 import { Empty, Failure, Head, Loading, Money } from '../parts/bits.js';
 import { DecideDialog, type Item, type Verdict } from '../parts/decide.js';
 import { PaymentDetail, RaiseDetail } from '../parts/inbox-detail.js';
+import { NotifyButton } from '../parts/notify.js';
 import { useApprovals, useRaises } from '../reads.js';
 import { useTitle } from '../router.js';
 import { useMay, useSession } from '../session.js';
@@ -21,6 +22,7 @@ export function InboxPage() {
   return (
     <>
       <Head title="Inbox">
+        <NotifyButton />
         <span className="soft">
           <Kbd>j</Kbd> <Kbd>k</Kbd> move, <Kbd>x</Kbd> select, <Kbd>a</Kbd> approve, <Kbd>r</Kbd>{' '}
           reject

@@ -1,14 +1,12 @@
-import type { Grant, Page, Payment } from '@bursar/sdk';
+import type { Payment } from '@bursar/sdk';
 import { Button, NativeSelect, TextInput } from '@mantine/core';
 import { useCallback, useEffect, useState } from 'react';
-import { call } from '../api.js';
-import { short } from '../format.js';
 import { useLive } from '../live.js';
-import { Empty, Failure, Head, Loading, Money, Status } from '../parts/bits.js';
-import { spanOf, TimeField } from '../parts/filters.js';
+import { Empty, Failure, Head, Loading } from '../parts/bits.js';
+import { spanOf, TimeField, TreasuryField } from '../parts/filters.js';
 import { PaymentTable } from '../parts/payment-table.js';
 import { isGrantId, type PaymentFilter, readPayments } from '../reads.js';
-import { Link, useParam, useTitle } from '../router.js';
+import { useParam, useTitle } from '../router.js';
 
 const STATUSES = [
   { value: '', label: 'All' },
@@ -25,6 +23,7 @@ const MORE = [
   ['holder', 'Holder', 'research-agent-7'],
   ['host', 'Host', 'api.example.com'],
   ['payTo', 'Payee', '0x…'],
+  ['network', 'Network', 'eip155:8453'],
   ['label', 'Label', 'task:t-42'],
   ['key', 'Idempotency key', ''],
 ] as const;
@@ -32,11 +31,8 @@ const MORE = [
 /** Payments as they happen, the newest first. */
 export function PaymentsPage() {
   const [isPaused, setPaused] = useState(false);
-  const { filter, holder, fields } = useFilter();
-  const ofHolder = useGrantsOf(holder);
+  const { filter, fields } = useFilter();
   useTitle('Payments');
-  const [only] = ofHolder.data ?? [];
-  const isOne = ofHolder.data?.length === 1;
   return (
     <>
       <Head title="Payments">
@@ -45,14 +41,7 @@ export function PaymentsPage() {
         </Button>
       </Head>
       {fields}
-      {ofHolder.error ? (
-        <Failure error={ofHolder.error} retry={() => void ofHolder.refetch()} />
-      ) : null}
-      {holder && !ofHolder.data && !ofHolder.error ? <Loading what="grants" /> : null}
-      {ofHolder.data && !isOne ? <ChooseGrant holder={holder} grants={ofHolder.data} /> : null}
-      {holder === '' || isOne ? (
-        <Feed filter={only ? { ...filter, grantId: only.id } : filter} isPaused={isPaused} />
-      ) : null}
+      <Feed filter={filter} isPaused={isPaused} />
     </>
   );
 }
@@ -63,11 +52,15 @@ function useFilter() {
   const [grantId, setGrantId] = useParam('grantId');
   const [from, setFrom] = useParam('from');
   const [to, setTo] = useParam('to');
+  const [treasuryId, setTreasuryId] = useParam('treasuryId');
   const more = MORE.map(([name]) => useParam(name));
-  const [holder = '', host, payTo, label = '', key] = more.map(([value]) => value);
+  const [holder, host, payTo, network = '', label = '', key] = more.map(([value]) => value);
   const filter: PaymentFilter = {
     ...(status ? { status } : {}),
+    ...(treasuryId ? { treasuryId } : {}),
     ...(isGrantId(grantId) ? { grantId } : {}),
+    ...(holder ? { holder } : {}),
+    ...(/^eip155:[1-9][0-9]{0,15}$/.test(network) ? { network } : {}),
     ...(key ? { idempotencyKey: key } : {}),
     ...(host ? { host } : {}),
     ...(payTo && /^0x[0-9a-fA-F]{40}$/.test(payTo) ? { payTo } : {}),
@@ -91,6 +84,7 @@ function useFilter() {
         />
         <TimeField label="From" value={from} set={setFrom} />
         <TimeField label="To" value={to} set={setTo} />
+        <TreasuryField value={treasuryId} set={setTreasuryId} />
       </div>
       <details className="more" open={more.some(([value]) => value !== '')}>
         <summary>More filters</summary>
@@ -108,52 +102,7 @@ function useFilter() {
       </details>
     </>
   );
-  return { filter, holder, fields };
-}
-
-/** The grants of a holder: a payment is found by its grant. */
-function useGrantsOf(holder: string) {
-  return useLive(
-    ['grants-of', holder],
-    async (signal) => {
-      const query = { holder, limit: 200 };
-      return (await call<Page<Grant>>('GET', '/v1/grants', { query, signal })).items;
-    },
-    { isOn: holder !== '', everyMs: 10_000 },
-  );
-}
-
-/** Payments can be filtered by one grant. A holder of several needs a choice. */
-function ChooseGrant({ holder, grants }: { holder: string; grants: readonly Grant[] }) {
-  const linkOf = (grantId: string) => {
-    const parameters = new URLSearchParams(location.search);
-    parameters.delete('holder');
-    parameters.set('grantId', grantId);
-    return `/payments?${parameters}`;
-  };
-  if (grants.length === 0) {
-    return <Empty title={`No grant is held by ${holder}`}>Clear the holder to see more.</Empty>;
-  }
-  return (
-    <section className="card" aria-labelledby="choose">
-      <h2 id="choose">
-        {holder} holds {grants.length} grants: choose one
-      </h2>
-      <ul className="rows">
-        {grants.map((grant) => (
-          <li key={grant.id}>
-            <span className="grow">
-              <Link to={linkOf(grant.id)}>{grant.purpose ?? short(grant.id, 7)}</Link>{' '}
-              <Status of={grant.status} />
-            </span>
-            <span className="soft">
-              <Money amount={grant.spent} currency={grant.currency} /> spent
-            </span>
-          </li>
-        ))}
-      </ul>
-    </section>
-  );
+  return { filter, fields };
 }
 
 function Feed({ filter, isPaused }: { filter: PaymentFilter; isPaused: boolean }) {

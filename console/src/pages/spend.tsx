@@ -5,11 +5,11 @@ import { count, decimal, exact } from '../format.js';
 import { useNow } from '../live.js';
 import { panelsOf, type Report } from '../panels.js';
 import { Empty, explain, Failure, Head, Loading, Money } from '../parts/bits.js';
-import { download, spanOf, TimeField } from '../parts/filters.js';
+import { download, spanOf, TimeField, TreasuryField } from '../parts/filters.js';
 import { DimensionFields } from '../parts/spend-by.js';
 import { SpendCharts } from '../parts/spend-charts.js';
 import { SpendTable } from '../parts/spend-table.js';
-import { isGrantId, type SpendFilter, useHolders, useSpend, useTreasuries } from '../reads.js';
+import { isGrantId, type SpendFilter, useHolders, useSpend } from '../reads.js';
 import { useParam, useTitle } from '../router.js';
 import { nameValue, PERIODS, parseBy, parsePeriod, spanOfPeriod, unfiltered } from '../spend.js';
 
@@ -21,7 +21,6 @@ export function SpendPage() {
   const [grantId, setGrantId] = useParam('grantId');
   const { span, fields } = usePeriod();
   const [treasuryId, setTreasuryId] = useParam('treasuryId');
-  const treasuries = useTreasuries().data ?? [];
   const by = parseBy(byText);
   useTitle('Spend');
   const filter: SpendFilter = {
@@ -43,17 +42,7 @@ export function SpendPage() {
           value={grantId}
           onChange={(event) => setGrantId(event.currentTarget.value.trim())}
         />
-        {treasuries.length > 1 ? (
-          <NativeSelect
-            label="Treasury"
-            data={[
-              { value: '', label: 'All' },
-              ...treasuries.map(({ id, name }) => ({ value: id, label: name })),
-            ]}
-            value={treasuryId}
-            onChange={(event) => setTreasuryId(event.currentTarget.value)}
-          />
-        ) : null}
+        <TreasuryField value={treasuryId} set={setTreasuryId} />
       </div>
       <SpendReport by={by} filter={filter} />
     </>

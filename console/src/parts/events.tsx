@@ -1,9 +1,16 @@
+import { Checkbox } from '@mantine/core';
 import type { AuditEvent } from '../api.js';
 import { Link } from '../router.js';
 import { Id, Time } from './bits.js';
 
-/** Events as a table, the newest first. */
-export function EventTable({ events }: { events: readonly AuditEvent[] }) {
+/** Events that were chosen out of a table. */
+export interface Choice {
+  readonly chosen: readonly string[];
+  readonly toggle: (id: string) => void;
+}
+
+/** Events as a table, the newest first; with a choice, each row has a checkbox. */
+export function EventTable({ events, choice }: { events: readonly AuditEvent[]; choice?: Choice }) {
   return (
     <section className="scroll" tabIndex={0} aria-label="Events">
       <table>
@@ -14,6 +21,7 @@ export function EventTable({ events }: { events: readonly AuditEvent[] }) {
             <th>By</th>
             <th>About</th>
             <th>Reason</th>
+            {choice ? <th>Compare</th> : null}
           </tr>
         </thead>
         <tbody>
@@ -33,6 +41,15 @@ export function EventTable({ events }: { events: readonly AuditEvent[] }) {
                 {!paymentId && grantId ? <Id id={grantId} to={`/grants/${grantId}`} /> : null}
               </td>
               <td className="break">{reason}</td>
+              {choice ? (
+                <td>
+                  <Checkbox
+                    aria-label={`Compare ${kind} of ${at}`}
+                    checked={choice.chosen.includes(id)}
+                    onChange={() => choice.toggle(id)}
+                  />
+                </td>
+              ) : null}
             </tr>
           ))}
         </tbody>

@@ -1,5 +1,6 @@
-import { TextInput } from '@mantine/core';
+import { NativeSelect, TextInput } from '@mantine/core';
 import { instant, localTime } from '../format.js';
+import { useTreasuries } from '../reads.js';
 
 /**
  * Time of a filter. The URL has it with its zone, so that a shared page means the same everywhere. The field shows it in the
@@ -20,6 +21,29 @@ export function TimeField({
       label={label}
       value={localTime(value)}
       onChange={(event) => set(instant(event.currentTarget.value) ?? '')}
+    />
+  );
+}
+
+/** Treasury of a filter, where the caller sees several. */
+export function TreasuryField({
+  value,
+  set,
+}: {
+  value: string;
+  set: (treasuryId: string) => void;
+}) {
+  const treasuries = useTreasuries().data ?? [];
+  if (treasuries.length < 2) return null;
+  return (
+    <NativeSelect
+      label="Treasury"
+      data={[
+        { value: '', label: 'All' },
+        ...treasuries.map(({ id, name }) => ({ value: id, label: name })),
+      ]}
+      value={value}
+      onChange={(event) => set(event.currentTarget.value)}
     />
   );
 }

@@ -210,6 +210,32 @@ describe('a payment', () => {
     expect(server?.statusCode ?? 0).toBe(0);
   });
 
+  it('that is refused as a tool: the problem has the trace of its request', async () => {
+    const { token } = await admin.mint({ budget: '5.00', maxPerPayment: '0.001' });
+    const trace = newTrace();
+    const answer = await fetch(`${stack.service.url}/mcp`, {
+      method: 'POST',
+      headers: {
+        ...trace.headers,
+        authorization: `Bearer ${token}`,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+      },
+      body: JSON.stringify({
+        jsonrpc: '2.0',
+        id: 1,
+        method: 'tools/call',
+        params: {
+          name: 'pay',
+          arguments: { ...order(stack.chain), idempotencyKey: 'refused-tool' },
+        },
+      }),
+    });
+    const text = await answer.text();
+    expect(text).toContain('per_payment_exceeded');
+    expect(text).toContain(`"traceId":"${trace.traceId}"`);
+  });
+
   it('of a batch: each keeps its own trace, and the batch is linked with all of them', async () => {
     const { grant, token } = await admin.mint({ budget: '5.00' });
     const traces = Array.from({ length: 12 }, () => newTrace());

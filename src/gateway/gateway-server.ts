@@ -4,6 +4,8 @@ import type { Logger } from 'pino';
 import { isDatabaseUnavailable } from '../database/database.js';
 import { seeTreasuries, withinRequest } from '../database/treasury-scope.js';
 import { readUpTo } from '../http/read-bounded.js';
+import { currentTrace } from '../tracing/trace-scope.js';
+import { nameRoute, type Tracing } from '../tracing/tracing.js';
 import type { Answer } from './answers.js';
 import { METRICS_PATH } from './gateway-counts.js';
 import { answerMcp, MCP_PATH, type McpParts } from './mcp-front.js';
@@ -25,6 +27,7 @@ export interface ServerParts extends McpParts {
   readonly shops: () => OpenShops;
   readonly treasuryId: string;
   readonly pages: ServedPages;
+  readonly tracing: Tracing;
   readonly logger: Logger;
 }
 
@@ -45,7 +48,9 @@ export function gatewayServer(parts: ServerParts): Server {
     (request, response) => {
       withinRequest('work', () => {
         seeTreasuries([parts.treasuryId]);
-        handle(parts, request, response).catch((error: unknown) => fail(parts, response, error));
+        parts.tracing
+          .inRequest(request, response, () => handle(parts, request, response))
+          .catch((error: unknown) => fail(parts, response, error));
       });
     },
   );
@@ -103,6 +108,8 @@ async function handle(
     );
   }
   const { operation } = found;
+  const trace = currentTrace();
+  if (trace) nameRoute(trace.span, method, operation.path);
   return operation.prices ? sell(parts, visit, operation) : forward(parts, visit, operation);
 }
 

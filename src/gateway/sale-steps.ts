@@ -1,4 +1,6 @@
 import type { Logger } from 'pino';
+import { paymentAttributes } from '../tracing/payment-attributes.js';
+import { inSpan } from '../tracing/trace-scope.js';
 import type { Answer } from './answers.js';
 import type { FacilitatorRequest, Facilitators } from './facilitators.js';
 import type { Ending, Order } from './orders.js';
@@ -181,7 +183,15 @@ export class SaleSteps {
 
   /** Settles, and writes down what is known of it. @returns undefined when somebody else knew better. */
   private async charge(sale: Sale, request: FacilitatorRequest): Promise<Sale | undefined> {
-    const outcome = await this.parts.facilitators.settle(request);
+    const outcome = await inSpan(
+      'sale settle',
+      async (span) => {
+        const settled = await this.parts.facilitators.settle(request);
+        span?.setAttribute('bursar.outcome', settled.kind);
+        return settled;
+      },
+      { attributes: { 'bursar.sale': sale.id, ...paymentAttributes(sale) } },
+    );
     const { call } = sale;
     if (outcome.kind === 'settled') return this.parts.books.settled(sale, outcome.transaction);
     const { reason } = outcome;
@@ -202,18 +212,22 @@ export class SaleSteps {
     const { request, operation } = order;
     if (!operation.isStreamed) return this.callWhole(order);
     const { timeoutMs, maxAnswerBytes } = operation;
-    return this.answered(order, this.parts.upstream().open(request, timeoutMs, maxAnswerBytes));
+    return this.answered(order, () =>
+      this.parts.upstream().open(request, timeoutMs, maxAnswerBytes),
+    );
   }
 
   private callWhole(order: Order): Promise<Answer> {
     const { request, operation } = order;
     const { timeoutMs, maxAnswerBytes } = operation;
-    return this.answered(order, this.parts.upstream().call(request, timeoutMs, maxAnswerBytes));
+    return this.answered(order, () =>
+      this.parts.upstream().call(request, timeoutMs, maxAnswerBytes),
+    );
   }
 
   /** An answer of the upstream, or the gateway's own where it gave none, which the log is told of. */
-  private answered<T>({ operation }: Order, answer: Promise<T>): Promise<T | Answer> {
-    return orUpstreamFailed(answer, (message) =>
+  private answered<T>({ operation }: Order, call: () => Promise<T>): Promise<T | Answer> {
+    return orUpstreamFailed(inSpan('upstream call', call), (message) =>
       this.parts.logger.warn(
         { room: 'gateway', operation: operation.id },
         `the upstream ${message}`,

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '../database/database.js';
 import { newId } from '../ids.js';
+import { inSpan } from '../tracing/trace-scope.js';
 import type { Answers } from './answers.js';
 import { type FacilitatorRequest, facilitatorRequest } from './facilitators.js';
 import type { Offer } from './offers.js';
@@ -71,7 +72,7 @@ export class Sales {
       return { kind: 'unpayable', reason: 'payment_expires_too_soon' };
     }
     const request = facilitatorRequest(credential, offer, order.sold);
-    const verification = await this.parts.facilitators.verify(request);
+    const verification = await inSpan('sale verify', () => this.parts.facilitators.verify(request));
     if (verification.kind === 'unavailable') return verification;
     if (verification.kind === 'invalid') {
       // Another replica may have sold it meanwhile, and then the nonce is used.

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -12,6 +12,7 @@ import type { Database } from '../database/database.js';
 import { takingRequests } from '../database/treasury-scope.js';
 import { registerCurrencies } from '../domain/money.js';
 import { treasuryNamed } from '../ledger/service-events.js';
+import { Tracing } from '../tracing/tracing.js';
 import { Answers } from './answers.js';
 import { Asks } from './asks.js';
 import { type FacilitatorLike, Facilitators, remoteFacilitators } from './facilitators.js';
@@ -101,6 +102,8 @@ export async function startGateway(path: string, place: GatewayPlace): Promise<G
   const shop = await loadShop(path, place);
   const { file } = shop;
   const stopping = new AbortController();
+  // Every settlement under way listens to it; Node warns of more than ten.
+  setMaxListeners(0, stopping.signal);
   const facilitators = new Facilitators(facilitatorsOf(shop, place, stopping.signal));
   const treasuryId = await database.transaction((tx) =>
     treasuryNamed(tx, { name: file.treasury, actor: 'system:gateway' }),
@@ -136,7 +139,17 @@ export async function startGateway(path: string, place: GatewayPlace): Promise<G
     logger,
   });
   await recovery.start();
-  const server = serverOf({ treasuryId, sales, asks, recovery, shelves, database, logger });
+  const tracing = await Tracing.open({ tracesEndpoint: config.tracesEndpoint, role: 'gateway' });
+  const server = serverOf({
+    treasuryId,
+    sales,
+    asks,
+    recovery,
+    shelves,
+    database,
+    tracing,
+    logger,
+  });
   takingRequests(() => server.listen(file.port, file.host));
   try {
     await once(server, 'listening');
@@ -150,6 +163,7 @@ export async function startGateway(path: string, place: GatewayPlace): Promise<G
     await recovery.stop();
     await shelves.close();
     await sales.quiet();
+    await tracing.stop();
   };
   let stopped: Promise<void> | undefined;
   return {
@@ -178,11 +192,12 @@ interface ServerParts {
   readonly recovery: Recovery;
   readonly shelves: Shelves;
   readonly database: Database;
+  readonly tracing: Tracing;
   readonly logger: Logger;
 }
 
 function serverOf(parts: ServerParts): Server {
-  const { treasuryId, sales, asks, recovery, shelves, database, logger } = parts;
+  const { treasuryId, sales, asks, recovery, shelves, database, tracing, logger } = parts;
   return gatewayServer({
     shops: () => ({ current: shelves.current, earlier: shelves.earlier }),
     treasuryId,
@@ -196,6 +211,7 @@ function serverOf(parts: ServerParts): Server {
       treasuryId,
       () => recovery.isHealthy,
     ),
+    tracing,
     logger,
   });
 }

@@ -107,7 +107,7 @@ export class ServiceDesk implements Desk {
       title: _title,
       status: _status,
       ...problem
-    } = problemBody(code, detail, fields);
+    } = problemBody(code, detail, fields, this.request.trace);
     return problem;
   }
 

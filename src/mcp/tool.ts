@@ -62,6 +62,7 @@ const problemSchema = z.object({
       'stop, wait, ask, choose_cheaper, fix_request, renew_token, use_payment, or new_key; only new_key says that a new idempotencyKey is safe',
     ),
   retryAfter: z.number().optional().describe('seconds'),
+  traceId: z.string().optional().describe('trace of the call, where the service traces'),
 });
 
 /** Makes a tool of its definition. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import {
   ROOT_CONTEXT,
@@ -32,6 +33,12 @@ const TOLD_EVERY_MS = 60_000;
 /** Routes that are asked every few seconds by machines. */
 const QUIET = /^\/(healthz|readyz)(\?|$)/;
 
+/** Settings of tracing. */
+export interface TracingConfig extends Pick<Config, 'tracesEndpoint'> {
+  /** The part that this process has, for those who read the traces. */
+  readonly role: string;
+}
+
 /** A request with the span of its handling. */
 export interface TracedRequest extends FastifyRequest {
   trace?: ActiveTrace;
@@ -50,7 +57,14 @@ export class Tracing implements OnModuleInit, SpanStarter {
   #tracer: Tracer | undefined;
   #toldAt = Number.NEGATIVE_INFINITY;
 
-  constructor(@Inject(CONFIG) private readonly config: Pick<Config, 'tracesEndpoint' | 'role'>) {}
+  constructor(@Inject(CONFIG) private readonly config: TracingConfig) {}
+
+  /** Tracing for a program without Nest. */
+  static async open(config: TracingConfig): Promise<Tracing> {
+    const tracing = new Tracing(config);
+    await tracing.onModuleInit();
+    return tracing;
+  }
 
   /** Whether spans are made. */
   get isOn(): boolean {
@@ -92,14 +106,8 @@ export class Tracing implements OnModuleInit, SpanStarter {
     if (this.config.tracesEndpoint === undefined) return;
     fastify.addHook('onRequest', (request: TracedRequest, _reply, done) => {
       if (!this.isOn || QUIET.test(request.raw.url ?? '')) return done();
-      // The path may hold a secret, such as a link to approve. The route is its pattern.
-      const attributes = {
-        'http.request.method': request.method,
-        'bursar.request.id': request.id,
-      };
-      const options = { kind: SpanKind.SERVER, attributes };
-      const parent = parseTraceparent(request.headers.traceparent);
-      request.trace = { starter: this, span: this.start(request.method, options, parent) };
+      request.trace = this.ofRequest(request);
+      request.trace.span.setAttribute('bursar.request.id', request.id);
       done();
     });
     // A body is read in between, which would lose the scope.
@@ -110,17 +118,38 @@ export class Tracing implements OnModuleInit, SpanStarter {
     fastify.addHook('onResponse', (request: TracedRequest, reply, done) => {
       const span = request.trace?.span;
       if (span) {
-        const { refusal, routeOptions, method } = request;
-        const route = routeOptions.url;
-        if (route !== undefined)
-          span.updateName(`${method} ${route}`).setAttribute('http.route', route);
+        const { refusal, routeOptions } = request;
+        nameRoute(span, request.method, routeOptions.url);
         if (refusal) span.setAttribute('error.type', refusal.code);
-        span.setAttribute('http.response.status_code', reply.statusCode);
-        if (reply.statusCode >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
-        span.end();
+        endAnswered(span, reply.statusCode);
       }
       done();
     });
+  }
+
+  /** Handles a request of Node's own server within a span, which ends with the response. */
+  inRequest(
+    request: IncomingMessage,
+    response: ServerResponse,
+    work: () => Promise<void>,
+  ): Promise<void> {
+    if (!this.isOn) return work();
+    const trace = this.ofRequest(request);
+    response.once('close', () => endAnswered(trace.span, response.statusCode));
+    return withinTrace(trace, work);
+  }
+
+  /** A span of a request, in its caller's trace. The path may hold a secret: only its route is told. */
+  private ofRequest({
+    method = '',
+    headers,
+  }: {
+    readonly method?: string | undefined;
+    readonly headers: IncomingHttpHeaders;
+  }): ActiveTrace {
+    const options = { kind: SpanKind.SERVER, attributes: { 'http.request.method': method } };
+    const span = this.start(method, options, parseTraceparent(headers.traceparent));
+    return { starter: this, span };
   }
 
   /** Does a job within a span, in the trace of whoever asked for it first; without one it makes no span. */
@@ -153,4 +182,15 @@ export class Tracing implements OnModuleInit, SpanStarter {
       forceFlush: async () => exporter.forceFlush?.(),
     };
   }
+}
+
+/** Names a request's span by its route. */
+export function nameRoute(span: Span, method: string, route: string | undefined): void {
+  if (route !== undefined) span.updateName(`${method} ${route}`).setAttribute('http.route', route);
+}
+
+function endAnswered(span: Span, statusCode: number): void {
+  span.setAttribute('http.response.status_code', statusCode);
+  if (statusCode >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
+  span.end();
 }

@@ -253,6 +253,7 @@ async function createApp(
         'idempotent-replayed',
         'retry-after',
         'www-authenticate',
+        'x-request-id',
       ],
     });
   }

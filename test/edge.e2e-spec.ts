@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Service } from '../src/service.js';
-import { Api, expectProblem } from './support/api.js';
+import { Api, type EventAnswer, expectProblem, type Listed, type Minted } from './support/api.js';
 import { startReplica, startTestStack, type TestStack } from './support/bursar.js';
 import { until } from './support/until.js';
 
@@ -129,10 +129,23 @@ describe('every answer', () => {
         'strict-transport-security': 'max-age=31536000',
         'x-content-type-options': 'nosniff',
         'x-frame-options': 'DENY',
+        'x-request-id': expect.stringMatching(/^[0-9a-f-]{36}$/),
       });
     }
     const docs = await fetch(`${stack.service.url}/docs`);
     expect(docs.headers.get('content-security-policy')).toMatch(/^default-src 'self'; /);
+  });
+
+  it('names its request as the events of that do', async () => {
+    const answer = await stack.admin.post<Minted>('/v1/grants', {
+      holder: 'named',
+      budget: '1.00',
+      ttlSeconds: 60,
+    });
+    const { items } = await stack.admin.read<Listed<EventAnswer>>(
+      `/v1/audit/events?grantId=${answer.body.grant.id}&kind=grant.minted`,
+    );
+    expect(items[0]?.requestId).toBe(answer.headers.get('x-request-id'));
   });
 
   it('lets no page of another origin in, preflight or not', async () => {

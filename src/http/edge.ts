@@ -59,6 +59,8 @@ export function secureEdge(
     withinRequest(/^(GET|HEAD)$/.test(request.method) ? 'reads' : 'work', done);
   });
   fastify.addHook('onSend', async (request: FastifyRequest, reply: FastifyReply) => {
+    // The log and events have it too: whoever reports an error can name it.
+    void reply.header('x-request-id', request.id);
     for (const [name, value] of HEADERS) {
       if (!reply.hasHeader(name)) void reply.header(name, value);
     }

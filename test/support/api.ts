@@ -66,6 +66,7 @@ export interface EventAnswer {
   readonly actor: string;
   readonly grantId: string | null;
   readonly paymentId: string | null;
+  readonly requestId: string | null;
   readonly reason: string | null;
   readonly data: Record<string, unknown>;
   readonly leafIndex: string | null;

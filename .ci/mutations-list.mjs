@@ -324,6 +324,15 @@ export default [
   },
   {
     row: 'a gateway that sells twice, or for nothing',
+    guard: 'a payer who was charged and does not come back is owed the price',
+    file: 'src/gateway/sale-rows.ts',
+    find: "AND (s.process = $4 OR NOT ${isSeen('s')})",
+    replace: "AND ($4::text IS NOT NULL AND NOT ${isSeen('s')})",
+    test: 'test/gateway-model.int-spec.ts',
+    name: 'keeps its contract, whatever happens to it',
+  },
+  {
+    row: 'a gateway that sells twice, or for nothing',
     guard: 'an unclear settlement is left to the chain',
     file: 'src/gateway/facilitators.ts',
     find: "!success && DEFINITE.has(reason) && transaction === ''",

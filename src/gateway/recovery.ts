@@ -21,7 +21,7 @@ import {
 import type { Sales } from './sales.js';
 
 /** How often a gateway says that it lives and looks what others left, in milliseconds. */
-const TICK_MS = 1_000;
+const LOOK_MS = 1_000;
 /** When an unknown charge is looked at again, in milliseconds. */
 const RETRY_MS = 1_500;
 /** An authorization that ends sooner is not sent again, in seconds. */
@@ -56,7 +56,7 @@ export interface RecoveryParts {
  */
 export class Recovery {
   #timer: NodeJS.Timeout | undefined;
-  #ticking: Promise<void> = Promise.resolve();
+  #looking: Promise<void> = Promise.resolve();
   #isStopped = false;
   #isHealthy = true;
 
@@ -78,7 +78,7 @@ export class Recovery {
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#timer);
-    await this.#ticking;
+    await this.#looking;
     const { database, treasuryId, sales, asks } = this.parts;
     await asks.write(database.pool).catch(() => {});
     await noteEnd(database.pool, treasuryId, sales.process).catch(() => {});
@@ -87,7 +87,7 @@ export class Recovery {
   private schedule(): void {
     if (this.#isStopped) return;
     this.#timer = setTimeout(() => {
-      this.#ticking = this.tick()
+      this.#looking = this.look()
         .then(
           () => {
             this.#isHealthy = true;
@@ -101,16 +101,19 @@ export class Recovery {
           },
         )
         .finally(() => this.schedule());
-    }, TICK_MS).unref();
+    }, LOOK_MS).unref();
   }
 
-  private async tick(): Promise<void> {
+  /** Looks once. */
+  async look(): Promise<void> {
     const { database, treasuryId, sales, books, answers, asks, refunds, keepSeconds } = this.parts;
     const { pool } = database;
     await noteAlive(pool, treasuryId, sales.process);
     await disown(pool, treasuryId, sales.process, sales.working);
     for (const sale of await leftSales(pool, treasuryId, BATCH)) await sales.takeOver(sale);
-    for (const sale of await unclaimedPaid(pool, treasuryId, keepSeconds, BATCH)) {
+    const { process, working } = sales;
+    const own = { process, working, seconds: keepSeconds };
+    for (const sale of await unclaimedPaid(pool, treasuryId, own, BATCH)) {
       await books.change(
         sale,
         { call: 'none', charge: 'settled' },

@@ -247,20 +247,33 @@ export async function leftSales(pool: Pool, treasuryId: string, limit: number): 
   return rows.map(saleOf);
 }
 
-/** Sales that are charged for, and whose payer did not come back for the call. */
+/**
+ * Sales that are charged for, and whose payer did not come back for the call: those of this process that nothing works on, and
+ * those of processes that died.
+ *
+ * @param seconds - how long a payer has, from when the sale was made.
+ * @param working - ids of the sales that this process works on.
+ */
 export async function unclaimedPaid(
   pool: Pool,
   treasuryId: string,
-  seconds: number,
+  { process, working, seconds }: OwnWork & { readonly seconds: number },
   limit: number,
 ): Promise<Sale[]> {
   const { rows } = await pool.query<Row>(
     `SELECT ${COLUMNS} FROM gateway_sales s WHERE s.treasury_id = $1 AND s.ended_at IS NULL
-       AND s.call = 'none' AND s.charge = 'settled' AND s.created_at < now() - $2 * interval '1 second' AND NOT ${isSeen('s')}
+       AND s.call = 'none' AND s.charge = 'settled' AND s.created_at < now() - $2 * interval '1 second'
+       AND (s.process = $4 OR NOT ${isSeen('s')}) AND NOT s.id = ANY ($5::text[])
      ORDER BY s.created_at LIMIT $3`,
-    [treasuryId, seconds, limit],
+    [treasuryId, seconds, limit, process, [...working]],
   );
   return rows.map(saleOf);
+}
+
+/** A process, and what it works on. */
+interface OwnWork {
+  readonly process: string;
+  readonly working: ReadonlySet<string>;
 }
 
 /** How long whoever claims an unknown charge has it, in milliseconds: longer than a settlement takes. */

@@ -101,9 +101,7 @@ export async function startGateway(path: string, place: GatewayPlace): Promise<G
   registerTokens(config);
   const shop = await loadShop(path, place);
   const { file } = shop;
-  const stopping = new AbortController();
-  // Every settlement under way listens to it; Node warns of more than ten.
-  setMaxListeners(0, stopping.signal);
+  const stopping = stopController();
   const facilitators = new Facilitators(facilitatorsOf(shop, place, stopping.signal));
   const treasuryId = await database.transaction((tx) =>
     treasuryNamed(tx, { name: file.treasury, actor: 'system:gateway' }),
@@ -177,6 +175,13 @@ export async function startGateway(path: string, place: GatewayPlace): Promise<G
       return stopped;
     },
   };
+}
+
+/** Ends what waits when the gateway stops. Every settlement under way listens to it, and Node warns of more than ten. */
+function stopController(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 function urlOf(server: Server): string {

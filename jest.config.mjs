@@ -35,7 +35,11 @@ const LONG = [
   ...['sign-in', 'signals', 'stop', 'texts', 'thousand-streams', 'tokens', 'treasury-low'],
   ...['tutorial', 'wallet-code', 'webhook-faults', 'webhooks', 'workers'],
 ].map((name) => `${name}.e2e-spec.ts`);
-LONG.push(...['database', 'interleavings', 'stores'].map((name) => `${name}.int-spec.ts`));
+LONG.push(
+  ...['database', 'interleavings', 'openapi-documents', 'stores'].map(
+    (name) => `${name}.int-spec.ts`,
+  ),
+);
 const namesPath = process.argv.slice(2).some((argument) => !argument.startsWith('-'));
 const leftOut = namesPath ? [BENCH] : [BENCH, ...LONG];
 

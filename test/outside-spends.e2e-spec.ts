@@ -398,6 +398,12 @@ describe('an authorization that no payment has', () => {
     ],
   ])('keeps the fence while %s', async (_why, fenced, also) => {
     await stack.chain.pauseMining();
+    // A reading under way would write the chain's own time over the one that is set here.
+    const head = BigInt(await rpc<string>(stack.chain.rpcUrl, 'eth_blockNumber'));
+    await until('all final blocks are read', async () => {
+      const { rows } = await stack.db.query('SELECT block_number FROM chain_cursors');
+      return BigInt(rows[0].block_number) === head - 2n;
+    });
     await stack.db.query(`UPDATE treasuries SET ${fenced}`);
     await stack.db.query(also);
     const fences = async () =>

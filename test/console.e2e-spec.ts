@@ -227,6 +227,28 @@ suite('the console', () => {
     expect(await page.getByText(/: no$/).count()).toBe(3);
   });
 
+  it('loses nothing between the first page and the older ones while events come in', async () => {
+    const mint = (grants: number) =>
+      Promise.all(
+        Array.from({ length: grants }, () =>
+          sandbox.admin.mint({ holder: 'one of many', budget: '0.01' }),
+        ),
+      );
+    await mint(60);
+    const minted = async () =>
+      (await sandbox.admin.all<unknown>('/v1/audit/events?kind=grant.minted')).length;
+    const page = await person();
+    await go(page, '/audit?kind=grant.minted');
+    const rows = page.getByRole('region', { name: 'Events' }).getByRole('row');
+    await until('the first page is there', async () => (await rows.count()) > 50);
+    await button(page, 'Older events').click();
+    await until('all are there', async () => (await rows.count()) === (await minted()) + 1);
+    await mint(5);
+    await until('the newest five are there too, and the others still are', async () => {
+      return (await rows.count()) === (await minted()) + 1;
+    });
+  });
+
   it('compares two events, and names the members that differ', async () => {
     const page = await person();
     await go(page, '/audit?kind=payment.authorized');

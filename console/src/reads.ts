@@ -83,15 +83,13 @@ export function useChain(grant: Grant | undefined) {
   );
 }
 
-/** A grant with everything below it, page by page up to `most`. */
-export async function readTree(id: string, most: number): Promise<GrantTree> {
-  let tree = await bursar.grants.tree(id, { limit: PAGE });
-  const items = [...tree.items];
-  while (tree.nextCursor !== null && items.length < most) {
-    tree = await bursar.grants.tree(id, { limit: PAGE, cursor: tree.nextCursor });
-    items.push(...tree.items);
-  }
-  return { ...tree, items };
+/** A page of a grant and everything below it, with the totals of the whole tree. */
+export function readTree(
+  id: string,
+  { cursor, signal }: { cursor?: string; signal?: AbortSignal } = {},
+): Promise<GrantTree> {
+  const query = { limit: PAGE, ...(cursor ? { cursor } : {}) };
+  return call('GET', `/v1/grants/${id}/tree`, { query, ...(signal ? { signal } : {}) });
 }
 
 /** Count of what a revocation would stop, made by the server. */

@@ -1,14 +1,13 @@
 import { Button, NativeSelect, TextInput } from '@mantine/core';
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 import type { AuditEvent } from '../api.js';
+import { useGrowing } from '../growing.js';
 import { EVENT_KINDS } from '../kinds.js';
 import { Empty, Failure, Head, Loading } from '../parts/bits.js';
 import { type Choice, EventTable } from '../parts/events.js';
 import { download, spanOf, TimeField } from '../parts/filters.js';
-import { type EventFilter, readEvents, useEvents } from '../reads.js';
+import { type EventFilter, readEvents } from '../reads.js';
 import { navigate, useParam, useTitle } from '../router.js';
-
-const PAGE = 50;
 
 /** The log: who did what, when, and why. */
 export function AuditPage() {
@@ -26,7 +25,13 @@ export function AuditPage() {
     ...(/^pay_[0-9a-z]{26}$/.test(paymentId) ? { paymentId } : {}),
     ...spanOf(from, to),
   };
-  const { events, hasMore, readMore, error, refetch } = useLog(filter);
+  const {
+    items: events,
+    hasMore,
+    readMore,
+    error,
+    refetch,
+  } = useGrowing(['events', filter, 'log'], (place) => readEvents(filter, place));
   const choice = useChoiceOfTwo();
   return (
     <>
@@ -95,27 +100,6 @@ function useChoiceOfTwo(): Choice {
       now.includes(id) ? now.filter((each) => each !== id) : [...now, id].slice(-2),
     );
   return { chosen, toggle };
-}
-
-function useLog(filter: EventFilter) {
-  const name = JSON.stringify(filter);
-  const [older, setOlder] = useState<{ items: AuditEvent[]; cursor: string | null }>();
-  useEffect(() => setOlder(undefined), [name]);
-  const { data, error, refetch } = useEvents(filter, PAGE);
-  const cursor = older ? older.cursor : (data?.nextCursor ?? null);
-  const seen = new Set(data?.items.map(({ id }) => id));
-  const readMore = async () => {
-    if (cursor === null) return;
-    const page = await readEvents(filter, { cursor, limit: PAGE });
-    setOlder((now) => ({ items: [...(now?.items ?? []), ...page.items], cursor: page.nextCursor }));
-  };
-  return {
-    events: data && [...data.items, ...(older?.items.filter(({ id }) => !seen.has(id)) ?? [])],
-    hasMore: cursor !== null,
-    readMore: () => void readMore(),
-    error,
-    refetch: () => void refetch(),
-  };
 }
 
 /** JSON Lines of exactly the rows on the page. The whole log, byte for byte, is at `/v1/audit/export`. */

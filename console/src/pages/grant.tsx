@@ -1,6 +1,6 @@
 import type { Grant } from '@bursar/sdk';
 import { count, whole } from '../format.js';
-import { useLive } from '../live.js';
+import { useGrowing } from '../growing.js';
 import { GrantActs } from '../parts/acts.js';
 import {
   Bar,
@@ -20,9 +20,6 @@ import { GrantTree } from '../parts/tree.js';
 import { readTree, useChain, useEvents, useGrant, usePayments } from '../reads.js';
 import { Link, useTitle } from '../router.js';
 import { sentence, termsOf } from '../words.js';
-
-/** How many grants below are read at most. */
-const MOST_BELOW = 1_000;
 
 /** One grant: what it allows, what it used, what is below it, and the ways to change it. */
 export function GrantPage({ id }: { id: string }) {
@@ -138,14 +135,22 @@ function Terms({ grant, chain }: { grant: Grant; chain: readonly Grant[] }) {
 
 function Below({ grant, above }: { grant: Grant; above: readonly Grant[] }) {
   const { id } = grant;
-  const { data } = useLive(['tree', id], () => readTree(id, MOST_BELOW), { everyMs: 4_000 });
-  const below = data?.items.filter((each) => each.id !== id) ?? [];
-  if (!data) return null;
+  const { first, items, hasMore, readMore } = useGrowing(
+    ['tree', id],
+    (place) => readTree(id, place),
+    { everyMs: 4_000 },
+  );
+  const below = items?.filter((each) => each.id !== id) ?? [];
+  if (!first) return null;
   return (
     <section className="card" aria-labelledby="below">
-      <h2 id="below">{count(Math.max(0, data.totals.grants - 1), 'grant')} alive below</h2>
+      <h2 id="below">{count(Math.max(0, first.totals.grants - 1), 'grant')} alive below</h2>
       {below.length > 0 ? (
-        <GrantTree grants={below} above={[...above, grant]} />
+        <GrantTree
+          grants={below}
+          above={[...above, grant]}
+          readMore={hasMore ? readMore : undefined}
+        />
       ) : (
         <p className="soft">It has handed nothing on.</p>
       )}

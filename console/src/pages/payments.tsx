@@ -1,7 +1,6 @@
-import type { Payment } from '@bursar/sdk';
 import { Button, NativeSelect, TextInput } from '@mantine/core';
-import { useCallback, useEffect, useState } from 'react';
-import { useLive } from '../live.js';
+import { useState } from 'react';
+import { useGrowing } from '../growing.js';
 import { Empty, Failure, Head, Loading } from '../parts/bits.js';
 import { spanOf, TimeField, TreasuryField } from '../parts/filters.js';
 import { PaymentTable } from '../parts/payment-table.js';
@@ -106,7 +105,12 @@ function useFilter() {
 }
 
 function Feed({ filter, isPaused }: { filter: PaymentFilter; isPaused: boolean }) {
-  const { payments, error, refetch, readMore } = usePaymentFeed(filter, isPaused);
+  const feed = useGrowing(
+    ['payments', filter, 'feed'],
+    (place) => readPayments(filter, place),
+    isPaused ? { everyMs: 3_600_000 } : {},
+  );
+  const { items: payments, error, refetch, readMore } = feed;
   return (
     <>
       {error ? <Failure error={error} retry={refetch} /> : null}
@@ -121,37 +125,4 @@ function Feed({ filter, isPaused }: { filter: PaymentFilter; isPaused: boolean }
       ) : null}
     </>
   );
-}
-
-/** Older pages, as they were when they were read. */
-interface Older {
-  readonly items: readonly Payment[];
-  readonly cursor: string | null;
-}
-
-/** The newest payments, kept fresh, and behind them as many older ones as somebody scrolled to. */
-function usePaymentFeed(filter: PaymentFilter, isPaused: boolean) {
-  const name = JSON.stringify(filter);
-  const [older, setOlder] = useState<Older>();
-  // Another filter begins anew.
-  useEffect(() => setOlder(undefined), [name]);
-  const { data, error, refetch } = useLive(
-    ['payments', filter, 'feed'],
-    (signal) => readPayments(filter, { signal }),
-    isPaused ? { everyMs: 3_600_000 } : {},
-  );
-  const cursor = older ? older.cursor : (data?.nextCursor ?? null);
-  const readMore = useCallback(() => {
-    if (cursor === null) return;
-    void readPayments(filter, { cursor }).then((page) =>
-      setOlder((now) => {
-        if (now && now.cursor !== cursor) return now;
-        return { items: [...(now?.items ?? []), ...page.items], cursor: page.nextCursor };
-      }),
-    );
-  }, [name, cursor]);
-  const newest = data?.items;
-  const seen = new Set(newest?.map(({ id }) => id));
-  const payments = newest && [...newest, ...(older?.items.filter(({ id }) => !seen.has(id)) ?? [])];
-  return { payments, error, refetch: () => void refetch(), readMore };
 }

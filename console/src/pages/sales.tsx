@@ -1,8 +1,8 @@
 import type { Page } from '@bursar/sdk';
 import { Button, NativeSelect, TextInput } from '@mantine/core';
-import { useEffect, useState } from 'react';
 import { type Answer, call, type Sale } from '../api.js';
 import { short } from '../format.js';
+import { useGrowing } from '../growing.js';
 import { useLive } from '../live.js';
 import { Empty, Failure, Head, Id, Loading, Money, Status, Time } from '../parts/bits.js';
 import { useParam, useTitle } from '../router.js';
@@ -167,29 +167,18 @@ function share(paid: number, asked: number): string {
 
 /** The newest sales, kept fresh, and as many older ones as somebody asked for. */
 function Feed({ filter }: { filter: SaleFilter }) {
-  const [older, setOlder] = useState<Page<Sale>>();
-  const [failure, setFailure] = useState<unknown>();
-  const read = (cursor?: string, signal?: AbortSignal) =>
-    call<Page<Sale>>('GET', '/v1/gateway/sales', {
-      query: { ...filter, limit: 50, cursor },
-      ...(signal ? { signal } : {}),
-    });
-  const { data, error, refetch } = useLive(['sales', filter], (signal) => read(undefined, signal));
-  useEffect(() => setFailure(undefined), [older]);
-  if (error) return <Failure error={error} retry={() => void refetch()} />;
-  if (!data) return <Loading what="sales" />;
-  const seen = new Set(data.items.map(({ id }) => id));
-  const sales = [...data.items, ...(older?.items.filter(({ id }) => !seen.has(id)) ?? [])];
-  const cursor = older ? older.nextCursor : data.nextCursor;
-  const readMore = async (from: string) => {
-    try {
-      const page = await read(from);
-      setOlder((now) => ({ ...page, items: [...(now?.items ?? []), ...page.items] }));
-    } catch (wrong) {
-      setFailure(wrong);
-    }
-  };
-  if (sales.length === 0) {
+  const { items, hasMore, readMore, error, refetch } = useGrowing<Page<Sale>>(
+    ['sales', filter],
+    ({ cursor, signal }) =>
+      call('GET', '/v1/gateway/sales', {
+        query: { ...filter, limit: 50, cursor },
+        ...(signal ? { signal } : {}),
+      }),
+  );
+  if (!items) {
+    return error ? <Failure error={error} retry={refetch} /> : <Loading what="sales" />;
+  }
+  if (items.length === 0) {
     return (
       <Empty title="No sale matches">
         A sale appears here as soon as a payment is taken. Clear a filter to see more.
@@ -198,13 +187,13 @@ function Feed({ filter }: { filter: SaleFilter }) {
   }
   return (
     <>
-      <SaleTable sales={sales} />
-      {failure ? <Failure error={failure} /> : null}
-      {cursor === null ? null : (
-        <Button mt="sm" variant="default" onClick={() => void readMore(cursor)}>
+      <SaleTable sales={items} />
+      {error ? <Failure error={error} retry={refetch} /> : null}
+      {hasMore ? (
+        <Button mt="sm" variant="default" onClick={readMore}>
           Older sales
         </Button>
-      )}
+      ) : null}
     </>
   );
 }

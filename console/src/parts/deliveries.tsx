@@ -1,8 +1,7 @@
 import { Button, NativeSelect } from '@mantine/core';
-import { useEffect, useState } from 'react';
 import { call, type Delivery, type Webhook } from '../api.js';
 import { count } from '../format.js';
-import { useLive } from '../live.js';
+import { useGrowing } from '../growing.js';
 import { readDeliveries } from '../reads.js';
 import { Link, useParam } from '../router.js';
 import { useMay } from '../session.js';
@@ -26,7 +25,10 @@ const ORIGINS: Readonly<Record<Delivery['origin'], string>> = {
 /** Deliveries of a webhook of the last 30 days, the newest first. */
 export function Deliveries({ webhook }: { webhook: Webhook }) {
   const [status, setStatus] = useParam('status');
-  const { deliveries, hasMore, readMore, error, refetch } = useDeliveries(webhook.id, status);
+  const { items, hasMore, readMore, error, refetch } = useGrowing(
+    ['deliveries', webhook.id, status],
+    (place) => readDeliveries(webhook.id, status, place),
+  );
   return (
     <section className="card" aria-labelledby="deliveries">
       <h2 id="deliveries">Deliveries of the last 30 days</h2>
@@ -39,14 +41,14 @@ export function Deliveries({ webhook }: { webhook: Webhook }) {
         />
       </div>
       {error ? <Failure error={error} retry={refetch} /> : null}
-      {!deliveries && !error ? <Loading what="deliveries" /> : null}
-      {deliveries?.length === 0 ? (
+      {!items && !error ? <Loading what="deliveries" /> : null}
+      {items?.length === 0 ? (
         <Empty title="No delivery matches">
           An event is sent as soon as it is sealed. Send a test to try the receiver.
         </Empty>
       ) : null}
       <ul className="rows">
-        {deliveries?.map((delivery) => (
+        {items?.map((delivery) => (
           <DeliveryRow key={delivery.id} delivery={delivery} webhook={webhook} />
         ))}
       </ul>
@@ -137,30 +139,4 @@ function Attempts({ attempts }: { attempts: Delivery['attempts'] }) {
 
 function answerOf({ status, error }: Delivery['attempts'][number]): string {
   return status === null ? (error ?? 'no answer') : `answer ${status}`;
-}
-
-/** The newest deliveries, kept fresh, and behind them as many older ones as somebody asked for. */
-function useDeliveries(id: string, status: string) {
-  const [older, setOlder] = useState<{ items: Delivery[]; cursor: string | null }>();
-  useEffect(() => setOlder(undefined), [id, status]);
-  const { data, error, refetch } = useLive(['deliveries', id, status], (signal) =>
-    readDeliveries(id, status, { signal }),
-  );
-  const cursor = older ? older.cursor : (data?.nextCursor ?? null);
-  const seen = new Set(data?.items.map((each) => each.id));
-  const readMore = async () => {
-    if (cursor === null) return;
-    const page = await readDeliveries(id, status, { cursor });
-    setOlder((now) => ({ items: [...(now?.items ?? []), ...page.items], cursor: page.nextCursor }));
-  };
-  return {
-    deliveries: data && [
-      ...data.items,
-      ...(older?.items.filter((each) => !seen.has(each.id)) ?? []),
-    ],
-    hasMore: cursor !== null,
-    readMore: () => void readMore(),
-    error,
-    refetch: () => void refetch(),
-  };
 }

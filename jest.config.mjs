@@ -26,6 +26,7 @@ const LONG = [
     'cli',
     'console',
     'console-login',
+    'console-measures',
     'console-pages',
   ],
   ...['crash', 'dependencies', 'downtime', 'edge', 'event-streams', 'events', 'examples', 'gas'],

@@ -25,13 +25,16 @@ export function TimeField({
   );
 }
 
-/** Treasury of a filter, where the caller sees several. */
+/** A choice of treasuries, where the caller sees several. */
 export function TreasuryField({
   value,
   set,
+  none = 'All',
 }: {
   value: string;
   set: (treasuryId: string) => void;
+  /** The words for no choice. */
+  none?: string;
 }) {
   const treasuries = useTreasuries().data ?? [];
   if (treasuries.length < 2) return null;
@@ -39,7 +42,7 @@ export function TreasuryField({
     <NativeSelect
       label="Treasury"
       data={[
-        { value: '', label: 'All' },
+        { value: '', label: none },
         ...treasuries.map(({ id, name }) => ({ value: id, label: name })),
       ]}
       value={value}

@@ -1,12 +1,13 @@
-import { Button, Checkbox, NativeSelect, TextInput } from '@mantine/core';
+import { Button, Checkbox, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { call, type Webhook } from '../api.js';
 import { EVENT_KINDS } from '../kinds.js';
-import { isGrantId, useTreasuries } from '../reads.js';
+import { isGrantId } from '../reads.js';
 import { navigate } from '../router.js';
 import { useSession } from '../session.js';
 import { Secret } from './bits.js';
 import { Dialog, DialogForm, useAct } from './dialog.js';
+import { TreasuryField } from './filters.js';
 
 const EVERYTHING = '*';
 /** Patterns that stand for all kinds of one thing, such as `payment.*`. */
@@ -72,7 +73,9 @@ export function NewWebhookDialog({ close }: { close: () => void }) {
           value={grantId}
           onChange={(event) => setGrantId(event.currentTarget.value.trim())}
         />
-        {grantId ? null : <TreasuryField value={treasuryId} set={setTreasuryId} />}
+        {grantId ? null : (
+          <TreasuryField value={treasuryId} set={setTreasuryId} none="the main one" />
+        )}
         <Checkbox
           label="Send approval links"
           description="An event of something that waits for a decision carries a one-time link. Whoever has the link decides as you."
@@ -81,22 +84,6 @@ export function NewWebhookDialog({ close }: { close: () => void }) {
         />
       </DialogForm>
     </Dialog>
-  );
-}
-
-function TreasuryField({ value, set }: { value: string; set: (id: string) => void }) {
-  const treasuries = useTreasuries().data ?? [];
-  if (treasuries.length < 2) return null;
-  return (
-    <NativeSelect
-      label="Treasury"
-      data={[
-        { value: '', label: 'the main one' },
-        ...treasuries.map(({ id, name }) => ({ value: id, label: name })),
-      ]}
-      value={value}
-      onChange={(event) => set(event.currentTarget.value)}
-    />
   );
 }
 

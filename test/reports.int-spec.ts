@@ -260,6 +260,19 @@ async function perform(ledger: SpendLedger, step: Act) {
   }
 }
 
+/** A payment with its end, and a question about everything. @param to - as in a step that moves; undefined for none. */
+function endOf(to: number | undefined): [Act[], Asked[], number] {
+  const pay: Act = {
+    ...{ do: 'pay', grant: 'grt_a', minutes: 0, amount: 5n, waits: false },
+    ...{ payTo: '0xAa', host: 'a.example', network: 'eip155:1' },
+  };
+  return [
+    to === undefined ? [pay] : [pay, { do: 'move', pick: 0, to }],
+    [{ groupBy: ['day'], from: undefined, to: undefined, reader: undefined, tree: undefined }],
+    4,
+  ];
+}
+
 describe('a report of spend', () => {
   it('says what the ledger has, to the atomic unit, however much of it is sealed and folded', async () => {
     await fc.assert(
@@ -285,7 +298,8 @@ describe('a report of spend', () => {
           }
         },
       ),
-      { numRuns: RUNS },
+      // Every end is there at least once, whatever the others are.
+      { numRuns: RUNS, examples: [undefined, 0, 1, 2].map(endOf) },
     );
   }, 300_000);
 

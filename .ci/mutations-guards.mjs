@@ -447,14 +447,12 @@ export default [
   ancestor(
     'every ancestor learns of a settlement',
     'src/domain/charge.ts',
-    `  return chain.map((grant) => ({
+    `  return chain.map((grant, place) => ({
     ...grant,
-    reserved: grant.reserved - amount,
-    spent: grant.spent + amount,`,
-    `  return chain.slice(1).map((grant) => ({
+    reserved: grant.reserved - held,`,
+    `  return chain.slice(1).map((grant, place) => ({
     ...grant,
-    reserved: grant.reserved - amount,
-    spent: grant.spent + amount,`,
+    reserved: grant.reserved - held,`,
     { test: 'src/domain/model.spec.ts', name: 'come to what a plain model says' },
   ),
   ancestor(
@@ -659,6 +657,15 @@ export default [
     replace: 'if (grant === undefined) throw',
     test: 'test/inputs.e2e-spec.ts',
     name: 'tells a holder the same of what it may not see',
+  },
+  {
+    row: 'answers that mislead',
+    guard: 'a filter names a treasury that the caller may see',
+    file: 'src/access/grant-filter.ts',
+    find: "throw notSeen('treasuryId', ",
+    replace: "void notSeen('treasuryId', ",
+    test: 'test/inputs.e2e-spec.ts',
+    name: '%s is refused with %s that names nothing',
   },
   {
     row: 'answers that mislead',

@@ -40,6 +40,9 @@ describe('a list', () => {
     ['/v1/audit/events?actor=', 'actor', () => 'somebody'],
     ['/v1/audit/events?from=2026-02-01T00:00:00Z&to=', 'from', () => '2026-01-01T00:00:00Z'],
     ['/v1/wallets?treasuryId=', 'treasuryId', () => newId('trs')],
+    ['/v1/payments?treasuryId=', 'treasuryId', () => newId('trs')],
+    ['/v1/reports/spend?treasuryId=', 'treasuryId', () => newId('trs')],
+    ['/v1/gateway/sales?treasuryId=', 'treasuryId', () => newId('trs')],
     // A cursor of another list.
     ['/v1/payments?cursor=', 'cursor', () => newId('grt')],
     ['/v1/grants?cursor=', 'cursor', () => newId('evt')],

@@ -28,14 +28,18 @@ export async function grantOfFilter(
  * The treasuries of a list: the one that its parameter `treasuryId` names, else all that the caller sees. Undefined means all
  * there are.
  *
- * @throws Problem `invalid_request` for one that the caller does not see.
+ * @throws Problem `invalid_request`, alike for a treasury that is not there and for one that the caller does not see.
  */
-export function treasuriesOfFilter(
+export async function treasuriesOfFilter(
+  pool: Pool,
   caller: Caller,
   treasuryId: string | undefined,
-): readonly string[] | undefined {
+): Promise<readonly string[] | undefined> {
   if (treasuryId === undefined) return treasuriesOf(caller);
-  if (!seesTreasury(caller, treasuryId)) throw notSeen('treasuryId', `treasury ${treasuryId}`);
+  const { rowCount } = await pool.query('SELECT FROM treasuries WHERE id = $1', [treasuryId]);
+  if (rowCount !== 1 || !seesTreasury(caller, treasuryId)) {
+    throw notSeen('treasuryId', `treasury ${treasuryId}`);
+  }
   return [treasuryId];
 }
 

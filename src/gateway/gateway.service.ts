@@ -51,7 +51,7 @@ export class GatewayService {
 
   /** A page of sales, the newest first. */
   async sales(caller: Caller, query: SalesQuery) {
-    const where = this.scope(caller, query)
+    const where = (await this.scope(caller, query))
       .add(query.operation, (value) => `s.operation = ${value}`)
       .add(query.payer, (value) => `lower(s.payer) = lower(${value})`)
       .add(query.status, (value) => `${STATUS} = ${value}`)
@@ -78,7 +78,7 @@ export class GatewayService {
 
   /** The sums of each group, in the order of the groups. */
   async revenue(caller: Caller, query: RevenueQuery): Promise<RevenueReport> {
-    const where = this.scope(caller, query);
+    const where = await this.scope(caller, query);
     const groups = query.groupBy.map((name) => GROUPS[name]);
     const keys = [...groups, 's.currency'].join(', ');
     const { rows } = await this.database.pool.query<RevenueRow>(
@@ -109,11 +109,9 @@ export class GatewayService {
 
   /** How many of those that asked for a price paid it, by group. */
   async conversion(caller: Caller, query: ConversionQuery): Promise<ConversionReport> {
+    const treasuries = await treasuriesOfFilter(this.database.pool, caller, query.treasuryId);
     const where = new Conditions()
-      .add(
-        treasuriesOfFilter(caller, query.treasuryId),
-        (value) => `u.treasury_id = ANY (${value}::text[])`,
-      )
+      .add(treasuries, (value) => `u.treasury_id = ANY (${value}::text[])`)
       .add(query.from, (value) => `u.day >= ${value}`)
       .add(query.to, (value) => `u.day <= ${value}`);
     const groups = query.groupBy.map((name) => CONVERSION_GROUPS[name]).join(', ');
@@ -129,20 +127,18 @@ export class GatewayService {
     }));
   }
 
-  private scope(
+  private async scope(
     caller: Caller,
     {
       treasuryId,
       from,
       to,
     }: { treasuryId?: string | undefined; from?: string | undefined; to?: string | undefined },
-  ): Conditions {
+  ): Promise<Conditions> {
     checkSpan(from, to);
+    const treasuries = await treasuriesOfFilter(this.database.pool, caller, treasuryId);
     return new Conditions()
-      .add(
-        treasuriesOfFilter(caller, treasuryId),
-        (value) => `s.treasury_id = ANY (${value}::text[])`,
-      )
+      .add(treasuries, (value) => `s.treasury_id = ANY (${value}::text[])`)
       .add(from, (value) => `s.created_at >= ${value}::timestamptz`)
       .add(to, (value) => `s.created_at <= ${value}::timestamptz`);
   }

@@ -76,7 +76,7 @@ export class BulkService {
   private async find(caller: Caller, filter: BulkFilter): Promise<GrantRecord[]> {
     const { pool } = this.database;
     const { act, grantId, treasuryId, holder, label, exclude } = filter;
-    const treasuries = treasuriesOfFilter(caller, treasuryId);
+    const treasuries = await treasuriesOfFilter(pool, caller, treasuryId);
     const conditions = new Conditions();
     for (const id of [caller.kind === 'holder' ? caller.grantId : undefined, grantId]) {
       if (id !== undefined) {

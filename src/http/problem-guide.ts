@@ -159,7 +159,8 @@ export const PROBLEM_GUIDE: Readonly<Record<ProblemCode, ProblemGuide>> = {
     remedy: 'Repeat the call with the same key after `retryAfter` seconds. Nothing was lost.',
   },
   internal_error: {
-    means: 'The service has a fault. The log has the request id, which the header `X-Request-Id` names.',
+    means:
+      'The service has a fault. The log has the request id, which the header `X-Request-Id` names.',
     remedy: 'Repeat the call with the same key after `retryAfter` seconds, and tell the operator.',
   },
 };

@@ -49,7 +49,7 @@ export class PaymentList {
   async list(caller: Caller, query: ListQuery): Promise<Page<PaymentView>> {
     const { limit, grantId, cursor, host } = query;
     checkSpan(query.from, query.to);
-    const treasuries = treasuriesOfFilter(caller, query.treasuryId);
+    const treasuries = await treasuriesOfFilter(this.database.pool, caller, query.treasuryId);
     const conditions = await this.visibleTo(caller);
     if (grantId !== undefined) {
       const { pool } = this.database;

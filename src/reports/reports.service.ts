@@ -70,7 +70,7 @@ export class ReportsService {
     checkSpan(query.from, query.to);
     const scope = {
       groupBy: query.groupBy,
-      treasuries: treasuriesOfFilter(caller, query.treasuryId),
+      treasuries: await treasuriesOfFilter(this.database.pool, caller, query.treasuryId),
       trees: await this.trees(caller, query.grantId),
       from: query.from === undefined ? undefined : Date.parse(query.from),
       // Times are kept in milliseconds, and the end is included.

@@ -5,7 +5,6 @@ import { z } from 'zod';
 import { Allow, NeedsConfirmation } from '../access/allow.js';
 import { type Caller, CurrentCaller, RequestId, treasuriesOf } from '../access/caller.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
-import { Problem } from '../domain/problem.js';
 import {
   Answers,
   BodyInput,
@@ -235,13 +234,7 @@ export class TreasuryController {
     @CurrentCaller() caller: Caller,
     @QueryInput(walletsQuery) query: z.infer<typeof walletsQuery>,
   ) {
-    const { treasuryId } = query;
-    if (treasuryId !== undefined && !(await this.wallets.isSeen(caller, treasuryId))) {
-      throw new Problem('invalid_request', `treasuryId: you see no treasury ${treasuryId}`, {
-        field: 'treasuryId',
-      });
-    }
-    const { items, nextCursor } = await this.wallets.list(treasuriesOf(caller), query);
+    const { items, nextCursor } = await this.wallets.listFor(caller, query);
     const shown = items.map((wallet) => {
       const currency = currencyOf(wallet.currency);
       const { code, heldSince } = wallet;

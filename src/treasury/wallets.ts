@@ -2,6 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import type { Hex } from 'viem';
 import { type Caller, seesTreasury, treasuriesOf } from '../access/caller.js';
+import { treasuriesOfFilter } from '../access/grant-filter.js';
 import { Database } from '../database/database.js';
 import { Problem } from '../domain/problem.js';
 import { type Page, page } from '../http/paging.js';
@@ -224,15 +225,12 @@ export class Wallets {
    * @param seen - the treasuries the caller may see; undefined for all.
    */
   async list(
-    seen: readonly string[] | undefined,
-    query: { treasuryId?: string | undefined; limit: number; cursor?: string | undefined },
+    treasuries: readonly string[] | undefined,
+    query: { limit: number; cursor?: string | undefined },
   ): Promise<Page<WalletFunds>> {
     const wallets = await this.database.prisma.wallet.findMany({
       where: {
-        treasuryId: {
-          ...(seen === undefined ? {} : { in: [...seen] }),
-          ...(query.treasuryId === undefined ? {} : { equals: query.treasuryId }),
-        },
+        ...(treasuries === undefined ? {} : { treasuryId: { in: [...treasuries] } }),
         ...(query.cursor === undefined ? {} : { id: { gt: query.cursor } }),
       },
       include: { balances: { orderBy: [{ network: 'asc' }, { asset: 'asc' }] } },
@@ -272,17 +270,23 @@ export class Wallets {
     return { ...found, items };
   }
 
+  /**
+   * A page of the wallets that a caller sees: of the treasury that the query names, or of all.
+   *
+   * @throws Problem `invalid_request` for a treasury that the caller does not see.
+   */
+  async listFor(
+    caller: Caller,
+    query: { treasuryId?: string | undefined; limit: number; cursor?: string | undefined },
+  ): Promise<Page<WalletFunds>> {
+    const { pool } = this.database;
+    return this.list(await treasuriesOfFilter(pool, caller, query.treasuryId), query);
+  }
+
   /** The main treasury's id, which never changes. */
   async mainTreasuryId(): Promise<string> {
     this.#mainTreasuryId ??= await this.database.transaction(mainTreasury, 'all');
     return this.#mainTreasuryId;
-  }
-
-  /** Whether a treasury is there, and the caller may see it. */
-  async isSeen(caller: Caller, treasuryId: string): Promise<boolean> {
-    if (!seesTreasury(caller, treasuryId)) return false;
-    const where = { id: treasuryId };
-    return (await this.database.prisma.treasury.findUnique({ where })) !== null;
   }
 
   /**

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { AUTHORITY } from '../src/check/authority.js';
 import { IDENTITIES } from '../src/check/identities.js';
 import { LIMITS } from '../src/check/limits.js';
+import { forServer } from '../src/check/records.js';
 import type { Question } from '../src/check/snapshot.js';
 import { SUMS } from '../src/check/sums.js';
 import { TRANSITIONS } from '../src/check/transitions.js';
@@ -40,13 +41,14 @@ const NAMED = 5;
 export async function violations(db: pg.Pool, acknowledged: number): Promise<string[]> {
   const client = await db.connect();
   try {
+    const fit = await forServer(client);
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const broken: string[] = [];
     for (const [invariant, questions] of Object.entries(QUESTIONS)) {
       const loaded = LOADED[invariant] ?? '^$';
       for (const { what, sql } of questions) {
         const { rows } = await client.query<{ id: string; detail: string }>(
-          `SELECT q.id, q.detail FROM (${sql}) q WHERE q.id !~ $1`,
+          `SELECT q.id, q.detail FROM (${fit(sql)}) q WHERE q.id !~ $1`,
           [loaded],
         );
         const named = rows.slice(0, NAMED);

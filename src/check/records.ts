@@ -1,7 +1,33 @@
+import type { ClientBase } from 'pg';
+
 /** SQL that reads records. A record is canonical JSON, so that its members stand in it in one order. */
 
 /** A record, to be read into. One that was garbled is told of by its bytes, and has no members here. */
 export const parsed = (record: string) => `(CASE WHEN ${record} IS JSON THEN ${record}::jsonb END)`;
+
+const PARSED = /\(CASE WHEN (\S+) IS JSON THEN \1::jsonb END\)/g;
+
+/** The first version of Postgres that has `IS JSON`, as `server_version_num`. */
+const HAS_IS_JSON = 160_000;
+
+/**
+ * Makes questions fit for an older Postgres, which has no `IS JSON`: a function of the session, slower, does the same.
+ *
+ * @param version - the server's `server_version_num`; asked where it is left out.
+ * @returns what a question becomes on this connection.
+ */
+export async function forServer(
+  client: ClientBase,
+  version?: number,
+): Promise<(sql: string) => string> {
+  const { rows } = await client.query<{ version: number }>(
+    `SELECT current_setting('server_version_num')::int AS version`,
+  );
+  if ((version ?? rows[0]?.version ?? 0) >= HAS_IS_JSON) return (sql) => sql;
+  await client.query(`CREATE OR REPLACE FUNCTION pg_temp.bursar_parsed(record text) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN record::jsonb; EXCEPTION WHEN others THEN RETURN NULL; END $$`);
+  return (sql) => sql.replaceAll(PARSED, 'pg_temp.bursar_parsed($1)');
+}
 
 /** A time as records write it. */
 export const iso = (column: string) => `to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;

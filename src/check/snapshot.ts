@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { forServer } from './records.js';
 import type { Tally } from './report.js';
 
 /** How long one query may run; more than a database of any sensible size takes. */
@@ -26,6 +27,7 @@ export class Snapshot {
   private constructor(
     private readonly client: pg.Client,
     private readonly show: number,
+    private readonly fit: (sql: string) => string,
   ) {}
 
   /**
@@ -54,7 +56,7 @@ export class Snapshot {
         `SELECT to_regclass('payments')::text AS known`,
       );
       if (!rows[0]?.known) throw new Error('it has no tables of Bursar; is it the right database?');
-      return new Snapshot(client, show);
+      return new Snapshot(client, show, await forServer(client));
     } catch (error) {
       await client.end().catch(() => {});
       const { message, code } = error as NodeJS.ErrnoException;
@@ -74,7 +76,7 @@ export class Snapshot {
     for (const { what, sql } of questions) {
       const { rows } = await this.client.query<{ id: string; detail: string; total: string }>(
         `SELECT id, detail, total FROM (
-           SELECT q.id::text, q.detail::text, count(*) OVER () AS total FROM (${sql}) q) s
+           SELECT q.id::text, q.detail::text, count(*) OVER () AS total FROM (${this.fit(sql)}) q) s
          LIMIT ${this.show}`,
       );
       const more = Number(rows[0]?.total ?? 0) - rows.length;
@@ -99,7 +101,7 @@ export class Snapshot {
 
   /** Rows of a short answer. NUMERIC and BIGINT come as text. */
   async rows<Row extends pg.QueryResultRow>(sql: string, values: unknown[] = []): Promise<Row[]> {
-    return (await this.client.query<Row>(sql, values)).rows;
+    return (await this.client.query<Row>(this.fit(sql), values)).rows;
   }
 
   /** Pages of a long answer, however long it is. */
@@ -140,7 +142,7 @@ export class Snapshot {
     this.#cursors += 1;
     const name = `bursar_check_${this.#cursors}`;
     await this.client.query(
-      `DECLARE ${name} NO SCROLL CURSOR ${isHeld ? 'WITH' : 'WITHOUT'} HOLD FOR ${sql}`,
+      `DECLARE ${name} NO SCROLL CURSOR ${isHeld ? 'WITH' : 'WITHOUT'} HOLD FOR ${this.fit(sql)}`,
     );
     return name;
   }

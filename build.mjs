@@ -62,8 +62,6 @@ async function bundle() {
     format: 'esm',
     platform: 'node',
     target: 'node20.19',
-    // Nest and the log name classes and functions.
-    keepNames: true,
     sourcemap: 'linked',
     sourcesContent: false,
     external: [...LEFT_OUT, ...OPTIONAL],

@@ -20,7 +20,7 @@ const QUESTIONS: Readonly<Record<string, readonly Question[]>> = {
 
 /** Ids that bulk-loading has break an invariant, as regular expressions. */
 const LOADED: Readonly<Record<string, string>> = {
-  // What was loaded does not count to the bounds of its treasury, so that a benchmark may pass them.
+  // Loaded grants do not count to the bounds of their treasury, so that a benchmark may pass them.
   I2: '^trs_',
   // It has no decision that its nonce is the hash of, and no events.
   I3: '^pay_00000000',

@@ -33,10 +33,10 @@ const ABREAST = 8;
 
 jest.setTimeout(3_600_000);
 
-/** What a facilitator does when it is asked to settle. `deaf` ones answer nothing. */
+/** Behaviour of a facilitator that is asked to settle. `deaf` ones answer nothing. */
 type Mood = 'well' | 'refuses' | 'deaf' | 'deaf, and done' | 'deaf, and late';
 
-/** What becomes of a gateway at one of its steps, before it is done or after. */
+/** Fate of a gateway at one of its steps, before it is done or after. */
 interface Fate {
   readonly kind: 'lives' | 'dies' | 'freezes';
   readonly step: number;
@@ -47,7 +47,7 @@ interface Life {
   readonly settle: Order['operation']['settle'];
   readonly isFree: boolean;
   readonly upstream: 'answers' | 'fails' | 'hangs' | 'breaks off';
-  /** Of the settlements in their order; later ones go well. */
+  /** The moods of the settlements in their order; later ones go well. */
   readonly moods: readonly Mood[];
   readonly fates: readonly Fate[];
   /** The gateway that each copy of the request is sent to. */

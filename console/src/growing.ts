@@ -78,8 +78,8 @@ export function useGrowing<First extends Listed>(
 }
 
 /**
- * What newer items pushed out of the first page stands between that and the older ones. Where all of it was pushed out, nobody
- * knows what is between, and the list begins anew.
+ * Puts items that newer ones pushed out of the first page before the older ones. Where all of them were pushed out, nobody knows
+ * what is between, and the list begins anew.
  */
 function withPushedOut<Item extends { readonly id: string }>(
   older: Older<Item>,

@@ -22,7 +22,7 @@ export { type AuditRecord, Contradiction } from './replay/record.js';
 export interface PaymentEnding {
   readonly payment: ReplayedPayment;
   readonly kind: PaymentEnd;
-  /** What was paid, in atomic units; 0 unless it is settled. */
+  /** Amount paid, in atomic units; 0 unless it is settled. */
   readonly paid: bigint;
   readonly transaction: string | null;
 }

@@ -11,7 +11,7 @@ export interface EndedPayment {
   readonly asset: Address;
   readonly payer: Address;
   readonly pay_to: Address;
-  /** What it moved, in atomic units. */
+  /** Amount moved, in atomic units. */
   readonly paid: string;
   readonly nonce: Hex;
   readonly valid_before: string;

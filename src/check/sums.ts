@@ -6,7 +6,7 @@ export const COUNTS = `(p.status IN ('authorized', 'settled', 'cancelled')
   AND NOT (p.status = 'cancelled' AND EXISTS (SELECT FROM events e WHERE e.treasury_id = p.treasury_id
     AND e.payment_id = p.id AND e.kind = 'payment.cancelled' AND strpos(e.record, '"counted":true') = 0)))`;
 
-/** What a payment aliased `p` takes of its windows, when it counts. */
+/** Amount that a payment aliased `p` takes of its windows, when it counts. */
 export const COUNTED_AMOUNT = `CASE WHEN p.status = 'settled' THEN p.paid ELSE p.amount END`;
 
 /** I2: every counter of a grant is what the payments and carve-outs below it come to. */

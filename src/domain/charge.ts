@@ -39,9 +39,9 @@ export function reserveOn<T extends ChargedGrant>(
 
 /** A payment that was held, and what became of it. Amounts are atomic units. */
 export interface SettledAmounts {
-  /** What was signed, and held until now. */
+  /** Amount signed, and held until now. */
   readonly held: bigint;
-  /** What the chain moved: at most what was held. */
+  /** Amount that the chain moved: at most the one held. */
   readonly paid: bigint;
   /** When the payment was decided. */
   readonly decidedAt: Date;

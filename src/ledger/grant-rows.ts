@@ -77,7 +77,7 @@ interface UsageJson {
   payments: number;
 }
 
-/** What of a grant is counted: changed by every payment and every carve-out of its subtree. */
+/** Counters of a grant: changed by every payment and every carve-out of its subtree. */
 type CountedGrant = Counters & Pick<GrantState, 'lastValidBefore' | 'waiting'>;
 
 // How each member of a grant is stored: a new one is a line here, for locking, reading, minting and amending alike.
@@ -142,7 +142,7 @@ const FIXED: Table<FixedGrant> = {
   },
 };
 
-/** What a minter says of a grant; no decision is made by it. */
+/** Texts that a minter gives a grant; no decision is made by it. */
 const SAID: Table<Pick<GrantRecord, 'purpose' | 'labels'>> = {
   purpose: optional(plain('purpose', 'text')),
   labels: asJson('labels'),

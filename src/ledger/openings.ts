@@ -7,7 +7,7 @@ const MAX_RECORD_SIZE = 262_144;
 
 /** Commits to what a record must not show, with a fresh salt. */
 export function concealNow(content: Readonly<Record<string, unknown>>): ConcealedOpening {
-  return conceal(content, randomBytes(16).toString('hex'));
+  return conceal(content, nextSalt());
 }
 
 /**
@@ -34,4 +34,17 @@ export function withOpenings(events: readonly NewEvent[]): NewEvent[] {
     size += concealed.size;
   }
   return opened.length === 0 ? [...events] : [...opened, ...events];
+}
+
+/** Bytes of a salt, and how many salts are drawn at once: asking for random bytes costs more than having them. */
+const SALT_BYTES = 16;
+const DRAWN = 256;
+
+let drawn = Buffer.alloc(0);
+
+function nextSalt(): string {
+  if (drawn.length === 0) drawn = randomBytes(SALT_BYTES * DRAWN);
+  const salt = drawn.toString('hex', 0, SALT_BYTES);
+  drawn = drawn.subarray(SALT_BYTES);
+  return salt;
 }

@@ -35,9 +35,9 @@ export interface PaymentRecord {
   readonly idempotencyKey: string;
   readonly status: PaymentStatus;
   readonly currency: string;
-  /** What is signed, in atomic units. */
+  /** Amount signed, in atomic units. */
   readonly amount: bigint;
-  /** What the chain moved of it, in atomic units; 0 unless it is settled. */
+  /** Amount that the chain moved of it, in atomic units; 0 unless it is settled. */
   readonly paid: bigint;
   readonly network: string;
   readonly scheme: string;

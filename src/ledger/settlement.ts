@@ -16,7 +16,7 @@ export interface Closing {
   readonly treasuryId: string;
   readonly paymentId: string;
   readonly end: PaymentEnd;
-  /** What the transaction moved to the payee, in atomic units; 0 unless it settled the payment. */
+  /** Amount that the transaction moved to the payee, in atomic units; 0 unless it settled the payment. */
   readonly paid: bigint;
   /** The transaction that settled or cancelled it; undefined for a release. */
   readonly transaction: string | undefined;

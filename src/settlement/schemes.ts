@@ -7,14 +7,14 @@ export interface TransferTerms {
   readonly asset: string;
   readonly payer: string;
   readonly pay_to: string;
-  /** What is signed, in atomic units. */
+  /** Amount signed, in atomic units. */
   readonly amount: string;
 }
 
 type TransferLog = Extract<TokenLog, { eventName: 'Transfer' }>;
 
 /**
- * What a transfer pays of a payment whose nonce its transaction used.
+ * Reads the amount that a transfer pays of a payment whose nonce its transaction used.
  *
  * @returns atomic units; undefined when it is not the payment's transfer.
  */

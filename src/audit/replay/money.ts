@@ -53,11 +53,11 @@ export function charge(payment: OpenPayment): void {
   }
 }
 
-/** What an end leaves of a payment. Atomic units. */
+/** Amounts that the end of a payment leaves. Atomic units. */
 interface Ending {
-  /** What is spent; the rest of what was held is free again. */
+  /** Amount spent; the rest of what was held is free again. */
   readonly paid: bigint;
-  /** What goes on counting in windows; undefined when the payment counts no more, nor in `payments`. */
+  /** Amount that goes on counting in windows; undefined when the payment counts no more, nor in `payments`. */
   readonly counted: bigint | undefined;
 }
 

@@ -151,7 +151,7 @@ export function ended(
 }
 
 /**
- * What the record of a settlement says was paid, which is what was signed: every payment is by the scheme `exact` until
+ * Reads the amount that the record of a settlement says was paid, which is the amount signed: every payment is by the scheme `exact` until
  * records name another. Older ones have no such member.
  */
 function paidOf(
@@ -165,7 +165,7 @@ function paidOf(
   return paid;
 }
 
-/** What of a payment goes on counting in windows after its end; undefined when it counts no more. */
+/** Amount of a payment that goes on counting in windows after its end; undefined when it counts no more. */
 function countedAfter(
   kind: PaymentEnd,
   data: Readonly<Record<string, unknown>>,

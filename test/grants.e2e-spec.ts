@@ -59,6 +59,7 @@ describe('minting', () => {
       rootId: grant.id,
       depth: 0,
       status: 'active',
+      suspendedBy: null,
       holder: 'research-agent-7',
       currency: 'USDC',
       budget: '25.00',

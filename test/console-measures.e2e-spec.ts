@@ -67,7 +67,7 @@ suite('the console over a large treasury', () => {
     const milliseconds = await page.evaluate<number>('performance.now()');
     tell(`usable after ${Math.round(milliseconds)} ms at ${THROTTLE} times less CPU`);
     await devtools.send('Emulation.setCPUThrottlingRate', { rate: 1 });
-    await page.getByRole('link', { name: 'Grants' }).click();
+    await page.getByRole('link', { name: 'Grants', exact: true }).click();
     await page.getByRole('heading', { level: 1, name: 'Grants' }).waitFor();
   }, 120_000);
 
@@ -118,7 +118,7 @@ suite('the console over a large treasury', () => {
   it('shows a tree to its last grant', async () => {
     const page = await person();
     await go(page, `/grants/${root}`);
-    await page.getByRole('region', { name: 'Grants' }).waitFor();
+    await page.getByRole('region', { name: 'Grants', exact: true }).waitFor();
     const { longest, seen } = await scrollThrough(page, 'Grants', TREE - 1);
     expect(seen).toBe(TREE - 1);
     tell(`a tree of ${TREE} grants: the longest frame is ${Math.round(longest)} ms`);

@@ -260,10 +260,12 @@ suite('the console', () => {
     await button(page, 'Compare two').click();
     await page.getByRole('heading', { name: /^\d+ of \d+ members differ$/ }).waitFor();
     const members = page.getByRole('region', { name: 'Members' });
-    await members.getByRole('rowheader', { name: 'paymentId' }).waitFor();
-    expect(await members.getByRole('rowheader', { name: 'treasuryId' }).count()).toBe(0);
+    await members.getByRole('rowheader', { name: 'paymentId', exact: true }).waitFor();
+    expect(await members.getByRole('rowheader', { name: 'treasuryId', exact: true }).count()).toBe(
+      0,
+    );
     await page.getByLabel('Show those that are the same').check();
-    await members.getByRole('rowheader', { name: 'treasuryId' }).waitFor();
+    await members.getByRole('rowheader', { name: 'treasuryId', exact: true }).waitFor();
   });
 
   it('notifies who asked for it when a decision begins to wait, and tells the lock screen nothing of it', async () => {
@@ -282,8 +284,11 @@ suite('the console', () => {
         .mint({ holder: 'asker', budget, approvalAbove: '0.01' })
         .then(({ token }) => sandbox.ask(token, '0.02'));
     await page.getByRole('button', { name: 'Notify me', pressed: false }).waitFor();
+    const waiting = page.locator('.inbox li');
+    await waiting.first().waitFor();
+    const before = await waiting.count();
     expect(await ask('1.00')).toBe(202);
-    await page.getByRole('heading', { name: /0\.02 USDC for/ }).waitFor();
+    await until('it is in the inbox', async () => (await waiting.count()) === before + 1);
     expect(await shown()).toEqual([]);
     await button(page, 'Notify me').click();
     await page.getByRole('button', { name: 'Notify me', pressed: true }).waitFor();

@@ -130,13 +130,16 @@ export function arrays<Members>(table: Table<Members>, first: number): string {
     .join(', ');
 }
 
-/** The values of {@link arrays}. */
-export function arrayValues<Members>(
+/** A function that gives the values of {@link arrays}. */
+export function arrayWriter<Members>(
   table: Table<Members>,
-  records: readonly NoInfer<Members>[],
-): unknown[][] {
-  const rows = records.map((record) => valuesOf(table, record));
-  return columnNames(table).map((_, place) => rows.map((row) => row[place]));
+): (records: readonly Members[]) => unknown[][] {
+  const entries = Object.entries(table) as [keyof Members, Stored<unknown>][];
+  return (records) =>
+    entries.flatMap(([name, stored]) => {
+      const written = records.map((record) => stored.write(record[name]));
+      return Object.keys(stored.columns).map((_, place) => written.map((values) => values[place]));
+    });
 }
 
 function parts<Members>(table: Table<Members>): Stored<unknown>[] {

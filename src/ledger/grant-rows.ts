@@ -6,7 +6,7 @@ import type { Window, WindowUsage } from '../domain/window.js';
 import {
   amount,
   arrays,
-  arrayValues,
+  arrayWriter,
   asJson,
   bigint,
   columnNames,
@@ -201,6 +201,7 @@ function usageJson(usage: readonly WindowUsage[]): UsageJson[] {
 }
 
 const COUNTERS_BY_ID = { id: FIXED.id, ...COUNTED };
+const countersOf = arrayWriter<CountedRow>(COUNTERS_BY_ID);
 
 /** Writes the counters of grants that are locked, each as it was computed under the lock. */
 export const COUNTERS = {
@@ -212,7 +213,7 @@ export const COUNTERS = {
     WHERE l.id = c.id AND g.ctid = l.row`,
   values: (treasuryId: string, grants: readonly CountedRow[]) => [
     treasuryId,
-    ...arrayValues(COUNTERS_BY_ID, grants),
+    ...countersOf(grants),
   ],
 };
 

@@ -2,12 +2,10 @@ import type { Logger } from '@nestjs/common';
 import { isSameAddress } from '../evm.js';
 import type { Closing } from '../ledger/settlement.js';
 import { onChainOf } from './schemes.js';
-import type { TokenLog } from './token-logs.js';
+import type { TokenLog, TransferLog } from './token-logs.js';
 import { ChainMismatch } from './views.js';
 
 type Address = `0x${string}`;
-
-type TransferLog = Extract<TokenLog, { eventName: 'Transfer' }>;
 
 /** Payment that is signed and not over, as the logs are matched with it. */
 export interface OpenPayment {

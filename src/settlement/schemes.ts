@@ -1,6 +1,6 @@
 import { isSameAddress } from '../evm.js';
 import { isSchemeName, type SchemeName } from '../x402/schemes.js';
-import type { TokenLog } from './token-logs.js';
+import type { TransferLog } from './token-logs.js';
 
 /** A payment's terms as its transfer must show them. */
 export interface TransferTerms {
@@ -10,8 +10,6 @@ export interface TransferTerms {
   /** Amount signed, in atomic units. */
   readonly amount: string;
 }
-
-type TransferLog = Extract<TokenLog, { eventName: 'Transfer' }>;
 
 /**
  * Reads the amount that a transfer pays of a payment whose nonce its transaction used.

@@ -32,6 +32,9 @@ const EVENT_TOPICS = (['Transfer', 'AuthorizationUsed', 'AuthorizationCanceled']
 /** A log of one of the three events, decoded. */
 export type TokenLog = ReturnType<typeof decode>[number];
 
+/** A log of a transfer. */
+export type TransferLog = Extract<TokenLog, { eventName: 'Transfer' }>;
+
 /** How many blocks one log query covers: what public RPCs commonly allow. */
 export const BLOCKS_PER_QUERY = 1_000n;
 

@@ -101,14 +101,36 @@ export function selected<Members>(table: Table<Members>, alias: string): string 
     .join(', ');
 }
 
+/**
+ * A record of a table whose members are all undefined. What is read is put into copies of one such record: V8 copies a
+ * record many times faster than it adds members to one.
+ */
+export function blank<Members>(table: Table<Members>): Partial<Members> {
+  return Object.fromEntries(Object.keys(table).map((name) => [name, undefined])) as Partial<Members>;
+}
+
+/**
+ * A function that reads a row of {@link selected} into a copy of a record.
+ *
+ * @param table - the members that it reads.
+ * @returns the copy; the other members are as they were.
+ */
+export function readerOver<Members>(
+  table: Table<Members>,
+): <Others extends object>(row: object, record: Others) => Omit<Others, keyof Members> & Members {
+  const entries = Object.entries(table) as [string, Stored<unknown>][];
+  return (row, record) => {
+    const members = { ...record } as Record<string, unknown>;
+    for (const [name, stored] of entries) members[name] = stored.read(row as Row);
+    return members as never;
+  };
+}
+
 /** A function that reads a row of {@link selected}. */
 export function reader<Members>(table: Table<Members>): (row: object) => Members {
-  const entries = Object.entries(table) as [string, Stored<unknown>][];
-  return (row) => {
-    const members: Record<string, unknown> = {};
-    for (const [name, stored] of entries) members[name] = stored.read(row as Row);
-    return members as Members;
-  };
+  const read = readerOver(table);
+  const record = blank(table);
+  return (row) => read(row, record) as Members;
 }
 
 /** The values of a record in the order of {@link columnNames}. */

@@ -98,7 +98,7 @@ export const NEW_EVENTS = {
       ${plainTexts('$5')}, ${plainTexts('$6')}, $7::text[], ${plainTexts('$8')})`,
   /** @param at - the database's time of the change. */
   values: (at: Date, events: readonly NewEvent[]) => {
-    const rows = events.map((event) => ({ ...event, id: newId('evt') }));
+    const rows = events.map((event) => ({ id: newId('evt'), ...event }));
     return [
       at,
       joined(rows.map(({ treasuryId }) => treasuryId)),

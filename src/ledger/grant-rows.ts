@@ -9,12 +9,14 @@ import {
   arrayWriter,
   asJson,
   bigint,
+  blank,
   columnNames,
   count,
   json,
   optional,
   plain,
   reader,
+  readerOver,
   selected,
   type Table,
 } from './columns.js';
@@ -164,8 +166,11 @@ export const toGrantRecord = reader(RECORD);
 
 const FIXED_COLUMNS = selected(FIXED, 'g');
 const STATE_COLUMNS = selected(STATE, 'g');
-const toFixedGrant = reader(FIXED);
-const toGrantState = reader(STATE);
+const toFixedGrant = readerOver(FIXED);
+const toLockedGrant = readerOver(STATE);
+
+/** A grant of which nothing is read yet. The state of a {@link FixedGrant} is put where this one's is. */
+const BLANK = blank<FixedGrant & GrantState>({ ...FIXED, ...STATE });
 
 /** The JSON that the `windows` column holds, and that events show. */
 export function windowsJson(windows: readonly Window[]): WindowJson[] {
@@ -287,19 +292,27 @@ export async function lockChain(
 /**
  * Locks grants whose fixed terms are known already, and reads what of them may have changed. In the order of
  * every other lock on grants, see {@link lockChains}.
+ *
+ * @param known - by id.
+ * @returns the grants by id; without those that do not exist.
  */
-export async function lockStates(
+export async function lockKnown(
   tx: ClientBase,
   treasuryId: string,
-  ids: readonly string[],
-): Promise<Map<string, GrantState>> {
-  const { rows } = await tx.query({
+  known: ReadonlyMap<string, FixedGrant>,
+): Promise<Map<string, LockedGrant>> {
+  const { rows } = await tx.query<{ id: string }>({
     name: 'lock-states',
     text: `SELECT g.id, ${STATE_COLUMNS} FROM unnest($2::text[]) AS k (id),
        LATERAL (${byId('*', '$1', 'k.id')} FOR NO KEY UPDATE) g WHERE g.id = k.id`,
-    values: [treasuryId, [...ids].sort()],
+    values: [treasuryId, [...known.keys()].sort()],
   });
-  return new Map(rows.map((row) => [row.id, toGrantState(row)]));
+  const grants = new Map<string, LockedGrant>();
+  for (const row of rows) {
+    const fixed = known.get(row.id);
+    if (fixed) grants.set(row.id, toLockedGrant(row, fixed));
+  }
+  return grants;
 }
 
 /**
@@ -359,7 +372,7 @@ export async function readFixedGrants(
     `SELECT ${FIXED_COLUMNS} FROM grants g WHERE g.treasury_id = $1 AND g.id = ANY ($2::text[])`,
     [treasuryId, ids],
   );
-  return new Map(rows.map((row) => [row.id, toFixedGrant(row)]));
+  return new Map(rows.map((row) => [row.id, toFixedGrant(row, BLANK)]));
 }
 
 /** Reads grants without locking them: for showing, never for deciding. */

@@ -29,7 +29,6 @@ export function authorizedEvent(
   const own = counters.pop();
   const ancestors = counters.length > 0 ? concealNow({ chain: counters }) : undefined;
   return {
-    ...ofOrder(order),
     kind: 'payment.authorized',
     paymentId: payment.id,
     concealed: ancestors,
@@ -45,6 +44,7 @@ export function authorizedEvent(
       nonce,
       rowHash: rowHashOf(payment),
     },
+    ...ofOrder(order),
   };
 }
 
@@ -57,7 +57,6 @@ export function pendingEvent(
   const isOwn = approval.grantId === order.grantId || approvalAbove === null;
   const ancestors = isOwn ? undefined : concealNow({ approvalAbove });
   return {
-    ...ofOrder(order),
     kind: 'payment.pending',
     paymentId: payment.id,
     concealed: ancestors,
@@ -71,6 +70,7 @@ export function pendingEvent(
       lapsesAt: payment.approval?.lapsesAt.toISOString() ?? null,
       rowHash: rowHashOf(payment),
     },
+    ...ofOrder(order),
   };
 }
 
@@ -81,7 +81,10 @@ export function approvalNeededEvent(
   { grantId: askedBy }: ApprovalNeeded,
 ): NewEvent {
   return {
-    ...{ treasuryId, grantId, requestId, trace: trace?.span.spanContext() },
+    treasuryId,
+    grantId,
+    requestId,
+    trace: trace?.span.spanContext(),
     kind: 'approval.needed',
     actor: 'system:payments',
     paymentId: payment.id,
@@ -108,7 +111,6 @@ export function refusedEvent(
   const figures = untold(denial, own);
   const ancestors = figures && concealNow({ ...figures });
   return {
-    ...ofOrder(order),
     kind: 'payment.refused',
     paymentId,
     reason: code,
@@ -125,6 +127,7 @@ export function refusedEvent(
         optionData(network, asset, payTo, amount),
       ),
     },
+    ...ofOrder(order),
   };
 }
 

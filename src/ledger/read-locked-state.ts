@@ -3,7 +3,7 @@ import type { Bounds } from '../domain/bounds.js';
 import type { WalletSnapshot } from '../domain/policy.js';
 import { readBreakerCounts } from './breakers.js';
 import { readActors } from './grant-actors.js';
-import { type FixedGrant, type LockedGrant, lockStates } from './grant-rows.js';
+import { type FixedGrant, lockKnown } from './grant-rows.js';
 import { readKnownPayees } from './known-payees.js';
 import type { LockedState } from './locked-state.js';
 import { keyOf, type ReservationOrder } from './order.js';
@@ -39,21 +39,16 @@ export async function readLockedState(
   // These queries are pipelined. Postgres runs them in order, so everything after the grant locks sees what
   // the previous lock holder committed: of two requests with one key, the second sees the first's payment.
   // The suspension is held before anything else, and read after it: a batch is before it or sees it.
-  const [, , states, wallets, { payments, ...read }, knownPayees, breakerCounts] =
+  const [, , grants, wallets, { payments, ...read }, knownPayees, breakerCounts] =
     await Promise.all([
       tx.query(KEPT_PLANS),
       holdSuspension(tx, treasuryId),
-      lockStates(tx, treasuryId, [...known.keys()]),
+      lockKnown(tx, treasuryId, known),
       lockWallets(tx, treasuryId, wantedAssets(orders)),
       findByKeys(tx, treasuryId, orders),
       readKnownPayees(tx, treasuryId, known.values(), payeesOf(orders)),
       readBreakerCounts(tx, treasuryId, known.values()),
     ]);
-  const grants = new Map<string, LockedGrant>();
-  for (const [id, state] of states) {
-    const fixed = known.get(id);
-    if (fixed) grants.set(id, { ...fixed, ...state });
-  }
   const approved = grantsOfApproved(payments.values());
   const chainIds = approved.flatMap((grantId) => chains.get(grantId)?.map(({ id }) => id) ?? []);
   const actorsOf = await readActors(tx, treasuryId, chainIds);

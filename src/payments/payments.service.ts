@@ -108,17 +108,17 @@ export class PaymentsService {
     }
     const { outcome, replayed, remaining, offer } = reservation;
     if (!replayed) this.notifier.eventsWritten(caller.treasuryId);
-    const shown = {
-      payment: viewPayment(reservation.payment),
-      selection: selectionOf(reservation, order, terms),
-      grant: viewRemaining(reservation.payment, remaining),
-    };
-    if (outcome === 'pending') return { status: 202, replayed, answer: shown } as const;
+    const shown = viewPayment(reservation.payment);
+    const selection = selectionOf(reservation, order, terms);
+    const grant = viewRemaining(reservation.payment, remaining);
+    if (outcome === 'pending') {
+      return { status: 202, replayed, answer: { payment: shown, selection, grant } } as const;
+    }
     const header = await this.sign(
       reservation.payment,
       replayed ? wrapperOf(reservation.payment, offer, terms.x402Version) : undefined,
     );
-    return { status: 201, replayed, answer: { ...shown, header } } as const;
+    return { status: 201, replayed, answer: { payment: shown, selection, grant, header } } as const;
   }
 
   /**

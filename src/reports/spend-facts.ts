@@ -40,15 +40,20 @@ export function amountIn(status: string): string {
 
 const ONLY_REFUSALS = `e.kind IN ('payment.refused', 'payment.refused_more')`;
 
-/** The facts that events tell. @param events - SQL of rows of `events`. */
+/** The facts that events tell, by the hour that a payment was made in. @param events - SQL of rows of `events`. */
 export function factsOf(events: string): string {
-  return `SELECT p.treasury_id, p.grant_id, p.network, p.pay_to, coalesce(p.host, '') AS host,
-      p.created_at AS at, step.status, step.payments::bigint AS payments,
-      step.payments * ${amountIn('step.status')} AS amount
-    FROM (${events}) e JOIN payments p ON p.treasury_id = e.treasury_id AND p.id = e.payment_id
-    JOIN ${STEPS} ON step.kind = e.kind
+  return `SELECT p.treasury_id, p.grant_id, p.network, p.pay_to, p.host, p.at, step.status,
+      step.payments * p.payments AS payments, step.payments * ${amountIn('step.status')} AS amount
+    FROM (
+      -- Summed up before they are told apart by status: there are far fewer sums than payments.
+      SELECT p.grant_id, p.network, p.pay_to, coalesce(p.host, '') AS host, date_trunc('hour', p.created_at, 'UTC') AS at,
+        p.approval_from_above IS NOT NULL AS waited, e.kind, p.treasury_id,
+        count(*) AS payments, sum(p.amount) AS amount, sum(p.paid) AS paid
+      FROM (${events}) e JOIN payments p ON p.treasury_id = e.treasury_id AND p.id = e.payment_id
+      GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) p
+    JOIN ${STEPS} ON step.kind = p.kind
       -- Only a payment that waited leaves that status when it is signed.
-      AND (step.kind <> 'payment.authorized' OR step.payments > 0 OR p.approval_from_above IS NOT NULL)
+      AND (step.kind <> 'payment.authorized' OR step.payments > 0 OR p.waited)
     UNION ALL ${refusalsOf(events)}`;
 }
 

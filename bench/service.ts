@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -19,6 +19,12 @@ const POLL_MS = 10;
 
 /** dist/ of this build. */
 export const DIST = fileURLToPath(new URL('..', import.meta.url));
+
+/** The options of node that `npm start` gives the service. */
+function startOptions(): string[] {
+  const { scripts } = JSON.parse(readFileSync(join(DIST, '..', 'package.json'), 'utf8'));
+  return (scripts.start as string).split(' ').filter((word) => word.startsWith('--'));
+}
 
 /** The kinds of process the service can be. */
 export type Role = 'api' | 'worker' | 'all';
@@ -43,7 +49,7 @@ export function spawnService(
   environment: Readonly<Record<string, string>>,
   log: string,
 ): ChildProcess {
-  return spawnProgram(['main.js'], { ...environment, BURSAR_ROLE: role }, log);
+  return spawnProgram(['main.js'], { ...environment, BURSAR_ROLE: role }, log, startOptions());
 }
 
 /**
@@ -55,10 +61,11 @@ export function spawnProgram(
   [program = '', ...args]: readonly string[],
   environment: Readonly<Record<string, string>>,
   log: string,
+  nodeOptions: readonly string[] = [],
 ): ChildProcess {
   const file = openSync(log, 'a');
-  const nodeOptions = environment.BENCH_NODE_OPTIONS?.split(' ') ?? [];
-  const child = spawn(process.execPath, [...nodeOptions, join(DIST, program), ...args], {
+  const options = [...nodeOptions, ...(environment.BENCH_NODE_OPTIONS?.split(' ') ?? [])];
+  const child = spawn(process.execPath, [...options, join(DIST, program), ...args], {
     env: { ...environment },
     stdio: ['ignore', file, file],
     // A process group of its own, so that Ctrl-C reaches only us and we stop it in order.

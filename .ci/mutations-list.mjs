@@ -921,9 +921,9 @@ export default [
   {
     row: 'revoke races sign',
     guard: 'the status is read under the lock',
-    file: 'src/ledger/read-locked-state.ts',
-    find: 'if (fixed) grants.set(id, { ...fixed, ...state });',
-    replace: "if (fixed) grants.set(id, { ...fixed, ...state, status: 'active' });",
+    file: 'src/ledger/grant-rows.ts',
+    find: 'if (fixed) grants.set(row.id, toLockedGrant(row, fixed));',
+    replace: "if (fixed) grants.set(row.id, { ...toLockedGrant(row, fixed), status: 'active' });",
     test: 'test/races.e2e-spec.ts',
     name: 'is final: nothing is reserved once it has answered, on either replica',
   },
@@ -3646,13 +3646,14 @@ export default [
   {
     row: 'terms that change',
     guard: 'terms are read under the lock',
-    file: 'src/ledger/read-locked-state.ts',
-    find: 'if (fixed) grants.set(id, { ...fixed, ...state });',
+    file: 'src/ledger/grant-rows.ts',
+    find: 'if (fixed) grants.set(row.id, toLockedGrant(row, fixed));',
     replace: `if (!fixed) continue;
+    const grant = toLockedGrant(row, fixed);
     const kept = (Reflect.get(globalThis, 'kept') ?? new Map()) as Map<string, bigint | undefined>;
     Reflect.set(globalThis, 'kept', kept);
-    if (!kept.has(id)) kept.set(id, state.maxPerPayment);
-    grants.set(id, { ...fixed, ...state, maxPerPayment: kept.get(id) });`,
+    if (!kept.has(row.id)) kept.set(row.id, grant.maxPerPayment);
+    grants.set(row.id, { ...grant, maxPerPayment: kept.get(row.id) });`,
     test: 'test/amend.e2e-spec.ts',
     name: 'passes no lowered limit once the amendment has answered, on any replica',
   },

@@ -106,7 +106,9 @@ export function selected<Members>(table: Table<Members>, alias: string): string 
  * record many times faster than it adds members to one.
  */
 export function blank<Members>(table: Table<Members>): Partial<Members> {
-  return Object.fromEntries(Object.keys(table).map((name) => [name, undefined])) as Partial<Members>;
+  return Object.fromEntries(
+    Object.keys(table).map((name) => [name, undefined]),
+  ) as Partial<Members>;
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * The spend of payments as rows: `treasury_id`, `grant_id`, `network`, `pay_to`, `host`, `at` (when the payment was made),
- * `status`, `payments` and `amount` (atomic units). Sums over them are the report. A payment that changed its status
+ * The spend of payments as rows: `treasury_id`, `grant_id`, `network`, `pay_to`, `host`, `at` (the hour, UTC, in
+ * which the payment was made), `status`, `payments` and `amount` (atomic units). Sums over them are the report. A payment that changed its status
  * is taken out of the old one and put into the new one. What a row does not name is ''.
  */
 
@@ -40,7 +40,7 @@ export function amountIn(status: string): string {
 
 const ONLY_REFUSALS = `e.kind IN ('payment.refused', 'payment.refused_more')`;
 
-/** The facts that events tell, by the hour that a payment was made in. @param events - SQL of rows of `events`. */
+/** The facts that events tell. @param events - SQL of rows of `events`. */
 export function factsOf(events: string): string {
   return `SELECT p.treasury_id, p.grant_id, p.network, p.pay_to, p.host, p.at, step.status,
       step.payments * p.payments AS payments, step.payments * ${amountIn('step.status')} AS amount
@@ -64,7 +64,7 @@ export function factsOf(events: string): string {
 export function refusalsOf(events: string): string {
   return `SELECT e.treasury_id, e.grant_id, o.network, o.pay_to,
       coalesce(lower(substring(d.data #>> '{request,url}' FROM '^[A-Za-z]+://(\\[[^]]*\\]|[^/?#:]+)')), '') AS host,
-      e.created_at AS at, 'refused' AS status, coalesce((d.data ->> 'refusals')::bigint, 1) AS payments,
+      date_trunc('hour', e.created_at, 'UTC') AS at, 'refused' AS status, coalesce((d.data ->> 'refusals')::bigint, 1) AS payments,
       0::numeric AS amount
     FROM (${events}) e, LATERAL (SELECT e.record::jsonb -> 'data' AS data OFFSET 0) d,
       LATERAL (SELECT CASE WHEN count(DISTINCT v ->> 'network') = 1 THEN min(v ->> 'network') ELSE '' END AS network,

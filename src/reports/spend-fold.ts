@@ -4,7 +4,7 @@ import { OnJob } from '../outbox/on-job.js';
 import { factsOf, SPEND_KINDS } from './spend-facts.js';
 
 /** How many leaves of a log one transaction folds at most. */
-const BATCH = 5_000;
+const BATCH = 5_000n;
 
 /** How often what was sealed is folded, in milliseconds. */
 const FOLD_MS = 2_000;
@@ -43,18 +43,20 @@ export class SpendFold {
         [treasuryId],
       );
       const from = BigInt(rows[0]?.leaf_index ?? 0);
-      const { rows: sealed } = await tx.query<{ until: string }>(
-        `SELECT least(max(leaf_index) + 1, $2::bigint) AS until FROM events WHERE treasury_id = $1`,
-        [treasuryId, from + BigInt(BATCH)],
+      const { rows: sealed } = await tx.query<{ leaves: string }>(
+        'SELECT coalesce(max(leaf_index) + 1, 0) AS leaves FROM events WHERE treasury_id = $1',
+        [treasuryId],
       );
-      const until = BigInt(sealed[0]?.until ?? 0);
-      if (until <= from) return false;
+      const leaves = BigInt(sealed[0]?.leaves ?? 0);
+      if (leaves <= from) return false;
+      const isLast = leaves <= from + BATCH;
+      const until = isLast ? leaves : from + BATCH;
       await tx.query(FOLD, [treasuryId, from, until, [...SPEND_KINDS]]);
       await tx.query('UPDATE spend_cursors SET leaf_index = $2 WHERE treasury_id = $1', [
         treasuryId,
         until,
       ]);
-      return until === from + BigInt(BATCH);
+      return !isLast;
     });
   }
 }
@@ -65,7 +67,7 @@ const EVENTS = `SELECT * FROM events WHERE treasury_id = $1 AND leaf_index >= $2
 /** A sum that is back at nothing goes, so that statuses that payments only pass through take no room. */
 const FOLD = `
   WITH facts AS MATERIALIZED (
-    SELECT grant_id, network, pay_to, host, date_trunc('hour', at, 'UTC') AS hour, status,
+    SELECT grant_id, network, pay_to, host, at AS hour, status,
       sum(payments) AS payments, sum(amount) AS amount
     FROM (${factsOf(EVENTS)}) f GROUP BY 1, 2, 3, 4, 5, 6
     HAVING sum(payments) <> 0 OR sum(amount) <> 0),

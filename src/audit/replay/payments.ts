@@ -151,8 +151,8 @@ export function ended(
 }
 
 /**
- * Reads the amount that the record of a settlement says was paid, which is the amount signed: every payment is by the scheme `exact` until
- * records name another. Older ones have no such member.
+ * Reads the amount that the record of a settlement says was paid, which is the amount signed: every payment is by the
+ * scheme `exact` until records name another. Older ones have no such member.
  */
 function paidOf(
   data: Readonly<Record<string, unknown>>,

@@ -101,7 +101,7 @@ export async function measureSettling(
 async function sealing(world: World): Promise<Pick<Settling, 'sealedEvents' | 'eventsPerSecond'>> {
   const unsealed = async () => {
     const { rows } = await world.db.query<{ count: string }>(
-      'SELECT count(*) FROM events WHERE leaf_index IS NULL',
+      'SELECT count(*) FROM unsealed_events',
     );
     return Number(rows[0]?.count);
   };

@@ -78,7 +78,7 @@ const PAYMENT_LATE_SECONDS = 10;
 async function lateness({ db }: Stack): Promise<string | undefined> {
   const { rows } = await db.query<{ event: number; payment: number }>(
     `SELECT (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)
-         FROM events WHERE leaf_index IS NULL)::float8 AS event,
+         FROM unsealed_events JOIN events USING (treasury_id, seq))::float8 AS event,
        (SELECT coalesce(extract(epoch FROM clock_timestamp()) - min(valid_before), 0)
          FROM payments WHERE status = 'authorized')::float8 AS payment`,
   );

@@ -240,8 +240,8 @@ async function sealing({ db }: Stack): Promise<{ sealed: number; unsealedSeconds
   const { rows } = await db.query<{ sealed: number; age: number }>(
     `SELECT (SELECT coalesce(sum(size), 0)::int FROM (
          SELECT DISTINCT ON (treasury_id) size FROM log_checkpoints ORDER BY treasury_id, size DESC) c) AS sealed,
-       (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float FROM events
-        WHERE leaf_index IS NULL) AS age`,
+       (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float
+         FROM unsealed_events JOIN events USING (treasury_id, seq)) AS age`,
   );
   return { sealed: rows[0]?.sealed ?? 0, unsealedSeconds: rows[0]?.age ?? 0 };
 }

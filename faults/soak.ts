@@ -69,7 +69,7 @@ async function look(stack: Stack): Promise<Record<Measure, number>> {
     connections: number;
     bullmq: boolean;
   }>(
-    `SELECT (SELECT count(*) FROM events WHERE leaf_index IS NULL)::int AS unsealed,
+    `SELECT (SELECT count(*) FROM unsealed_events)::int AS unsealed,
        (SELECT count(*) FROM payments WHERE status = 'authorized'
          AND valid_before < extract(epoch FROM now()) - 5)::int AS overdue,
        (SELECT coalesce(sum(n_dead_tup), 0) FROM pg_stat_user_tables)::int AS dead,

@@ -523,7 +523,7 @@ beforeAll(async () => {
     each.deliveryId = newId('whd');
     await stack.db.query(
       `INSERT INTO webhook_deliveries (treasury_id, id, webhook_id, event_id, leaf_index, kind, origin, status, created_at)
-       SELECT treasury_id, $1, $2, id, leaf_index, kind, 'log', 'delivered', now() FROM events WHERE id = $3`,
+       SELECT treasury_id, $1, $2, id, leaf_index, kind, 'log', 'delivered', now() FROM log_events WHERE id = $3`,
       [each.deliveryId, each.webhookId, each.eventId],
     );
   }

@@ -87,7 +87,7 @@ beforeAll(async () => {
   const [main] = await admin.all<{ id: string }>('/v1/treasuries');
   await admin.post(`/v1/treasuries/${main?.id}/suspend`, { reason: 'drill' });
   await until('every event is sealed', async () => {
-    return !(await found('SELECT 1 FROM events WHERE leaf_index IS NULL'));
+    return !(await found('SELECT 1 FROM unsealed_events'));
   });
   await until('a witness has it', () => found('SELECT 1 FROM log_witnesses'));
   await stack.service.stop();

@@ -89,7 +89,7 @@ beforeAll(async () => {
   await ended(stack, payments.released.payment.id, 'released');
   payments.open = await pay(agent);
   await until('every event is sealed', async () => {
-    const { rows } = await stack.db.query('SELECT 1 FROM events WHERE leaf_index IS NULL');
+    const { rows } = await stack.db.query('SELECT 1 FROM unsealed_events');
     return rows.length === 0;
   });
   const { rows } = await stack.db.query(
@@ -178,8 +178,7 @@ const UNGUARDED = `SET session_replication_role = replica;
       WHERE contype = 'c' AND connamespace = 'public'::regnamespace
     LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.t, c.conname); END LOOP;
   END $$;
-  DROP INDEX payments_treasury_id_grant_id_idempotency_key_key, payments_nonce_payer_asset_network_key,
-    events_treasury_id_leaf_index_key;`;
+  DROP INDEX payments_treasury_id_grant_id_idempotency_key_key, payments_nonce_payer_asset_network_key;`;
 
 /** The tables that are broken, and put back as they were after each test. */
 const TABLES = [
@@ -188,6 +187,8 @@ const TABLES = [
   'payments',
   'outside_spends',
   'events',
+  'leaves',
+  'unsealed_events',
   'wallet_balances',
   'log_checkpoints',
   'treasury_usage',
@@ -457,6 +458,22 @@ const BREAKS: readonly (readonly [string, () => string, () => readonly string[]]
     'an event that is gone',
     () => `DELETE FROM events WHERE payment_id = '${ids.rejected}' AND kind = 'payment.rejected'`,
     () => [`I8 ${ids.rejected}`, `I8 ${ids.treasury}`],
+  ],
+  [
+    'an event that lost its place in the log',
+    () => `DELETE FROM leaves l USING events e WHERE e.seq = l.seq AND e.id = '${ids.opening}'`,
+    () => [`I8 ${ids.opening}`, `I8 ${ids.treasury}`],
+  ],
+  [
+    'an event that waits for a second place',
+    () =>
+      `INSERT INTO unsealed_events SELECT treasury_id, seq FROM events WHERE id = '${ids.opening}'`,
+    () => [`I8 ${ids.opening}`],
+  ],
+  [
+    'a place that waits for an event that is gone',
+    () => `INSERT INTO unsealed_events SELECT '${ids.treasury}', -7`,
+    () => [`I8 number -7 of ${ids.treasury}`],
   ],
   [
     'a payment that stays open',

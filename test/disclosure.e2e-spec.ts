@@ -212,7 +212,7 @@ describe('an auditor', () => {
 
   it('verifies the openings offline, and misses one that is gone', async () => {
     await until('every event is sealed', async () => {
-      const { rows } = await stack.db.query('SELECT 1 FROM events WHERE leaf_index IS NULL');
+      const { rows } = await stack.db.query('SELECT 1 FROM unsealed_events');
       return rows.length === 0;
     });
     const directory = await mkdtemp(join(tmpdir(), 'bursar-disclosure-'));

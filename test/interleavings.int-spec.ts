@@ -595,7 +595,7 @@ class World {
     const { db } = this.shared;
     const { rows: places } = await db.query(
       `SELECT count(*)::int AS events, count(DISTINCT leaf_index)::int AS places,
-         max(leaf_index)::int + 1 AS size FROM events WHERE treasury_id = $1`,
+         max(leaf_index)::int + 1 AS size FROM log_events WHERE treasury_id = $1`,
       [this.treasuryId],
     );
     const [{ events, size }] = places as [{ events: number; size: number }];

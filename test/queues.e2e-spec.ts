@@ -78,9 +78,7 @@ describe.each(STORES)('with the queues on %s', (_name, redisUrl) => {
 
   const allSealed = () =>
     until('every event is sealed', async () => {
-      const { rows } = await stack.db.query(
-        'SELECT count(*)::int AS open FROM events WHERE leaf_index IS NULL',
-      );
+      const { rows } = await stack.db.query('SELECT count(*)::int AS open FROM unsealed_events');
       return rows[0].open === 0;
     });
 

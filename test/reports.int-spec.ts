@@ -375,11 +375,13 @@ describe('a report over many payments', () => {
        FROM generate_series(1, ${MANY}) n, LATERAL (SELECT timestamptz '2026-09-01' + n * interval '60 days' / ${MANY} AS at) t`,
     );
     await db.query(
-      `INSERT INTO events (treasury_id, id, kind, actor, grant_id, payment_id, record, created_at, leaf_index)
+      `INSERT INTO events (treasury_id, id, kind, actor, grant_id, payment_id, record, created_at)
        SELECT treasury_id, 'evt_' || k || id, CASE k WHEN 0 THEN 'payment.authorized' ELSE 'payment.settled' END, 'x',
-         grant_id, id, '{"data":{}}', created_at, row_number() OVER (ORDER BY k, created_at) - 1
-       FROM payments, generate_series(0, 1) k WHERE treasury_id = 'trs_many' AND (k = 0 OR status = 'settled')`,
+         grant_id, id, '{"data":{}}', created_at
+       FROM payments, generate_series(0, 1) k WHERE treasury_id = 'trs_many' AND (k = 0 OR status = 'settled')
+       ORDER BY k, created_at`,
     );
+    await ledger.seal(2 * MANY);
     await db.query('ANALYZE payments; ANALYZE events');
     const began = performance.now();
     await fold.foldAll();

@@ -530,7 +530,8 @@ describe('the database itself refuses', () => {
     VALUES ('trs_1', 1, '2026-01-01T10:00:00Z', 'settled', 1, 5)`;
   const counts = (times: string, recorded: string) =>
     `INSERT INTO breaker_counts (treasury_id, grant_id, times, recorded) VALUES ('trs_1', 'grt_1', ${times}, ${recorded})`;
-  const SEALED = event('evt_sealed', { leaf_index: '0' });
+  const LEAF = `INSERT INTO leaves (treasury_id, leaf_index, seq)
+    SELECT treasury_id, 0, seq FROM events WHERE id = 'evt_1'`;
 
   let client: pg.Client;
 
@@ -549,7 +550,7 @@ describe('the database itself refuses', () => {
     ]) {
       await client.query(good);
     }
-    for (const good of [SETTLED, REVOKED, SEALED, waiting('pay_waits')]) await client.query(good);
+    for (const good of [SETTLED, REVOKED, LEAF, waiting('pay_waits')]) await client.query(good);
     for (const good of [
       request('grq_1'),
       request('grq_2', DECIDED),
@@ -865,12 +866,14 @@ describe('the database itself refuses', () => {
       `UPDATE events SET seq = seq + 100 WHERE id = 'evt_1'`,
       `UPDATE events SET kind = 'grant.revoked' WHERE id = 'evt_1'`,
       `UPDATE events SET actor = 'admin:nobody' WHERE id = 'evt_1'`,
-      `UPDATE events SET leaf_index = 7 WHERE id = 'evt_sealed'`,
       ...['treasury_id', 'id', 'grant_id', 'payment_id'].map(
         (column) => `UPDATE events SET ${column} = 'other' WHERE id = 'evt_1'`,
       ),
       `UPDATE events SET created_at = now() - interval '1 day' WHERE id = 'evt_1'`,
     ],
+    leaves_bounds: [`INSERT INTO leaves (treasury_id, leaf_index, seq) VALUES ('trs_1', -1, 99)`],
+    leaves_no_rewrite: ['UPDATE leaves SET leaf_index = 7', 'DELETE FROM leaves'],
+    leaves_no_truncate: ['TRUNCATE leaves'],
     grants_holder_key: [
       grant('grt_2', { holder_key: `'{}'` }),
       grant('grt_2', { holder_key_thumbprint: `repeat('a', 43)` }),
@@ -1026,7 +1029,10 @@ describe('the database itself refuses', () => {
     receipts_treasury_id_payment_id_value_hash_key: receipt(2, {
       value_hash: `encode(sha256('1'), 'hex')`,
     }),
-    events_treasury_id_leaf_index_key: event('evt_2', { leaf_index: '0' }),
+    events_treasury_id_seq_key: event('evt_2', {
+      seq: `(SELECT seq FROM events WHERE id = 'evt_1')`,
+    }),
+    leaves_treasury_id_seq_key: LEAF.replace(' 0,', ' 1,'),
   };
 
   const cases = Object.entries(refused).flatMap(([name, statements]) =>
@@ -1041,7 +1047,9 @@ describe('the database itself refuses', () => {
     payments_no_truncate: /^table payments is a record and cannot be emptied$/,
     events_no_truncate: /^table events is a record and cannot be emptied$/,
     events_no_delete: /^event evt_1 is part of the audit log and cannot change$/,
-    events_no_rewrite: /^event evt_(1|sealed) is part of the audit log and cannot change$/,
+    events_no_rewrite: /^event evt_1 is part of the audit log and cannot change$/,
+    leaves_no_rewrite: /^a row of leaves is part of the audit log and cannot change so$/,
+    leaves_no_truncate: /^table leaves is a record and cannot be emptied$/,
     treasuries_keep_position: /^treasury trs_1 keeps its position$/,
     wallets_retired: /^wallet wal_old is retired for good$/,
     gas_transactions_forward: /^nonce [012] of 0x06 cannot change so$/,
@@ -1095,7 +1103,7 @@ describe('the database itself refuses', () => {
       `SELECT conname AS name FROM pg_constraint
        WHERE contype = 'c' AND connamespace = 'public'::regnamespace
        UNION SELECT tgname FROM pg_trigger WHERE NOT tgisinternal
-         AND tgname NOT IN ('grants_fill_lineage', 'treasuries_have_usage')`,
+         AND tgname NOT IN ('grants_fill_lineage', 'treasuries_have_usage', 'events_unsealed')`,
     );
     expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(refused).sort());
   });
@@ -1281,7 +1289,8 @@ describe('the database itself refuses', () => {
       `UPDATE wallets SET status = 'draining' WHERE id = 'wal_1'`,
       'UPDATE gas_transactions SET max_fee = 11, attempts = 3, is_void = true WHERE nonce = 0',
       `UPDATE gas_transactions SET status = 'mined' WHERE nonce = 0`,
-      `UPDATE events SET leaf_index = 1 WHERE id = 'evt_1'`,
+      event('evt_2'),
+      'DELETE FROM unsealed_events WHERE seq = (SELECT max(seq) FROM events)',
       `UPDATE log_tiles SET hashes = hashes || decode(repeat('cd', 32), 'hex')`,
       `UPDATE log_keys SET sealed_private = 'sealed anew'`,
       TALLY,

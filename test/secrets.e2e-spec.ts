@@ -89,7 +89,7 @@ async function use(): Promise<void> {
     errors.push(text);
   }
   await until('the events are sealed', async () => {
-    const { rows } = await stack.db.query('SELECT 1 FROM events WHERE leaf_index IS NULL');
+    const { rows } = await stack.db.query('SELECT 1 FROM unsealed_events');
     return rows.length === 0;
   });
 }

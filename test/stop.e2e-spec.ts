@@ -271,7 +271,7 @@ describe('a suspended treasury', () => {
     expect(await check()).toContain(`I5 ${payment.id}`);
     await until('it is sealed', async () => {
       const { rows } = await stack.db.query(
-        'SELECT 1 FROM events WHERE payment_id = $1 AND leaf_index IS NULL',
+        'SELECT 1 FROM log_events WHERE payment_id = $1 AND leaf_index IS NULL',
         [payment.id],
       );
       return rows.length === 0;

@@ -126,7 +126,7 @@ describe('a second treasury', () => {
     expect(rows).toEqual([]);
     await until('its events are sealed from 0 on', async () => {
       const { rows: seals } = await stack.db.query(
-        'SELECT min(leaf_index)::int AS first, count(*) = count(leaf_index) AS all FROM events WHERE treasury_id = $1',
+        'SELECT min(leaf_index)::int AS first, count(*) = count(leaf_index) AS all FROM log_events WHERE treasury_id = $1',
         [second.id],
       );
       return seals[0].first === 0 && seals[0].all;

@@ -58,7 +58,7 @@ jest.setTimeout(240_000);
 
   async function register(): Promise<void> {
     await until('every event is sealed', async () => {
-      const { rows } = await stack.db.query('SELECT FROM events WHERE leaf_index IS NULL');
+      const { rows } = await stack.db.query('SELECT FROM unsealed_events');
       return rows.length === 0;
     });
     const body = { url: receiver.url, kinds: ['grant.minted'] };

@@ -76,7 +76,7 @@ async function register(
 ): Promise<WebhookAnswer> {
   // It begins with what is not sealed yet.
   await until('every event is sealed', async () => {
-    const { rows } = await stack.db.query('SELECT FROM events WHERE leaf_index IS NULL');
+    const { rows } = await stack.db.query('SELECT FROM unsealed_events');
     return rows.length === 0;
   });
   const kinds = ['grant.*', 'payment.*'];
@@ -173,7 +173,7 @@ describe('a webhook', () => {
         `SELECT w.xmin::text AS version FROM webhooks w
          WHERE w.id = $1 AND w.lease IS NULL
            AND w.place >= (SELECT max(c.size) FROM log_checkpoints c WHERE c.treasury_id = w.treasury_id)
-           AND NOT EXISTS (SELECT FROM events e WHERE e.treasury_id = w.treasury_id AND e.leaf_index IS NULL)
+           AND NOT EXISTS (SELECT FROM unsealed_events u WHERE u.treasury_id = w.treasury_id)
            AND EXISTS (SELECT FROM webhook_deliveries d WHERE d.webhook_id = w.id AND d.status = 'pending' AND d.tries > 0)`,
         [webhook.id],
       );

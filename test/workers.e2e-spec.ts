@@ -127,7 +127,7 @@ describe.each(STORES)('with the queues on %s', (name) => {
   it('shows a job that failed for good, why, and has it tried again', async () => {
     const treasuryId = (await admin.mint({ budget: '1.00' })).grant.treasuryId;
     await until('every event is sealed', async () => {
-      const { rows } = await stack.db.query('SELECT 1 FROM events WHERE leaf_index IS NULL');
+      const { rows } = await stack.db.query('SELECT 1 FROM unsealed_events');
       return rows.length === 0;
     });
     let id: string | undefined;
@@ -208,7 +208,7 @@ describe.each(STORES)('with the queues on %s', (name) => {
     await until('it is ready again, without a restart', isReady, 40_000);
     await settle(stack, during);
     await until('every event is sealed', async () => {
-      const { rows } = await stack.db.query('SELECT 1 FROM events WHERE leaf_index IS NULL');
+      const { rows } = await stack.db.query('SELECT 1 FROM unsealed_events');
       return rows.length === 0;
     });
     expect(await brokenInvariants(stack.db)).toEqual([]);

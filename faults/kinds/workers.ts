@@ -15,7 +15,7 @@ const SHORT_STOPPED_MS = 5_000;
 const POINTS = ['before a commit', 'after a commit', 'at any time'] as const;
 
 /** Texts in a worker's transaction that ends payments, or seals events. */
-const WORK = /UPDATE payments p SET|UPDATE events e SET/;
+const WORK = /UPDATE payments p SET|INSERT INTO leaves/;
 
 /** Does something when a job of a worker is at a point: in its transaction, as it passes to Postgres. */
 async function inJob(

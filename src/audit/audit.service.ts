@@ -203,7 +203,7 @@ export class AuditService {
     for (const grant of trees) addSubtree(conditions, grant);
     const { rows } = await this.database.pool.query<EventRow>(
       boundedByBytes(`SELECT e.*, octet_length(e.record) AS page_bytes FROM treasuries t, LATERAL (
-         SELECT e.treasury_id, e.id, e.record, e.leaf_index, e.seq${trees.length > 0 ? ', g.path' : ''} FROM events e ${trees.length > 0 ? OF_TREES : ''}
+         SELECT e.treasury_id, e.id, e.record, e.leaf_index, e.seq${trees.length > 0 ? ', g.path' : ''} FROM log_events e ${trees.length > 0 ? OF_TREES : ''}
          ${conditions.where} ORDER BY e.seq DESC LIMIT ${limit}) e
        ORDER BY e.seq DESC LIMIT ${limit}`),
       conditions.values,
@@ -218,7 +218,7 @@ export class AuditService {
   ): AsyncGenerator<EventRow[]> {
     for (let from = first; from <= last; from += EXPORT_BATCH) {
       const { rows } = await this.database.pool.query<EventRow>(
-        `SELECT record, leaf_index FROM events
+        `SELECT record, leaf_index FROM log_events
          WHERE treasury_id = $1 AND leaf_index BETWEEN $2 AND $3 ORDER BY leaf_index`,
         [treasuryId, from, Math.min(from + EXPORT_BATCH - 1, last)],
       );

@@ -217,7 +217,7 @@ export class EventFeed {
       `SELECT leaf_index, kind, path, record, before FROM (
          SELECT r.*, sum(bytes) OVER (ORDER BY leaf_index) - bytes AS before FROM (
            SELECT e.leaf_index, e.kind, g.path, e.record, octet_length(e.record) AS bytes
-           FROM events e LEFT JOIN grants g ON g.treasury_id = e.treasury_id AND g.id = e.grant_id
+           FROM log_events e LEFT JOIN grants g ON g.treasury_id = e.treasury_id AND g.id = e.grant_id
            WHERE e.treasury_id = $1 AND e.leaf_index >= $2 AND e.leaf_index < $3
              AND coalesce(g.path, '{}') @> $4::text[] AND ($5::text[] IS NULL OR e.kind = ANY ($5::text[]))
            ORDER BY e.leaf_index LIMIT ${BATCH}) r) b

@@ -67,7 +67,7 @@ export class Sealer {
     });
     const { rows } = await this.database.pool.query<{ id: string }>(
       `SELECT t.id FROM treasuries t WHERE EXISTS (
-         SELECT 1 FROM events e WHERE e.treasury_id = t.id AND e.leaf_index IS NULL)`,
+         SELECT FROM unsealed_events u WHERE u.treasury_id = t.id)`,
     );
     for (const { id } of rows) await this.seal(id);
   }
@@ -75,17 +75,18 @@ export class Sealer {
   /** @returns the kinds of the events that were sealed. */
   private async sealNext(tx: ClientBase, treasuryId: string): Promise<string[]> {
     const key = await this.keys.signing(tx, treasuryId);
-    const { rows: unsealed } = await tx.query<{ id: string; kind: string; record: string }>(
-      `SELECT id, kind, record FROM events WHERE treasury_id = $1 AND leaf_index IS NULL
-       ORDER BY seq LIMIT ${BATCH}`,
+    const { rows: unsealed } = await tx.query<{ seq: string; kind: string; record: string }>(
+      `SELECT e.seq, e.kind, e.record FROM unsealed_events u
+       JOIN events e ON e.treasury_id = u.treasury_id AND e.seq = u.seq
+       WHERE u.treasury_id = $1 ORDER BY u.seq LIMIT ${BATCH}`,
       [treasuryId],
     );
     if (unsealed.length === 0) return [];
     const tree = await openTree(tx, treasuryId);
     const first = tree.size;
     for (const { record } of unsealed) tree.append(leafHash(record));
-    const ids = unsealed.map(({ id }) => id);
-    await placeEvents(tx, treasuryId, ids, first);
+    const seqs = unsealed.map(({ seq }) => seq);
+    await placeEvents(tx, treasuryId, seqs, first);
     await writeTiles(tx, treasuryId, tree.grown());
     const { size } = tree;
     const [root] = await rangeHashes(tx, treasuryId, [{ start: 0, end: size }]);
@@ -109,7 +110,7 @@ async function openTree(tx: ClientBase, treasuryId: string): Promise<TreeEdge> {
   const tree = new TreeEdge(0, []);
   for (;;) {
     const { rows } = await tx.query<{ record: string }>(
-      `SELECT record FROM events WHERE treasury_id = $1 AND leaf_index >= $2
+      `SELECT record FROM log_events WHERE treasury_id = $1 AND leaf_index >= $2
        ORDER BY leaf_index LIMIT ${BATCH}`,
       [treasuryId, tree.size],
     );

@@ -29,6 +29,7 @@ const BREAKERS =
 const LINKS =
   'acts as its approver under the rules of approvals, which are checked; a spoilt one opens nothing';
 const SUMS = 'a sum for reports, folded from the log; no payment is decided by it';
+const WAITING = 'a queue; an event that is missing in it is found as one without a place';
 const MARKS = 'tells a start what held before; no payment and no authority depends on it';
 const SESSIONS =
   'a session of the console; its token is asked for everything again, and a sealed one that was changed does not open';
@@ -217,10 +218,12 @@ export const COLUMNS: Readonly<Record<string, Table>> = {
   events: {
     checked: [
       ...['treasury_id', 'id', 'seq', 'kind', 'actor', 'grant_id', 'payment_id', 'record'],
-      ...['created_at', 'leaf_index'],
+      'created_at',
     ],
     free: {},
   },
+  leaves: { checked: ['treasury_id', 'leaf_index', 'seq'], free: {} },
+  unsealed_events: { checked: [], free: { treasury_id: WAITING, seq: WAITING } },
   approval_links: {
     checked: [],
     free: Object.fromEntries(

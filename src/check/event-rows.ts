@@ -41,8 +41,16 @@ export const EVENT_ROWS: readonly Question[] = [
     what: 'its number is in the order of the log',
     sql: `SELECT id, format('%s number %s, after %s', kind, seq, before) AS detail FROM (
         SELECT id, kind, seq, lag(seq) OVER (PARTITION BY treasury_id, grant_id ORDER BY leaf_index) AS before
-        FROM events WHERE leaf_index IS NOT NULL AND kind IN (${IN_ORDER.map((kind) => `'${kind}'`).join(', ')})) o
+        FROM log_events WHERE leaf_index IS NOT NULL AND kind IN (${IN_ORDER.map((kind) => `'${kind}'`).join(', ')})) o
       WHERE before >= seq`,
+  },
+  {
+    what: 'it has a place in the log, or waits for one',
+    sql: `SELECT coalesce(e.id, format('number %s of %s', w.seq, w.treasury_id)) AS id,
+        CASE WHEN e.id IS NULL THEN 'no such event' ELSE format('place: %s, waits: %s', coalesce(e.leaf_index::text, 'none'),
+          CASE WHEN w.seq IS NULL THEN 'no' ELSE 'yes' END) END AS detail
+      FROM log_events e FULL JOIN unsealed_events w ON w.treasury_id = e.treasury_id AND w.seq = e.seq
+      WHERE e.id IS NULL OR (e.leaf_index IS NULL) <> (w.seq IS NOT NULL)`,
   },
   {
     what: 'its number was given out once',

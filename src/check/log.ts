@@ -44,7 +44,7 @@ async function checkLog(
   // The database hashes (RFC 9162, 2.1.1): 32 bytes a record travel, and not the record.
   const leaves = snapshot.pages<Leaf>(
     `SELECT leaf_index, sha256('\\x00'::bytea || convert_to(record, 'UTF8')) AS leaf
-     FROM events WHERE ${of} AND leaf_index IS NOT NULL ORDER BY leaf_index`,
+     FROM log_events WHERE ${of} AND leaf_index IS NOT NULL ORDER BY leaf_index`,
   );
   const heads = singly(
     snapshot.pages<Head>(`SELECT size, note FROM log_checkpoints WHERE ${of} ORDER BY size`),

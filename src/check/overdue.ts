@@ -43,8 +43,8 @@ export function overdue(finals: readonly FinalTime[], allowedSeconds: number): Q
     },
     {
       what: `an event is sealed within ${allowedSeconds} s`,
-      sql: `SELECT id, format('%s of %s', kind, created_at) AS detail FROM events
-        WHERE leaf_index IS NULL AND created_at + ${allowed} < now()`,
+      sql: `SELECT id, format('%s of %s', kind, created_at) AS detail FROM unsealed_events JOIN events USING (treasury_id, seq)
+        WHERE created_at + ${allowed} < now()`,
     },
   ];
 }
@@ -53,5 +53,5 @@ export function overdue(finals: readonly FinalTime[], allowedSeconds: number): Q
 export const OVERDUE_COUNTS = {
   'open payments': `SELECT count(*) FROM payments WHERE status = 'authorized'`,
   'waiting for an approval': `SELECT count(*) FROM payments WHERE status = 'pending_approval'`,
-  'unsealed events': 'SELECT count(*) FROM events WHERE leaf_index IS NULL',
+  'unsealed events': 'SELECT count(*) FROM unsealed_events',
 } as const;

@@ -197,7 +197,7 @@ export const PAYMENT_ROWS: readonly Question[] = [
       FROM sightings s FULL JOIN (
         SELECT DISTINCT ON (e.treasury_id, e.payment_id) e.treasury_id, e.payment_id AS id, e.kind,
           ${parsed('e.record')} -> 'data' AS d
-        FROM events e JOIN payments o ON o.treasury_id = e.treasury_id AND o.id = e.payment_id
+        FROM log_events e JOIN payments o ON o.treasury_id = e.treasury_id AND o.id = e.payment_id
         WHERE o.status = 'authorized' AND e.kind IN ('payment.seen', 'payment.sighting_withdrawn')
         ORDER BY e.treasury_id, e.payment_id, e.leaf_index DESC NULLS FIRST, e.seq DESC) p
         ON p.treasury_id = s.treasury_id AND p.id = s.payment_id

@@ -62,7 +62,7 @@ export const rowHash = (columns: readonly string[]) =>
 export const newestOf = (alias: string, about: string, kinds: readonly string[]) =>
   `LEFT JOIN LATERAL (
      SELECT kind, actor, created_at, ${parsed('record')} ->> 'reason' AS reason, ${parsed('record')} -> 'data' AS data
-     FROM events WHERE ${about} AND kind IN (${kinds.map((kind) => `'${kind}'`).join(', ')})
+     FROM log_events WHERE ${about} AND kind IN (${kinds.map((kind) => `'${kind}'`).join(', ')})
      ORDER BY leaf_index DESC NULLS FIRST, seq DESC LIMIT 1) ${alias} ON true`;
 
 /** Whether two times are of one moment, give or take a transaction. */

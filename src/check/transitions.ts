@@ -10,7 +10,7 @@ export const TRANSITIONS: readonly Question[] = [
           array_agg(replace(kind, 'payment.adopted', 'payment.authorized') ORDER BY leaf_index NULLS LAST, seq) AS kinds
         FROM (
           SELECT *, lag(kind) OVER (PARTITION BY treasury_id, payment_id ORDER BY leaf_index NULLS LAST, seq) AS before
-          FROM events WHERE kind IN ('payment.pending', 'payment.approved', 'payment.authorized', 'payment.adopted', 'payment.settled',
+          FROM log_events WHERE kind IN ('payment.pending', 'payment.approved', 'payment.authorized', 'payment.adopted', 'payment.settled',
             'payment.released', 'payment.cancelled', 'payment.rejected')) e
         -- A second approval replaces the first.
         WHERE NOT (kind = 'payment.approved' AND before IS NOT DISTINCT FROM 'payment.approved')
@@ -37,7 +37,7 @@ export const TRANSITIONS: readonly Question[] = [
         coalesce(array_to_string(t.kinds, ', '), 'nothing')) AS detail
       FROM grants g LEFT JOIN (
         SELECT treasury_id, grant_id, array_agg(kind ORDER BY leaf_index NULLS LAST, seq) AS kinds
-        FROM events WHERE kind IN ('grant.minted', 'grant.delegated', 'grant.suspended', 'grant.tripped',
+        FROM log_events WHERE kind IN ('grant.minted', 'grant.delegated', 'grant.suspended', 'grant.tripped',
           'grant.resumed', 'grant.revoked', 'grant.returned')
         GROUP BY treasury_id, grant_id) t ON t.treasury_id = g.treasury_id AND t.grant_id = g.id
       WHERE t.kinds IS NULL

@@ -130,7 +130,7 @@ export const TREASURY_ROWS: readonly Question[] = [
   {
     what: 'a checkpoint covers all that is sealed',
     sql: `SELECT e.treasury_id AS id, format('%s sealed, the newest checkpoint covers %s', sealed, coalesce(size, 0)) AS detail
-      FROM (SELECT treasury_id, count(*) AS sealed FROM events WHERE leaf_index IS NOT NULL GROUP BY treasury_id) e
+      FROM (SELECT treasury_id, count(*) AS sealed FROM leaves GROUP BY treasury_id) e
       LEFT JOIN (SELECT treasury_id, max(size) AS size FROM log_checkpoints GROUP BY treasury_id) c
         ON c.treasury_id = e.treasury_id
       WHERE coalesce(size, 0) < sealed`,

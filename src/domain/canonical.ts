@@ -7,7 +7,8 @@ import canonicalize from 'canonicalize';
  * @throws Error for what JSON cannot hold (undefined, functions, non-finite numbers).
  */
 export function canonicalJson(value: unknown): string {
-  const ordered = inOrder(value);
+  // Records of the log are written in order as a rule: nothing is made for them.
+  const ordered = isInOrder(value) ? value : copyInOrder(value);
   // RFC 8785 writes strings and numbers as JSON.stringify does: only the order of members is left.
   let text = ordered === UNUSUAL ? undefined : JSON.stringify(ordered);
   // Half a surrogate pair is written as an escape; a text that only looks like one is as well off there.
@@ -16,53 +17,58 @@ export function canonicalJson(value: unknown): string {
   return text;
 }
 
-/** Values that {@link inOrder} leaves to the library. */
-const UNUSUAL = Symbol('unusual');
-
-/**
- * A plain JSON value with the members of its objects in order, copied only where they are not: the
- * library, which writes text piece by piece, takes twice as long. It is left to the library what
- * JavaScript would not keep in order (names that are numbers) and what RFC 8785 refuses.
- */
-function inOrder(value: unknown): unknown {
+/** Whether a value is plain JSON with the members of its objects in order. */
+function isInOrder(value: unknown): boolean {
   switch (typeof value) {
     case 'string':
     case 'boolean':
-      return value;
+      return true;
     case 'number':
-      return Number.isFinite(value) ? value : UNUSUAL;
+      return Number.isFinite(value);
     case 'object':
-      if (value === null) return value;
-      if (Array.isArray(value)) return itemsInOrder(value);
-      return Object.getPrototypeOf(value) === Object.prototype
-        ? membersInOrder(value as Record<string, unknown>)
-        : UNUSUAL;
+      if (value === null) return true;
+      if (Array.isArray(value)) return value.every(isInOrder);
+      return isPlain(value) && hasMembersInOrder(value);
     default:
-      return UNUSUAL;
+      return false;
   }
 }
 
-function itemsInOrder(items: readonly unknown[]): unknown {
-  const ordered = items.map(inOrder);
-  if (ordered.includes(UNUSUAL)) return UNUSUAL;
-  return ordered.every((item, place) => item === items[place]) ? items : ordered;
+function hasMembersInOrder(members: Readonly<Record<string, unknown>>): boolean {
+  let last = '';
+  for (const name of Object.keys(members)) {
+    if (name < last || isUnusual(name) || !isInOrder(members[name])) return false;
+    last = name;
+  }
+  return true;
 }
 
-function membersInOrder(members: Record<string, unknown>): unknown {
-  const names = Object.keys(members);
-  if (names.some(isUnusual)) return UNUSUAL;
-  const areSorted = names.every(
-    (name, place) => place === 0 || (names[place - 1] as string) < name,
-  );
-  let copy: Record<string, unknown> | undefined = areSorted ? undefined : {};
-  for (const name of areSorted ? names : names.sort()) {
-    const member = members[name];
-    const ordered = inOrder(member);
-    if (ordered === UNUSUAL) return UNUSUAL;
-    if (areSorted && ordered !== member) copy ??= { ...members };
-    if (copy) copy[name] = ordered;
+/** Values that {@link copyInOrder} leaves to the library. */
+const UNUSUAL = Symbol('unusual');
+
+/**
+ * A copy of a plain JSON value with the members of its objects in order: the library, which writes text piece by piece, takes
+ * twice as long. It is left to the library what JavaScript would not keep in order (names that are numbers) and what
+ * RFC 8785 refuses.
+ */
+function copyInOrder(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return isInOrder(value) ? value : UNUSUAL;
+  if (Array.isArray(value)) {
+    const items = value.map(copyInOrder);
+    return items.includes(UNUSUAL) ? UNUSUAL : items;
   }
-  return copy ?? members;
+  if (!isPlain(value)) return UNUSUAL;
+  const copy: Record<string, unknown> = {};
+  for (const name of Object.keys(value).sort()) {
+    const member = isUnusual(name) ? UNUSUAL : copyInOrder(value[name]);
+    if (member === UNUSUAL) return UNUSUAL;
+    copy[name] = member;
+  }
+  return copy;
+}
+
+function isPlain(value: object): value is Record<string, unknown> {
+  return Object.getPrototypeOf(value) === Object.prototype;
 }
 
 function isUnusual(name: string): boolean {

@@ -84,7 +84,7 @@ export class DeliveriesService {
     const kinds = kindsOf(webhook.kinds);
     return this.database.transaction(async (tx) => {
       const { rows } = await tx.query<{ id: string; leaf_index: string; kind: string }>(
-        `SELECT e.id, e.leaf_index, e.kind FROM events e
+        `SELECT e.id, e.leaf_index, e.kind FROM log_events e
          LEFT JOIN grants g ON g.treasury_id = e.treasury_id AND g.id = e.grant_id
          WHERE e.treasury_id = $1 AND e.created_at BETWEEN $2::timestamptz AND $3::timestamptz AND e.leaf_index < $4
            AND ($5::text IS NULL OR $5 = ANY (g.path)) AND ($6::text[] IS NULL OR e.kind = ANY ($6::text[]))

@@ -328,7 +328,7 @@ export class WebhookWorker {
     const ended = await this.database.transaction(async (tx) => {
       const { rows } = await tx.query<WebhookRow>(
         `SELECT w.* FROM webhooks w WHERE w.id = $1 AND w.lease = $2 AND EXISTS (${ENDED_OWNER})
-           AND NOT EXISTS (SELECT FROM events e WHERE e.treasury_id = w.treasury_id AND e.leaf_index IS NULL)
+           AND NOT EXISTS (SELECT FROM unsealed_events u WHERE u.treasury_id = w.treasury_id)
            AND w.place >= (SELECT max(c.size) FROM log_checkpoints c WHERE c.treasury_id = w.treasury_id)
            AND NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.treasury_id = w.treasury_id
              AND d.webhook_id = w.id AND d.status = 'pending')`,

@@ -153,13 +153,15 @@ function recordOf(event: NewEvent & { id: string }, at: Date): string {
 export async function placeEvents(
   tx: ClientBase,
   treasuryId: string,
-  ids: readonly string[],
+  seqs: readonly string[],
   first: number,
 ): Promise<void> {
   await tx.query(
-    `UPDATE events e SET leaf_index = $3::bigint + s.place - 1
-     FROM unnest($2::text[]) WITH ORDINALITY AS s (id, place)
-     WHERE e.treasury_id = $1 AND e.id = s.id`,
-    [treasuryId, ids, first],
+    `WITH placed AS (
+       INSERT INTO leaves (treasury_id, leaf_index, seq)
+       SELECT $1, $3::bigint + s.place - 1, s.seq FROM unnest($2::bigint[]) WITH ORDINALITY AS s (seq, place)
+     )
+     DELETE FROM unsealed_events WHERE treasury_id = $1 AND seq = ANY ($2::bigint[])`,
+    [treasuryId, seqs, first],
   );
 }

@@ -23,7 +23,7 @@ export class SpendFold {
     const { rows } = await this.database.pool.query<{ id: string }>(
       `SELECT t.id FROM treasuries t LEFT JOIN spend_cursors c ON c.treasury_id = t.id
        -- The highest leaf is one look into an index, whatever Postgres takes the table for.
-       WHERE (SELECT max(e.leaf_index) FROM events e WHERE e.treasury_id = t.id) >= coalesce(c.leaf_index, 0)`,
+       WHERE (SELECT max(l.leaf_index) FROM leaves l WHERE l.treasury_id = t.id) >= coalesce(c.leaf_index, 0)`,
     );
     for (const { id } of rows) {
       while (await this.fold(id));
@@ -44,7 +44,7 @@ export class SpendFold {
       );
       const from = BigInt(rows[0]?.leaf_index ?? 0);
       const { rows: sealed } = await tx.query<{ leaves: string }>(
-        'SELECT coalesce(max(leaf_index) + 1, 0) AS leaves FROM events WHERE treasury_id = $1',
+        'SELECT coalesce(max(leaf_index) + 1, 0) AS leaves FROM leaves WHERE treasury_id = $1',
         [treasuryId],
       );
       const leaves = BigInt(sealed[0]?.leaves ?? 0);
@@ -61,7 +61,7 @@ export class SpendFold {
   }
 }
 
-const EVENTS = `SELECT * FROM events WHERE treasury_id = $1 AND leaf_index >= $2 AND leaf_index < $3
+const EVENTS = `SELECT * FROM log_events WHERE treasury_id = $1 AND leaf_index >= $2 AND leaf_index < $3
   AND kind = ANY ($4::text[])`;
 
 /** A sum that is back at nothing goes, so that statuses that payments only pass through take no room. */

@@ -161,8 +161,11 @@ function unfolded(folded: ReadonlyMap<string, string>, bind: (value: unknown) =>
   const columns = 'treasury_id, kind, grant_id, payment_id, record, created_at';
   const kinds = bind([...SPEND_KINDS]);
   const ofLog = [...folded].flatMap(([treasuryId, leafIndex]) => {
-    const log = `SELECT ${columns} FROM events WHERE treasury_id = ${bind(treasuryId)} AND kind = ANY (${kinds}::text[])`;
-    return [`${log} AND leaf_index >= ${bind(leafIndex)}::bigint`, `${log} AND leaf_index IS NULL`];
+    const ofKinds = `treasury_id = ${bind(treasuryId)} AND kind = ANY (${kinds}::text[])`;
+    return [
+      `SELECT ${columns} FROM log_events WHERE ${ofKinds} AND leaf_index >= ${bind(leafIndex)}::bigint`,
+      `SELECT ${columns} FROM unsealed_events JOIN events USING (treasury_id, seq) WHERE ${ofKinds}`,
+    ];
   });
   return ofLog.length > 0
     ? ofLog.join(' UNION ALL ')

@@ -105,7 +105,7 @@ const NONE: TraceMembers = {};
 export function traceMembers(context: SpanContext | undefined): TraceMembers {
   if (!context || !isSpanContextValid(context)) return NONE;
   const { traceId, spanId, traceFlags } = context;
-  return (traceFlags & TraceFlags.SAMPLED) === 0 ? { traceId } : { traceId, spanId };
+  return (traceFlags & TraceFlags.SAMPLED) === 0 ? { traceId } : { spanId, traceId };
 }
 
 /** The context that {@link traceMembers} came from; undefined where its span was not recorded. */

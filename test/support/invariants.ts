@@ -226,7 +226,7 @@ async function contradictions(client: PoolClient): Promise<string[]> {
   );
   if (untold) return [];
   const { rows: events } = await client.query<{ treasury_id: string; record: string }>(
-    'SELECT treasury_id, record FROM events ORDER BY leaf_index NULLS LAST, seq',
+    'SELECT treasury_id, record FROM log_events ORDER BY leaf_index NULLS LAST, seq',
   );
   const replays = new Map<string, Replay>();
   for (const { treasury_id, record } of events) {

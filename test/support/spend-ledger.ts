@@ -181,10 +181,12 @@ export class SpendLedger {
   /** Gives up to so many events their place in the log. */
   async seal(most: number): Promise<void> {
     const { rowCount } = await this.db.query(
-      `UPDATE events e SET leaf_index = $2 + s.place - 1 FROM (
-         SELECT id, row_number() OVER (ORDER BY seq) AS place FROM events
-         WHERE treasury_id = $1 AND leaf_index IS NULL ORDER BY seq LIMIT $3) s
-       WHERE e.treasury_id = $1 AND e.id = s.id`,
+      `WITH next AS (
+         DELETE FROM unsealed_events WHERE treasury_id = $1 AND seq IN (
+           SELECT seq FROM unsealed_events WHERE treasury_id = $1 ORDER BY seq LIMIT $3)
+         RETURNING seq)
+       INSERT INTO leaves (treasury_id, leaf_index, seq)
+       SELECT $1, $2 + row_number() OVER (ORDER BY seq) - 1, seq FROM next`,
       [this.treasuryId, this.#sealed, most],
     );
     this.#sealed += rowCount ?? 0;

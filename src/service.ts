@@ -232,8 +232,9 @@ async function createApp(
   fastify.addHook('preClose', async () => {
     draining.begin();
   });
-  fastify.addHook('onSend', async (_request, reply) => {
+  fastify.addHook('onSend', (_request, reply, _payload, done) => {
     if (draining.isDraining) void reply.header('connection', 'close');
+    done();
   });
   // First: what the others refuse is traced too.
   app.get(Tracing).watch(fastify);

@@ -146,6 +146,18 @@ export default [
       },
     ),
   ),
+  ...['authorized', 'pending_approval'].map((each) =>
+    status(
+      `a report counts what is still ${each}`,
+      'src/reports/spend-query.ts',
+      `p.status = '${each}'`,
+      "p.status = 'none'",
+      {
+        test: 'test/reports.int-spec.ts',
+        name: 'says what the ledger has, to the atomic unit, however much of it is sealed and folded',
+      },
+    ),
+  ),
   status(
     'a refusal is no payment in a report',
     'src/reports/spend-query.ts',
@@ -683,7 +695,7 @@ export const accepted = {
   'src/treasury/low-treasuries.ts': {
     "WHERE w.status = 'active' AND b.code IS NULL":
       'warns people; what a payment may take is decided over locked balances',
-    "WHERE h.status IN ('settled', 'authorized') AND": 'warns people; it bounds no payment',
+    "WHERE h.status = 'settled' AND h.hour": 'warns people; it bounds no payment',
   },
   'src/catalog/catalog-rows.ts': {
     'FOR NO KEY UPDATE': 'keeps two writers of a catalog apart, as its lease does already',

@@ -702,6 +702,7 @@ describe('the database itself refuses', () => {
       'UPDATE spend_hours SET payments = -1',
       'UPDATE spend_hours SET amount = -1',
       `UPDATE spend_hours SET hour = hour + interval '1 minute'`,
+      `UPDATE spend_hours SET status = 'authorized'`,
     ],
     spend_cursors_bounds: [
       `INSERT INTO spend_cursors (treasury_id, leaf_index) VALUES ('trs_1', -1)`,

@@ -10,8 +10,8 @@ const BATCH = 5_000n;
 const FOLD_MS = 2_000;
 
 /**
- * Folds the sealed log into sums by hour. The log's order is total and never changes, so the leaf where the fold goes
- * on, kept in the same transaction as the sums, says exactly what they hold: each event once.
+ * Folds the endings and refusals of the sealed log into sums by hour. The log's order is total and never changes, so the
+ * leaf where the fold goes on, kept in the same transaction as the sums, says exactly what they hold: each event once.
  */
 @Injectable()
 export class SpendFold {
@@ -64,13 +64,11 @@ export class SpendFold {
 const EVENTS = `SELECT * FROM log_events WHERE treasury_id = $1 AND leaf_index >= $2 AND leaf_index < $3
   AND kind = ANY ($4::text[])`;
 
-/** A sum that is back at nothing goes, so that statuses that payments only pass through take no room. */
 const FOLD = `
   WITH facts AS MATERIALIZED (
     SELECT grant_id, network, pay_to, host, at AS hour, status,
       sum(payments) AS payments, sum(amount) AS amount
-    FROM (${factsOf(EVENTS)}) f GROUP BY 1, 2, 3, 4, 5, 6
-    HAVING sum(payments) <> 0 OR sum(amount) <> 0),
+    FROM (${factsOf(EVENTS)}) f GROUP BY 1, 2, 3, 4, 5, 6),
   named AS (SELECT DISTINCT grant_id, network, pay_to, host FROM facts),
   made AS (
     INSERT INTO spend_series (treasury_id, grant_id, network, pay_to, host)
@@ -82,19 +80,9 @@ const FOLD = `
     SELECT * FROM made UNION ALL
     SELECT s.id, s.grant_id, s.network, s.pay_to, s.host FROM spend_series s JOIN named n
       ON s.treasury_id = $1 AND s.grant_id = n.grant_id AND s.network = n.network AND s.pay_to = n.pay_to
-        AND s.host = n.host),
-  changed AS (
-    SELECT series.id, f.hour, f.status, f.payments, f.amount FROM facts f JOIN series USING (grant_id, network, pay_to, host)),
-  updated AS (
-    UPDATE spend_hours h SET payments = h.payments + c.payments, amount = h.amount + c.amount
-    FROM changed c WHERE h.treasury_id = $1 AND h.series_id = c.id AND h.hour = c.hour AND h.status = c.status
-      AND h.payments + c.payments > 0
-    RETURNING h.series_id, h.hour, h.status),
-  emptied AS (
-    DELETE FROM spend_hours h USING changed c
-    WHERE h.treasury_id = $1 AND h.series_id = c.id AND h.hour = c.hour AND h.status = c.status
-      AND h.payments + c.payments = 0)
-  INSERT INTO spend_hours (treasury_id, series_id, hour, status, payments, amount)
-  SELECT $1, c.id, c.hour, c.status, c.payments, c.amount FROM changed c
-  WHERE NOT EXISTS (SELECT FROM spend_hours h
-    WHERE h.treasury_id = $1 AND h.series_id = c.id AND h.hour = c.hour AND h.status = c.status)`;
+        AND s.host = n.host)
+  INSERT INTO spend_hours AS h (treasury_id, series_id, hour, status, payments, amount)
+  SELECT $1, series.id, f.hour, f.status, f.payments, f.amount
+  FROM facts f JOIN series USING (grant_id, network, pay_to, host)
+  ON CONFLICT (treasury_id, series_id, hour, status)
+    DO UPDATE SET payments = h.payments + excluded.payments, amount = h.amount + excluded.amount`;

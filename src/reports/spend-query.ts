@@ -40,10 +40,11 @@ const PAYMENTS_OF_STATUS = (...statuses: string[]) =>
   `coalesce(sum(f.amount) FILTER (WHERE f.status IN (${statuses.map((each) => `'${each}'`).join(', ')})), 0)::text`;
 
 /**
- * One statement, so that the sums, what is not folded yet and the edges are of one snapshot: a report is exact to the
- * atomic unit while payments are made and folded.
+ * One statement, so that the sums, the events that are not folded yet, the open payments and the edges are of one
+ * snapshot: a report is exact to the atomic unit while payments are made and folded.
  *
- * Whole hours come from the sums. The part of an hour at either end is read from its payments and refusals.
+ * Whole hours come from the sums, these events and the open payments. The part of an hour at either end is read from its
+ * payments and refusals.
  */
 export function spendSql(scope: SpendScope): { sql: string; values: unknown[] } {
   const conditions = new Conditions();
@@ -120,6 +121,14 @@ function factParts(scope: SpendScope, { bind, ofTreasury, inTrees }: StatementPa
        JOIN spend_series s ON s.treasury_id = x.treasury_id AND s.id = x.series_id`,
       `SELECT treasury_id, grant_id, network, pay_to, host, ${bucket('at')}, status, payments, amount
        FROM (${factsOf(unfolded(scope.folded, bind))}) n WHERE ${within('n.at', whole)}`,
+      ...OPEN.map(
+        (isOpen) =>
+          `SELECT p.treasury_id, p.grant_id, p.network, p.pay_to, coalesce(p.host, ''), ${bucket('p.created_at')},
+             p.status, count(*), sum(p.amount)
+           FROM payments p WHERE ${isOpen(ofTreasury)} AND ${ofTreasury('p.treasury_id')}
+             AND ${within('p.created_at', whole)}
+           GROUP BY 1, 2, 3, 4, 5, 6, 7`,
+      ),
     );
   }
   for (const edge of edges) {
@@ -136,6 +145,18 @@ function factParts(scope: SpendScope, { bind, ofTreasury, inTrees }: StatementPa
   }
   return parts;
 }
+
+/**
+ * The conditions on open payments, one for each status. An index finds them among millions of ended ones:
+ * `(network, status, valid_before)` those that are authorized, and the partial index `payments_waiting` the others.
+ */
+const OPEN: readonly ((ofTreasury: StatementParts['ofTreasury']) => string)[] = [
+  // A payment is signed only for a wallet with a balance on its network, and balances are never deleted.
+  (ofTreasury) =>
+    `p.status = 'authorized' AND p.network = ANY (ARRAY(
+       SELECT DISTINCT b.network FROM wallet_balances b WHERE ${ofTreasury('b.treasury_id')}))`,
+  () => `p.status = 'pending_approval'`,
+];
 
 /** A time span, in milliseconds since 1970: from the first, before the second. */
 interface Span {

@@ -123,13 +123,13 @@ export class LowTreasuries {
     return parseAmount(this.config.treasuryLow ?? '0', currencyOf(currency), 'BURSAR_TREASURY_LOW');
   }
 
-  /** Amounts of the last day by treasury, network and currency: settled, and signed and open. */
+  /** Amounts settled in the last day by treasury, network and currency. */
   private async spentOfLate(): Promise<Map<string, bigint>> {
     const { rows } = await this.database.pool.query<{ name: string; spent: string }>(
       `SELECT concat_ws(' ', s.treasury_id, s.network, g.currency) AS name, sum(h.amount)::text AS spent
        FROM spend_hours h JOIN spend_series s ON s.treasury_id = h.treasury_id AND s.id = h.series_id
        JOIN grants g ON g.treasury_id = s.treasury_id AND g.id = s.grant_id
-       WHERE h.status IN ('settled', 'authorized') AND h.hour > now() - make_interval(hours => $1) GROUP BY 1`,
+       WHERE h.status = 'settled' AND h.hour > now() - make_interval(hours => $1) GROUP BY 1`,
       [TRAILING_HOURS],
     );
     return new Map(rows.map(({ name, spent }) => [name, BigInt(spent)]));

@@ -15,13 +15,15 @@ export interface Reading<T> {
  *
  * @param db - the tables' owner, of more than one connection.
  * @param about - which of the statements count.
+ * @param sender - whose statements count: those of pools, or with `pg.Client.prototype` those of transactions as well.
  */
 export async function rowsRead<T>(
   db: pg.Pool,
   about: (sql: string) => boolean,
   request: () => Promise<T>,
+  sender: Pick<pg.Client, 'query'> = pg.Pool.prototype,
 ): Promise<Reading<T>> {
-  const once = () => readOnce(db, about, request);
+  const once = () => readOnce(db, about, request, sender);
   const readings = [await once(), await once(), await once()];
   return readings.reduce((least, each) => (each.rows < least.rows ? each : least));
 }
@@ -34,8 +36,9 @@ async function readOnce<T>(
   db: pg.Pool,
   about: (sql: string) => boolean,
   request: () => Promise<T>,
+  sender: Pick<pg.Client, 'query'>,
 ): Promise<Reading<T>> {
-  const spy = jest.spyOn(pg.Pool.prototype, 'query');
+  const spy = jest.spyOn(sender, 'query');
   let answer: T;
   let sent: [string, unknown[]][];
   try {

@@ -5,13 +5,15 @@ export interface ModelPayment {
   readonly id: string;
   readonly grant: string;
   readonly payTo: string;
-  readonly host: string;
+  /** Undefined for an adopted payment, whose request is lost. */
+  readonly host: string | undefined;
   readonly network: string;
   readonly amount: bigint;
   readonly at: number;
-  waited: boolean;
   status: string;
 }
+
+export type NewPayment = Omit<ModelPayment, 'id' | 'status'>;
 
 /** A refusal as a report counts it. */
 export interface ModelRefusal {
@@ -22,6 +24,9 @@ export interface ModelRefusal {
   readonly at: number;
   readonly count: number;
 }
+
+/** Networks that the ledger's wallet has a balance on. */
+export const NETWORKS = ['eip155:1', 'eip155:8453'] as const;
 
 /** A tree of grants for reports: roots `a` and `b`, with labels that some lack. */
 export const GRANTS: Readonly<
@@ -55,6 +60,11 @@ export class SpendLedger {
       `INSERT INTO wallets (treasury_id, id, address, position) VALUES ($1, 'wal_' || $1, '0x' || $1, 0)`,
       [t],
     );
+    await this.db.query(
+      `INSERT INTO wallet_balances (treasury_id, wallet_id, network, asset)
+       SELECT $1, 'wal_' || $1, n, '0x02' FROM unnest($2::text[]) n`,
+      [t, NETWORKS],
+    );
     for (const [id, { path, holder, labels }] of Object.entries(GRANTS)) {
       const own = (name: string) => `${name}_${t.slice(4)}`;
       await this.db.query(
@@ -79,16 +89,26 @@ export class SpendLedger {
     return `${name}_${this.treasuryId.slice(4)}`;
   }
 
-  async pay(
-    payment: Omit<ModelPayment, 'id' | 'status' | 'waited'>,
-    waits: boolean,
-  ): Promise<void> {
+  /** Makes a payment. @param waits - it waits for an approval; otherwise it is signed at once. */
+  async pay(payment: NewPayment, waits: boolean): Promise<ModelPayment> {
+    const made = await this.insert(payment, waits);
+    await this.event(waits ? 'payment.pending' : 'payment.authorized', made, payment.at);
+    return made;
+  }
+
+  /** Writes an outside spend as a payment, which is settled from the start. */
+  async adopt(payment: NewPayment): Promise<void> {
+    const made = await this.insert({ ...payment, host: undefined }, false);
+    await this.event('payment.adopted', made, payment.at);
+    await this.move(made, 'settled', payment.at);
+  }
+
+  private async insert(payment: NewPayment, waits: boolean): Promise<ModelPayment> {
     this.#number += 1;
     const id = `pay_${this.treasuryId.slice(4)}_${this.#number}`;
     const made = {
       ...payment,
       id,
-      waited: waits,
       status: waits ? 'pending_approval' : 'authorized',
     };
     this.payments.push(made);
@@ -112,10 +132,15 @@ export class SpendLedger {
           network,
           payTo,
         ],
-        ...[host, new Date(at), waits ? this.grantId(grant) : null, waits ? new Date(at) : null],
+        ...[
+          host ?? null,
+          new Date(at),
+          waits ? this.grantId(grant) : null,
+          waits ? new Date(at) : null,
+        ],
       ],
     );
-    await this.event(waits ? 'payment.pending' : 'payment.authorized', made, at);
+    return made;
   }
 
   /** Moves a payment to its next status, as an approval, a settlement or a rejection would. */
@@ -150,7 +175,8 @@ export class SpendLedger {
         : { request: { method: 'GET', url: `https://${refusal.host?.toUpperCase()}/x` }, options };
     await this.event(
       refusal.count > 1 ? 'payment.refused_more' : 'payment.refused',
-      { grant: refusal.grant },
+      // A refusal names a payment where it refused to go on with it. The payment does not count once more for it.
+      { grant: refusal.grant, id: this.payments.at(-1)?.id },
       refusal.at,
       data,
     );
@@ -158,7 +184,7 @@ export class SpendLedger {
 
   private async event(
     kind: string,
-    of: { grant: string; id?: string },
+    of: { grant: string; id?: string | undefined },
     at: number,
     data: object = {},
   ) {

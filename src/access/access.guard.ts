@@ -38,6 +38,16 @@ const AUTHORIZATION = /^(Bearer|DPoP) ([A-Za-z0-9\-._~+/]+=*)$/i;
 /** How many grants' roots one process remembers. */
 const MAX_ROOTS = 100_000;
 
+/** Rules that the decorators of a route give. */
+interface RouteRules {
+  readonly isPublic: boolean;
+  readonly lane: Lane | undefined;
+  readonly isCheckedLater: boolean;
+  /** Callers that the route lets in; none where it says none. */
+  readonly allowed: readonly AllowedCaller[];
+  readonly isConfirmed: boolean;
+}
+
 /**
  * Establishes who is calling, before anything else happens. The token only names a grant; that the
  * grant exists, the token is not a replaced one, and the proof is new and of the grant's key, is asked
@@ -46,6 +56,8 @@ const MAX_ROOTS = 100_000;
 @Injectable()
 export class AccessGuard implements CanActivate {
   readonly #nonces: ProofNonces;
+  /** By handler: no two controllers share one. */
+  readonly #routes = new WeakMap<object, RouteRules>();
   /** Roots of grants that called, which never change; emptied when there are too many. */
   readonly #roots = new LRUCache<string, string>({ max: MAX_ROOTS });
 
@@ -65,28 +77,25 @@ export class AccessGuard implements CanActivate {
   }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const targets = [context.getHandler(), context.getClass()];
-    if (this.reflector.getAllAndOverride<boolean>(PUBLIC, targets)) return true;
+    const route = this.routeOf(context);
+    if (route.isPublic) return true;
     if (this.config.role === 'worker') {
       throw new Problem('not_found', 'this process is a worker; ask one whose BURSAR_ROLE is api');
     }
-    const lane = this.reflector.get<Lane | undefined>(LANE, context.getHandler());
-    if (lane !== undefined) takeLane(lane);
+    if (route.lane !== undefined) takeLane(route.lane);
     const http = context.switchToHttp();
     const request = http.getRequest<AuthenticatedRequest>();
-    const isCheckedLater =
-      this.reflector.getAllAndOverride<boolean>(CHECKED_UNDER_LOCK, targets) === true;
     const authorization = request.headers.authorization ?? (await this.ofSession(request));
     if (authorization === undefined) throw invalidToken(TOKEN_FAULTS.missing);
     const reply = http.getResponse<FastifyReply>();
-    const caller = await this.identify(authorization, request, reply, isCheckedLater);
+    const caller = await this.identify(authorization, request, reply, route.isCheckedLater);
     const waitSeconds = this.limits.take('caller', caller.actor, Date.now());
     if (waitSeconds !== undefined) throw rateLimited('caller', waitSeconds);
     if (caller.kind === 'holder') {
       const rootSeconds = this.limits.take('root', await this.rootOf(caller), Date.now());
       if (rootSeconds !== undefined) throw rateLimited('root', rootSeconds);
     }
-    const allowed = this.reflector.getAllAndOverride<AllowedCaller[]>(ALLOWED, targets) ?? [];
+    const { allowed } = route;
     if (!allowed.includes(caller.kind === 'holder' ? 'holder' : caller.role)) {
       throw new Problem(
         'forbidden',
@@ -95,12 +104,28 @@ export class AccessGuard implements CanActivate {
           : `role ${caller.role} may not do this; it takes one of: ${allowed.join(', ')}`,
       );
     }
-    if (this.reflector.getAllAndOverride<boolean>(CONFIRMED, targets)) {
-      requireConfirmed(request, reply);
-    }
+    if (route.isConfirmed) requireConfirmed(request, reply);
     seeTreasuries(treasuriesOf(caller) ?? 'all');
     request.caller = caller;
     return true;
+  }
+
+  /** The rules of a route, as its decorators give them; read once, since they never change. */
+  private routeOf(context: ExecutionContext): RouteRules {
+    const handler = context.getHandler();
+    const known = this.#routes.get(handler);
+    if (known) return known;
+    const targets = [handler, context.getClass()];
+    const says = (key: string) => this.reflector.getAllAndOverride<boolean>(key, targets) === true;
+    const route = {
+      isPublic: says(PUBLIC),
+      lane: this.reflector.get<Lane | undefined>(LANE, handler),
+      isCheckedLater: says(CHECKED_UNDER_LOCK),
+      allowed: this.reflector.getAllAndOverride<AllowedCaller[]>(ALLOWED, targets) ?? [],
+      isConfirmed: says(CONFIRMED),
+    };
+    this.#routes.set(handler, route);
+    return route;
   }
 
   /** The root of a holder's grant: one tree has one share, however many grants it has. */

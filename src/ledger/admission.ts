@@ -16,6 +16,23 @@ interface Share {
   readonly children: Map<string, Share>;
 }
 
+class HeldPlace implements Place {
+  isTaken = false;
+  isIn = true;
+
+  /** @param giveBack - called once. */
+  constructor(
+    readonly isKnown: boolean,
+    private readonly giveBack: () => void,
+  ) {}
+
+  leave(): void {
+    if (!this.isIn) return;
+    this.isIn = false;
+    this.giveBack();
+  }
+}
+
 /**
  * Lets in as many orders as can be answered in time, and shares the room fairly: at each level of the tree of grants,
  * those who ask have equal shares of what their parent has. Whoever floods fills only what the others leave, and
@@ -47,20 +64,10 @@ export class Admission {
     if (held >= room && held >= this.roomOf(path, room)) return undefined;
     const shares = this.take(path);
     if (isKnown) this.#known += 1;
-    let isIn = true;
-    return {
-      isKnown,
-      isTaken: false,
-      get isIn() {
-        return isIn;
-      },
-      leave: () => {
-        if (!isIn) return;
-        isIn = false;
-        if (isKnown) this.#known -= 1;
-        this.giveBack(path, shares);
-      },
-    };
+    return new HeldPlace(isKnown, () => {
+      if (isKnown) this.#known -= 1;
+      this.giveBack(path, shares);
+    });
   }
 
   private take(path: readonly string[]): Share[] {

@@ -227,10 +227,12 @@ export function leftOf(
   selected: Pick<PaymentOption, 'index' | 'currency'>,
   weighed: readonly EvaluatedOption[],
 ): LeftOption[] {
-  const known = new Set(weighed.map(({ option }) => option.index));
   const left: LeftOption[] = order
     .unusable()
     .map(({ index, problem }) => ({ option: String(index), code: problem.code }));
+  // Most sellers ask for one thing.
+  if (left.length === 0 && order.options().length === 1) return left;
+  const known = new Set(weighed.map(({ option }) => option.index));
   for (const { index, currency } of order.options()) {
     if (known.has(index)) continue;
     // It was not even weighed: it is in another currency than the grant's, or the agent chose an option.

@@ -112,7 +112,7 @@ export class PaymentDoor {
 /** Keeps a place for a request. Should it never come to the ledger, its end leaves the place. */
 function hold(request: AdmittedRequest, reply: FastifyReply, place: Place): true {
   request.place = place;
-  reply.raw.once('close', () => {
+  reply.raw.on('close', () => {
     if (!place.isTaken) place.leave();
   });
   return true;

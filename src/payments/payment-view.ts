@@ -99,11 +99,16 @@ function reasonsOf(
   order: ReservationOrder,
 ): Map<number, LeftOption> {
   const { index } = offer;
-  const record = JSON.parse(payment.authorization?.decision ?? '{}') as Partial<DecisionRecord>;
-  const recorded = record.option === String(index) ? (record.left ?? []) : [];
   const left =
-    weighed.length > 0 ? leftOf(order, { index, currency: payment.currency }, weighed) : recorded;
+    weighed.length > 0
+      ? leftOf(order, { index, currency: payment.currency }, weighed)
+      : recordedLeft(payment, index);
   return new Map(left.map((each) => [Number(each.option), each]));
+}
+
+function recordedLeft({ authorization }: Made['payment'], index: number): readonly LeftOption[] {
+  const record = JSON.parse(authorization?.decision ?? '{}') as Partial<DecisionRecord>;
+  return record.option === String(index) ? (record.left ?? []) : [];
 }
 
 /** Which entry of the 402 at hand is paid, and why each other one is not. */

@@ -76,9 +76,10 @@ export class Sealer {
   private async sealNext(tx: ClientBase, treasuryId: string): Promise<string[]> {
     const key = await this.keys.signing(tx, treasuryId);
     const { rows: unsealed } = await tx.query<{ seq: string; kind: string; record: string }>(
-      `SELECT e.seq, e.kind, e.record FROM unsealed_events u
-       JOIN events e ON e.treasury_id = u.treasury_id AND e.seq = u.seq
-       WHERE u.treasury_id = $1 ORDER BY u.seq LIMIT ${BATCH}`,
+      // Not a join: the queue grows and shrinks faster than Postgres notes, and it would read all events for it.
+      `SELECT seq, kind, record FROM events WHERE treasury_id = $1 AND seq = ANY (ARRAY(
+         SELECT seq FROM unsealed_events WHERE treasury_id = $1 ORDER BY seq LIMIT ${BATCH}))
+       ORDER BY seq`,
       [treasuryId],
     );
     if (unsealed.length === 0) return [];

@@ -20,8 +20,9 @@ const POLL_MS = 10;
 /** dist/ of this build. */
 export const DIST = fileURLToPath(new URL('..', import.meta.url));
 
-/** The options of node that `npm start` gives the service. */
-function startOptions(): string[] {
+/** The options of node that docs/going-live.md gives a process: those of `npm start`, and none for a worker. */
+function startOptions(role: Role): string[] {
+  if (role === 'worker') return [];
   const { scripts } = JSON.parse(readFileSync(join(DIST, '..', 'package.json'), 'utf8'));
   return (scripts.start as string).split(' ').filter((word) => word.startsWith('--'));
 }
@@ -49,7 +50,7 @@ export function spawnService(
   environment: Readonly<Record<string, string>>,
   log: string,
 ): ChildProcess {
-  return spawnProgram(['main.js'], { ...environment, BURSAR_ROLE: role }, log, startOptions());
+  return spawnProgram(['main.js'], { ...environment, BURSAR_ROLE: role }, log, startOptions(role));
 }
 
 /**

@@ -1,6 +1,14 @@
 -- Places in the log, apart from the events (docs/adr/0105-leaves.md). Sealing set a column of each event: Postgres wrote the
 -- whole row and six entries of indexes anew. A narrow row for each leaf costs a quarter of that, and an event never changes.
 
+-- The view below needs it: on an older server row-level security would not hold for its reader.
+DO $$
+BEGIN
+  IF current_setting('server_version_num')::int < 150000 THEN
+    RAISE EXCEPTION 'Bursar needs Postgres 15 or newer, and this is %: upgrade the server first', current_setting('server_version');
+  END IF;
+END $$;
+
 -- The place of an event in its treasury's log. No foreign keys: each would be looked up and locked for every leaf.
 -- `bursar check` finds a leaf without an event, and an event without a leaf that does not wait for one.
 CREATE TABLE "leaves" (

@@ -420,8 +420,10 @@ describe('a report over many payments', () => {
        FROM payments, generate_series(0, 1) k WHERE treasury_id = 'trs_many' AND (k = 0 OR status = 'settled')
        ORDER BY k, created_at`,
     );
+    // Postgres takes the queue of sealing for full: it changes faster than statistics do.
+    await db.query('ANALYZE unsealed_events');
     await ledger.seal(2 * MANY);
-    await db.query('ANALYZE payments; ANALYZE events; ANALYZE leaves; ANALYZE unsealed_events');
+    await db.query('ANALYZE payments; ANALYZE events; ANALYZE leaves');
     const began = performance.now();
     await fold.foldAll();
     await db.query('ANALYZE spend_hours; ANALYZE spend_series');

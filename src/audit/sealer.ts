@@ -3,7 +3,7 @@ import type { ClientBase } from 'pg';
 import { Database } from '../database/database.js';
 import { leafHash } from '../domain/merkle.js';
 import { formatCheckpoint, signNote } from '../domain/note.js';
-import { appendEvents, placeEvents } from '../ledger/events.js';
+import { appendEvents, areUnsealed, placeEvents } from '../ledger/events.js';
 import { databaseNow } from '../ledger/grant-rows.js';
 import { overdueRefusals } from '../ledger/refusals.js';
 import { EventCounts } from '../outbox/event-counts.js';
@@ -76,10 +76,7 @@ export class Sealer {
   private async sealNext(tx: ClientBase, treasuryId: string): Promise<string[]> {
     const key = await this.keys.signing(tx, treasuryId);
     const { rows: unsealed } = await tx.query<{ seq: string; kind: string; record: string }>(
-      // Not a join: the queue grows and shrinks faster than Postgres notes, and it would read all events for it.
-      `SELECT seq, kind, record FROM events WHERE treasury_id = $1 AND seq = ANY (ARRAY(
-         SELECT seq FROM unsealed_events WHERE treasury_id = $1 ORDER BY seq LIMIT ${BATCH}))
-       ORDER BY seq`,
+      `SELECT seq, kind, record FROM events WHERE treasury_id = $1 AND ${areUnsealed('$1', BATCH)} ORDER BY seq`,
       [treasuryId],
     );
     if (unsealed.length === 0) return [];

@@ -149,6 +149,18 @@ function recordOf(event: NewEvent & { id: string }, at: Date): string {
   });
 }
 
+/**
+ * SQL of the condition on events of a treasury that they wait to be sealed. Not a join: the queue grows and shrinks faster
+ * than Postgres notes, and it would read all events for it.
+ *
+ * @param treasury - SQL of the treasury's id.
+ * @param most - so many of them, the oldest; all where it is left out.
+ */
+export function areUnsealed(treasury: string, most?: number): string {
+  const limit = most === undefined ? '' : ` ORDER BY seq LIMIT ${most}`;
+  return `seq = ANY (ARRAY(SELECT seq FROM unsealed_events WHERE treasury_id = ${treasury}${limit}))`;
+}
+
 /** Gives events their places in the log, from one on. Under the lock of the treasury's log. */
 export async function placeEvents(
   tx: ClientBase,

@@ -1,4 +1,5 @@
 import { Conditions } from '../database/conditions.js';
+import { areUnsealed } from '../ledger/events.js';
 import { addSubtree, type GrantRecord } from '../ledger/grant-rows.js';
 import type { Dimension } from './reports.dto.js';
 import { amountIn, factsOf, refusalsOf, SPEND_KINDS } from './spend-facts.js';
@@ -105,6 +106,10 @@ function factParts(scope: SpendScope, { bind, ofTreasury, inTrees }: StatementPa
       until === undefined ? 'true' : `${column} < ${bind(new Date(until))}::timestamptz`,
     ].join(' AND ');
   const bucket = bucketOf(scope.groupBy);
+  const payments = (which: string, span: Span) =>
+    `SELECT p.treasury_id, p.grant_id, p.network, p.pay_to, coalesce(p.host, ''), ${bucket('p.created_at')},
+       p.status, 1, ${amountIn('p.status')}
+     FROM payments p WHERE ${which} AND ${ofTreasury('p.treasury_id')} AND ${within('p.created_at', span)}`;
   const parts: string[] = [];
   if (whole) {
     const ofTree =
@@ -121,21 +126,12 @@ function factParts(scope: SpendScope, { bind, ofTreasury, inTrees }: StatementPa
        JOIN spend_series s ON s.treasury_id = x.treasury_id AND s.id = x.series_id`,
       `SELECT treasury_id, grant_id, network, pay_to, host, ${bucket('at')}, status, payments, amount
        FROM (${factsOf(unfolded(scope.folded, bind))}) n WHERE ${within('n.at', whole)}`,
-      ...OPEN.map(
-        (isOpen) =>
-          `SELECT p.treasury_id, p.grant_id, p.network, p.pay_to, coalesce(p.host, ''), ${bucket('p.created_at')},
-             p.status, count(*), sum(p.amount)
-           FROM payments p WHERE ${isOpen(ofTreasury)} AND ${ofTreasury('p.treasury_id')}
-             AND ${within('p.created_at', whole)}
-           GROUP BY 1, 2, 3, 4, 5, 6, 7`,
-      ),
+      ...OPEN.map((isOpen) => payments(isOpen(ofTreasury), whole)),
     );
   }
   for (const edge of edges) {
     parts.push(
-      `SELECT p.treasury_id, p.grant_id, p.network, p.pay_to, coalesce(p.host, ''), ${bucket('p.created_at')},
-         p.status, 1, ${amountIn('p.status')}
-       FROM payments p WHERE ${ofTreasury('p.treasury_id')} AND ${within('p.created_at', edge)}`,
+      payments('true', edge),
       `SELECT treasury_id, grant_id, network, pay_to, host, ${bucket('at')}, status, payments, amount
        FROM (${refusalsOf(
          `SELECT * FROM events WHERE kind IN ('payment.refused', 'payment.refused_more')
@@ -182,10 +178,11 @@ function unfolded(folded: ReadonlyMap<string, string>, bind: (value: unknown) =>
   const columns = 'treasury_id, kind, grant_id, payment_id, record, created_at';
   const kinds = bind([...SPEND_KINDS]);
   const ofLog = [...folded].flatMap(([treasuryId, leafIndex]) => {
-    const ofKinds = `treasury_id = ${bind(treasuryId)} AND kind = ANY (${kinds}::text[])`;
+    const treasury = bind(treasuryId);
+    const ofKinds = `treasury_id = ${treasury} AND kind = ANY (${kinds}::text[])`;
     return [
       `SELECT ${columns} FROM log_events WHERE ${ofKinds} AND leaf_index >= ${bind(leafIndex)}::bigint`,
-      `SELECT ${columns} FROM unsealed_events JOIN events USING (treasury_id, seq) WHERE ${ofKinds}`,
+      `SELECT ${columns} FROM events WHERE ${ofKinds} AND ${areUnsealed(treasury)}`,
     ];
   });
   return ofLog.length > 0

@@ -56,6 +56,7 @@ CREATE TRIGGER "events_unsealed" AFTER INSERT ON "events"
   REFERENCING NEW TABLE AS "written" FOR EACH STATEMENT EXECUTE FUNCTION "events_wait_for_sealing"();
 
 -- Events with their places; `leaf_index` is null until an event is sealed. Row-level security holds for the reader.
+-- Its columns are those that events have here: a migration that adds one makes the view anew.
 CREATE VIEW "log_events" WITH (security_invoker = true) AS
   SELECT e.*, l."leaf_index" FROM "events" e
   LEFT JOIN "leaves" l ON l."treasury_id" = e."treasury_id" AND l."seq" = e."seq";

@@ -106,10 +106,12 @@ function factParts(scope: SpendScope, { bind, ofTreasury, inTrees }: StatementPa
       until === undefined ? 'true' : `${column} < ${bind(new Date(until))}::timestamptz`,
     ].join(' AND ');
   const bucket = bucketOf(scope.groupBy);
+  // Summed up here: thousands of open payments are of a few grants, which each row of the report is joined with.
   const payments = (which: string, span: Span) =>
     `SELECT p.treasury_id, p.grant_id, p.network, p.pay_to, coalesce(p.host, ''), ${bucket('p.created_at')},
-       p.status, 1, ${amountIn('p.status')}
-     FROM payments p WHERE ${which} AND ${ofTreasury('p.treasury_id')} AND ${within('p.created_at', span)}`;
+       p.status, count(*), sum(${amountIn('p.status')})
+     FROM payments p WHERE ${which} AND ${ofTreasury('p.treasury_id')} AND ${within('p.created_at', span)}
+     GROUP BY 1, 2, 3, 4, 5, 6, 7`;
   const parts: string[] = [];
   if (whole) {
     const ofTree =

@@ -3168,6 +3168,15 @@ export default [
   },
   {
     row: 'requests that are read in two ways',
+    guard: 'no member stands for a prototype',
+    file: 'src/http/body-bounds.ts',
+    find: 'if (changesPrototype(value)) {',
+    replace: 'if (false as boolean) {',
+    test: 'test/edge.e2e-spec.ts',
+    name: 'that names a prototype is refused, at any depth and however it is spelled',
+  },
+  {
+    row: 'requests that are read in two ways',
     guard: 'an id has its shape',
     file: 'src/http/contract.ts',
     find: "Param(name, new ZodPipe(idText(kind), 'id'))",

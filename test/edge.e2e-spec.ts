@@ -245,13 +245,38 @@ describe('a request', () => {
     expect((await stack.admin.post('/v1/grants', `${start}}`)).status).toBe(201);
   });
 
+  it('that names a prototype is refused, at any depth and however it is spelled', async () => {
+    const start = '{"holder":"x","ttlSeconds":60,"budget":"1.00"';
+    for (const member of [
+      '"__proto__":{"budget":"9.00"}',
+      '"__prot\\u006f__":{"budget":"9.00"}',
+      '"constructor":{"prototype":{}}',
+      '"\\u0063onstructor":{"prototype":{}}',
+      '"scope":{"__proto__":{"networks":[]}}',
+    ]) {
+      const answer = await stack.admin.post('/v1/grants', `${start},${member}}`);
+      expectProblem(answer, 400, 'invalid_request', { field: 'body' });
+      expect(answer.text).toMatch(/member named __proto__/);
+    }
+    // A value may be of any text.
+    for (const labels of ['{"a":"__proto__"}', '{"a":"\\u0063onstructor"}']) {
+      const answer = await stack.admin.post('/v1/grants', `${start},"labels":${labels}}`);
+      expect(answer.status).toBe(201);
+    }
+    expect((await stack.admin.post('/v1/grants', `\ufeff${start}}`)).status).toBe(201);
+  });
+
   it('of JSON without a body needs none where none is needed', async () => {
     const { grant } = await stack.admin.mint({ budget: '1.00' });
     const type = { 'content-type': 'application/json' };
     const answer = await stack.admin.post(`/v1/grants/${grant.id}/token`, undefined, type);
     expect(answer.status).toBe(200);
     expectProblem(await stack.admin.post('/v1/grants', undefined, type), 400, 'invalid_request');
-    expectProblem(await stack.admin.post('/v1/grants', '{"holder"', type), 400, 'invalid_request');
+    const broken = await stack.admin.post('/v1/grants', '{"holder":"secret",}', type);
+    expectProblem(broken, 400, 'invalid_request', {
+      field: 'body',
+      detail: 'the body is not valid JSON at character 19',
+    });
   });
 
   it.each(['nonsense', 'grt_1', 'pay_01h2xcejqtf2nbrexx3vqjhp41', '%27', 'a%20b', 'x'.repeat(90)])(

@@ -7,7 +7,8 @@ export const MAX_BODY_DEPTH = 16;
 export const MAX_BODY_MEMBERS = 4_096;
 
 /**
- * Bounds what the schemas behind it have to walk. Iterative: no depth can exhaust the stack here.
+ * Bounds what the schemas behind it have to walk, and refuses members that stand for a prototype. Iterative: no depth can
+ * exhaust the stack here.
  *
  * @returns how many members its objects have in all; items of lists are not counted.
  * @throws Problem `invalid_request`.
@@ -29,6 +30,13 @@ export function checkBodyBounds(body: unknown): number {
           },
         );
       }
+      if (changesPrototype(value)) {
+        throw new Problem(
+          'invalid_request',
+          'the body has a member named __proto__, or a prototype in one named constructor; leave it out',
+          { field: 'body' },
+        );
+      }
       const values = Object.values(value);
       members += values.length;
       if (!Array.isArray(value)) named += values.length;
@@ -42,4 +50,11 @@ export function checkBodyBounds(body: unknown): number {
     level = below;
   }
   return named;
+}
+
+/** Whether copying an object member by member could change the prototype of others. */
+function changesPrototype(value: object): boolean {
+  if (Object.hasOwn(value, '__proto__')) return true;
+  const made: unknown = Object.hasOwn(value, 'constructor') && value.constructor;
+  return typeof made === 'object' && made !== null && Object.hasOwn(made, 'prototype');
 }

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { withinRequest } from '../database/treasury-scope.js';
 import { Problem } from '../domain/problem.js';
 import { checkBodyBounds } from './body-bounds.js';
-import { checkJsonBody } from './json-body.js';
+import { parseJsonBody } from './json-body.js';
 import type { RateLimitKind, RateLimits } from './rate-limits.js';
 import { isPlainTarget, NOT_PLAIN } from './request-target.js';
 
@@ -64,22 +64,23 @@ export function secureEdge(
     if (isTls) void reply.header('strict-transport-security', 'max-age=31536000');
     done();
   });
-  const parseJson = fastify.getDefaultJsonParser('error', 'error');
   fastify.removeContentTypeParser('application/json');
-  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    const text = String(body);
-    // No body is none: a route that needs one names what is missing.
-    if (text === '') return done(null);
-    parseJson(request, text, (error, value) => {
-      if (error) return done(error);
+  fastify.addContentTypeParser(
+    'application/json',
+    { parseAs: 'string' },
+    (_request, body, done) => {
+      const text = String(body);
+      // No body is none: a route that needs one names what is missing.
+      if (text === '') return done(null);
+      let value: unknown;
       try {
-        checkJsonBody(text, value);
-        done(null, value);
+        value = parseJsonBody(text);
       } catch (problem) {
-        done(problem as Error);
+        return done(problem as Error);
       }
-    });
-  });
+      done(null, value);
+    },
+  );
   fastify.addContentTypeParser(FORM, { parseAs: 'string' }, (request, body, done) => {
     if (!FORM_ROUTES.includes(request.routeOptions.url ?? '')) {
       return done(new Problem('unsupported_media_type', 'send the body as application/json'));

@@ -4,6 +4,7 @@ import { compareDepths, compareGrowth, comparePeers } from './comparing.js';
 import { measureGateway } from './gateway.js';
 import { SHAPES, type Shape } from './grants.js';
 import { type Lab, openLab } from './lab.js';
+import { compareListening } from './listening.js';
 import { parseGrowth } from './loading.js';
 import { thisMachine } from './machine.js';
 import { oneOf, positive } from './options.js';
@@ -14,7 +15,16 @@ import { measureSdk } from './sdk.js';
 import { measureSettling } from './settling.js';
 
 /** Parts of a run beside the shapes. */
-const PARTS = ['peers', 'depth', 'growth', 'revoking', 'settling', 'sdk', 'gateway'] as const;
+const PARTS = [
+  'peers',
+  'depth',
+  'growth',
+  'listening',
+  'revoking',
+  'settling',
+  'sdk',
+  'gateway',
+] as const;
 
 const HELP = `npm run bench -- [--json] [--only PART]... [--seconds N] [--clients N]...
 
@@ -108,6 +118,10 @@ await runUntilSignalled('bench', async (onStop, stopped) => {
   if (wanted('growth')) {
     progress('growth');
     report.growth = { ...growth, ...(await compareGrowth(lab, growth, turns, progress)) };
+  }
+  if (wanted('listening')) {
+    progress('listening');
+    report.listening = await compareListening(lab, turns, progress);
   }
   if (wanted('revoking')) {
     progress('revoking');

@@ -32,7 +32,8 @@ export interface Comparison {
   readonly leftOut: readonly string[];
 }
 
-type Reading = Pick<Sample, 'perSecond' | 'cpuMs'>;
+/** Rate and CPU of one thing in one round. */
+export type Reading = Pick<Sample, 'perSecond' | 'cpuMs'>;
 
 /**
  * The service beside what signs without keeping anything, and beside the plain design and the group commit's own
@@ -116,7 +117,9 @@ export async function compareGrowth(
   progress: (what: string) => void,
 ): Promise<Comparison> {
   progress(`loading ${growth.grants} grants and ${growth.payments} payments`);
-  const full = await openPaying(lab, 'hot-root', 'api', ({ db }) => load(db, growth));
+  const full = await openPaying(lab, 'hot-root', 'api', {
+    prepare: ({ db }) => load(db, growth),
+  });
   const empty = await openPaying(lab, 'hot-root', 'api');
   try {
     const readings = {
@@ -130,7 +133,8 @@ export async function compareGrowth(
   }
 }
 
-async function serve(paying: Paying, seconds: number): Promise<Reading> {
+/** One reading of a world that pays. */
+export async function serve(paying: Paying, seconds: number): Promise<Reading> {
   const found: Measured = await paying.load({ clients: CLIENTS, warmUpSeconds: 0.3, seconds });
   if (found.errors.length > 0) throw new Error(`payments were refused: ${found.errors[0]?.what}`);
   const { api, worker, postgres } = found.cpuMs;

@@ -46,7 +46,8 @@ export interface Lab {
   readonly postgresVersion: string;
   /** `Redis` or `Postgres`. */
   readonly queues: string;
-  world(): Promise<World>;
+  /** @param changes - settings of the service that this world has besides. */
+  world(changes?: Readonly<Record<string, string>>): Promise<World>;
 }
 
 /** Parts of a lab. */
@@ -103,7 +104,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   const [version] = await query<{ server_version: string }>(server, 'SHOW server_version');
 
   let worlds = 0;
-  const world = async (): Promise<World> => {
+  const world: Lab['world'] = async (changes = {}) => {
     worlds += 1;
     const name = `${template}_${worlds}`;
     await query(server, `CREATE DATABASE ${name} TEMPLATE ${template}`);
@@ -121,6 +122,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
     closers.push(() => db.end());
     const environment = {
       ...options.environment,
+      ...changes,
       PATH: process.env.PATH ?? '',
       HOME: process.env.HOME ?? '',
       PORT: '0',
@@ -148,10 +150,10 @@ export async function openLab(options: LabOptions): Promise<Lab> {
       databaseUrl: url,
       db,
       environment,
-      async start(role, changes = {}) {
+      async start(role, own = {}) {
         started += 1;
         const log = join(directory, `${name}-${started}-${role}.log`);
-        const service = await startService(role, { ...environment, ...changes }, log);
+        const service = await startService(role, { ...environment, ...own }, log);
         closers.push(() => service.stop());
         return service;
       },

@@ -55,9 +55,16 @@ export async function openPaying(
   lab: Lab,
   shape: Shape,
   topology: Topology,
-  prepare: (world: World) => Promise<void> = async () => {},
+  {
+    prepare = async () => {},
+    environment,
+  }: {
+    prepare?: (world: World) => Promise<void>;
+    /** Settings of the service besides the lab's. */
+    environment?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<Paying> {
-  const world = await lab.world();
+  const world = await lab.world(environment);
   const client: Helper<LoadOrder, LoadResult> = startHelper('load');
   try {
     const first = await world.start(topology === 'all' ? 'all' : 'worker');

@@ -86,6 +86,26 @@ export interface SdkResult {
   readonly byFetch: { readonly p50Ms: number; readonly p99Ms: number };
 }
 
+/** One order to the listeners: what they have heard is told in any case. */
+export interface ListenOrder {
+  /** Streams to open first. */
+  readonly streams?: {
+    readonly url: string;
+    readonly token: string;
+    readonly count: number;
+    readonly kinds: readonly string[];
+  };
+}
+
+/** What the listeners have heard until now. */
+export interface Listened {
+  /** Where a webhook reaches them. */
+  readonly webhookUrl: string;
+  readonly deliveries: number;
+  /** Events of each stream. */
+  readonly streams: readonly number[];
+}
+
 /** A server that selling is measured with. */
 export type SellerOrder =
   | { readonly kind: 'upstream' }

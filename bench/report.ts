@@ -17,6 +17,7 @@ export interface Report {
   peers?: Comparison;
   depth?: Comparison;
   growth?: Comparison & { readonly grants: number; readonly payments: number };
+  listening?: Comparison;
   revoking?: { readonly trees: readonly Revoking[]; readonly violations: readonly string[] };
   settling?: Settling;
   sdk?: SdkPart;
@@ -36,15 +37,14 @@ export interface PaymentsPart {
 
 /** Everything in a report that breaks an invariant. */
 export function allViolations(report: Report): string[] {
-  const { payments, peers, depth, growth, revoking, settling, sdk, gateway } = report;
-  return [...payments, peers, depth, growth, revoking, settling, sdk, gateway].flatMap(
-    (part) => part?.violations ?? [],
-  );
+  const { machine: _, at: _at, tookSeconds: _took, payments, ...parts } = report;
+  return [...payments, ...Object.values(parts)].flatMap((part) => part.violations);
 }
 
 /** A report as people read it. */
 export function asText(report: Report): string {
-  const { machine, payments, peers, depth, growth, revoking, settling, sdk, gateway } = report;
+  const { machine, payments, peers, depth, growth, listening } = report;
+  const { revoking, settling, sdk, gateway } = report;
   const parts: string[] = [
     `${machineText(machine)}, Postgres ${machine.postgres}, queues on ${machine.queues}; ${report.at}, ${report.tookSeconds.toFixed(0)} s`,
   ];
@@ -55,6 +55,7 @@ export function asText(report: Report): string {
     const title = `Growth, 50 clients: ${growth.grants} grants and ${growth.payments} payments before`;
     parts.push(comparisonTable(title, growth));
   }
+  if (listening) parts.push(comparisonTable('Listening, 50 clients on one hot root', listening));
   if (revoking) {
     const rows = revoking.trees.map(({ grants, times, p50Ms, maxMs }) => [
       String(grants),

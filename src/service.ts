@@ -5,7 +5,7 @@ import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { AdminTokens } from './access/admin-tokens.js';
 import { Keys } from './access/keys.js';
@@ -205,6 +205,8 @@ async function createApp(
   const adapter = new FastifyAdapter({
     loggerInstance: logger,
     logController: new RequestLog(),
+    // Few requests write a line. Those name their id themselves, so that the others need no logger of their own.
+    childLoggerFactory: (parent: FastifyBaseLogger) => parent,
     bodyLimit: config.bodyLimitBytes,
     http: { maxHeaderSize: MAX_HEADER_BYTES },
     trustProxy: config.trustedProxies.length > 0 ? [...config.trustedProxies] : false,

@@ -113,7 +113,8 @@ export class ServiceDesk implements Desk {
 
   private toProblem(error: unknown): Problem {
     if (error instanceof Problem) return error;
-    this.request.log.error({ room: 'mcp', err: error }, 'a tool failed');
+    const { id: requestId, log } = this.request;
+    log.error({ room: 'mcp', requestId, err: error }, 'a tool failed');
     return unforeseenProblem(error);
   }
 }

@@ -25,8 +25,8 @@ function told(
     ...log.beginning({ budget: '50000' }),
     log.grant(CHILD, ROOT, { budget: '40000' }),
   ];
-  const { commitment, opening } = conceal({ chain: [claim] }, SALT);
-  const opened = log.line('audit.opened', { data: { openings: [{ commitment, ...opening }] } });
+  const { commitment, entry } = conceal({ chain: [claim] }, SALT);
+  const opened = log.line('audit.opened', { data: { openings: [entry] } });
   const data = { ancestors: commitment, grant: counters(CHILD, '0', '40000') };
   const paid = log.authorized(1, [ROOT, CHILD], '10000', { data });
   const replay = new Replay();
@@ -93,7 +93,7 @@ describe('A replay of what asks for an approval', () => {
   /** A log whose one payment, of a child, waits because its root asks above 9999. */
   const waits = (opened: Record<string, unknown> | undefined, change: Record<string, unknown>) => {
     const log = new SyntheticLog();
-    const { commitment, opening } = conceal(opened ?? {}, SALT);
+    const { commitment, entry } = conceal(opened ?? {}, SALT);
     const data = {
       ancestors: opened ? commitment : null,
       askedBy: ROOT,
@@ -104,7 +104,7 @@ describe('A replay of what asks for an approval', () => {
     const lines = [
       ...log.beginning({ approvalAbove: '9999' }),
       log.grant(CHILD, ROOT),
-      log.line('audit.opened', { data: { openings: opened ? [{ commitment, ...opening }] : [] } }),
+      log.line('audit.opened', { data: { openings: opened ? [entry] : [] } }),
       log.line('payment.pending', { grantId: CHILD, paymentId: id('pay', 1), data }),
     ];
     const replay = new Replay();

@@ -12,7 +12,8 @@ export type Opening = Readonly<Record<string, unknown>> & { readonly salt: strin
 export interface ConcealedOpening {
   /** SHA-256 (hex) of the opening's canonical JSON. */
   readonly commitment: string;
-  readonly opening: Opening;
+  /** The opening with its commitment, as an `audit.opened` record lists it. */
+  readonly entry: Opening & { readonly commitment: string };
   /** Characters of the opening's canonical JSON. */
   readonly size: number;
 }
@@ -22,9 +23,10 @@ export function conceal(
   content: Readonly<Record<string, unknown>>,
   salt: string,
 ): ConcealedOpening {
-  const opening = { ...content, salt };
-  const text = canonicalJson(opening);
-  return { commitment: sha256Hex(text), opening, size: text.length };
+  const text = canonicalJson({ ...content, salt });
+  const commitment = sha256Hex(text);
+  // The salt last: most entries are in the order in which they are written out.
+  return { commitment, entry: { ...content, commitment, salt }, size: text.length };
 }
 
 /** The answer to a grant's holder when a grant above its own refuses: the reason without its figures. */

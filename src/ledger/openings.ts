@@ -30,15 +30,10 @@ export function withOpenings(events: readonly NewEvent[]): NewEvent[] {
         data: { openings },
       });
     }
-    openings.push(entryOf(concealed));
+    openings.push(concealed.entry);
     size += concealed.size;
   }
   return opened.length === 0 ? [...events] : [...opened, ...events];
-}
-
-/** The entry of an opening, its salt last: the order in which most are written out. */
-function entryOf({ commitment, opening: { salt, ...content } }: ConcealedOpening) {
-  return { ...content, commitment, salt };
 }
 
 /** Bytes of a salt, and how many salts are drawn at once: asking for random bytes costs more than having them. */

@@ -58,7 +58,7 @@ export class AccessGuard implements CanActivate {
   readonly #nonces: ProofNonces;
   /** By handler: no two controllers share one. */
   readonly #routes = new WeakMap<object, RouteRules>();
-  /** Roots of grants that called, which never change; emptied when there are too many. */
+  /** Roots of grants that called, which never change; the oldest go when there are too many. */
   readonly #roots = new LRUCache<string, string>({ max: MAX_ROOTS });
 
   constructor(
@@ -130,7 +130,7 @@ export class AccessGuard implements CanActivate {
 
   /** The root of a holder's grant: one tree has one share, however many grants it has. */
   private async rootOf({ treasuryId, grantId }: HolderCaller): Promise<string> {
-    const known = this.#roots.get(grantId);
+    const known = this.#roots.peek(grantId);
     if (known !== undefined) return known;
     seeTreasuries([treasuryId]);
     const { rows } = await this.database.pool.query<{ root_id: string }>(

@@ -82,11 +82,16 @@ export function countMembers(text: string): number {
 
 /** The position of a string's closing quote. */
 function endOfString(text: string, openingQuote: number): number {
-  let at = openingQuote + 1;
-  while (at < text.length && text.charCodeAt(at) !== QUOTE) {
-    at += text.charCodeAt(at) === BACKSLASH ? 2 : 1;
-  }
-  return at;
+  let at = text.indexOf('"', openingQuote + 1);
+  while (at >= 0 && isEscaped(text, at)) at = text.indexOf('"', at + 1);
+  return at < 0 ? text.length : at;
+}
+
+/** Whether the backslashes before a quote are odd in number. */
+function isEscaped(text: string, quote: number): boolean {
+  let before = quote - 1;
+  while (text.charCodeAt(before) === BACKSLASH) before -= 1;
+  return (quote - before) % 2 === 0;
 }
 
 function opens(code: number): boolean {

@@ -39,7 +39,7 @@ export class GrantCache {
 
   /** The path of a grant, if it was read. */
   pathOf(treasuryId: string, grantId: string): readonly string[] | undefined {
-    const grant = this.#grants.get(grantId);
+    const grant = this.#grants.peek(grantId);
     return grant?.treasuryId === treasuryId ? grant.path : undefined;
   }
 

@@ -35,7 +35,8 @@ export async function readLockedState(
   orders: readonly ReservationOrder[],
   bounds: Bounds,
 ): Promise<LockedState> {
-  const known = new Map([...chains.values()].flat().map((grant) => [grant.id, grant]));
+  const known = new Map<string, FixedGrant>();
+  for (const chain of chains.values()) for (const grant of chain) known.set(grant.id, grant);
   // These queries are pipelined. Postgres runs them in order, so everything after the grant locks sees what
   // the previous lock holder committed: of two requests with one key, the second sees the first's payment.
   // The suspension is held before anything else, and read after it: a batch is before it or sees it.

@@ -26,7 +26,7 @@ export function digestOf(data: FlatTypedData): Uint8Array {
     if (value === undefined) throw new Error(`the message has no ${name}`);
     struct += wordOf(type, value);
   }
-  const signed = Buffer.alloc(66);
+  const signed = Buffer.allocUnsafe(66);
   signed[0] = 0x19;
   signed[1] = 0x01;
   signed.set(separatorOf(data.domain), 2);

@@ -6,19 +6,19 @@ import { Agent, request } from 'undici';
 import { answerOrders } from './helper.js';
 import type { Listened, ListenOrder } from './protocol.js';
 
+/** The beginning of an event's first line, behind the empty line that ended what came before. */
+const EVENT = Buffer.from('\n\nevent: ');
+
 let deliveries = 0;
 let webhookUrl: string | undefined;
-const streams: { events: number }[] = [];
-// Streams stay open without an event for as long as they like.
+const streams: { events: number; isOpen: boolean }[] = [];
+// A stream stays open without an event for as long as it likes.
 const dispatcher = new Agent({ bodyTimeout: 0, headersTimeout: 0 });
 
 answerOrders<ListenOrder, Listened>(async (order) => {
-  if (order.streams) {
-    const { url, token, count, kinds } = order.streams;
-    await Promise.all(Array.from({ length: count }, () => openStream(url, token, kinds)));
-  }
+  for (const { url, token, kinds } of order.streams ?? []) await openStream(url, token, kinds);
   webhookUrl ??= await receive();
-  return { webhookUrl, deliveries, streams: streams.map(({ events }) => events) };
+  return { webhookUrl, deliveries, streams };
 });
 
 async function openStream(url: string, token: string, kinds: readonly string[]): Promise<void> {
@@ -27,16 +27,22 @@ async function openStream(url: string, token: string, kinds: readonly string[]):
     headers: { authorization: `Bearer ${token}` },
   });
   if (statusCode !== 200) throw new Error(`a stream was answered ${statusCode}`);
-  const stream = { events: 0 };
+  const stream = { events: 0, isOpen: true };
   streams.push(stream);
-  body.setEncoding('utf8');
-  let rest = '';
-  body.on('data', (text: string) => {
-    const lines = (rest + text).split('\n');
-    rest = lines.pop() ?? '';
-    stream.events += lines.filter((line) => line.startsWith('event:')).length;
+  let rest = Buffer.from('\n\n');
+  body.on('data', (chunk: Buffer) => {
+    const text = Buffer.concat([rest, chunk]);
+    let read = 0;
+    for (let at = text.indexOf(EVENT); at >= 0; at = text.indexOf(EVENT, read)) {
+      stream.events += 1;
+      read = at + EVENT.length;
+    }
+    rest = text.subarray(Math.max(read, text.length - EVENT.length + 1));
   });
-  // The service stops while it is open; what was heard until then is what counts.
+  body.once('close', () => {
+    stream.isOpen = false;
+  });
+  // The end is told by `isOpen`; only Node wants a listener.
   body.on('error', () => {});
 }
 

@@ -61,7 +61,7 @@ export async function openPaying(
   }: {
     prepare?: (world: World) => Promise<void>;
     /** Settings of the service besides the lab's. */
-    environment?: Readonly<Record<string, string>>;
+    environment?: Readonly<Record<string, string>> | undefined;
   } = {},
 ): Promise<Paying> {
   const world = await lab.world(environment);

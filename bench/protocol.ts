@@ -89,12 +89,11 @@ export interface SdkResult {
 /** One order to the listeners: what they have heard is told in any case. */
 export interface ListenOrder {
   /** Streams to open first. */
-  readonly streams?: {
+  readonly streams?: readonly {
     readonly url: string;
     readonly token: string;
-    readonly count: number;
     readonly kinds: readonly string[];
-  };
+  }[];
 }
 
 /** What the listeners have heard until now. */
@@ -102,8 +101,8 @@ export interface Listened {
   /** Where a webhook reaches them. */
   readonly webhookUrl: string;
   readonly deliveries: number;
-  /** Events of each stream. */
-  readonly streams: readonly number[];
+  /** In the order in which they were opened. */
+  readonly streams: readonly { readonly events: number; readonly isOpen: boolean }[];
 }
 
 /** A server that selling is measured with. */

@@ -205,7 +205,7 @@ async function createApp(
   const adapter = new FastifyAdapter({
     loggerInstance: logger,
     logController: new RequestLog(),
-    // Few requests write a line. Those name their id themselves, so that the others need no logger of their own.
+    // Few requests write a line. Such a line has the member `req`, so no request needs a logger of its own.
     childLoggerFactory: (parent: FastifyBaseLogger) => parent,
     bodyLimit: config.bodyLimitBytes,
     http: { maxHeaderSize: MAX_HEADER_BYTES },

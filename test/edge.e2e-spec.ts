@@ -275,7 +275,7 @@ describe('a request', () => {
     const broken = await stack.admin.post('/v1/grants', '{"holder":"secret",}', type);
     expectProblem(broken, 400, 'invalid_request', {
       field: 'body',
-      detail: 'the body is not valid JSON at character 19',
+      detail: 'the body is not valid JSON at character 20',
     });
   });
 

@@ -153,7 +153,7 @@ export class Tokens {
 
   /** The content of a token that held before, and still does. */
   remembered(token: string): VerifiedToken | undefined {
-    // Not noted as used, which costs more than finding it: the oldest goes first, and is verified again.
+    // The cache does not note the use, which costs more than finding the entry. So the oldest token goes first.
     const known = this.#verified.peek(signingInputOf(token));
     if (known?.text !== token) return undefined;
     const { expiresAt, kid } = known.token;

@@ -25,7 +25,7 @@ export function conceal(
 ): ConcealedOpening {
   const text = canonicalJson({ ...content, salt });
   const commitment = sha256Hex(text);
-  // The salt last: most entries are in the order in which they are written out.
+  // The salt comes last, so that most entries are in their written order.
   return { commitment, entry: { ...content, commitment, salt }, size: text.length };
 }
 

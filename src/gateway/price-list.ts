@@ -74,7 +74,7 @@ export function pricesOf(list: PriceList, currency: Currency): { min: bigint; ma
   return { min: amounts[0] ?? 0n, max: amounts.at(-1) ?? 0n };
 }
 
-/** A body as JSON. One that names a member twice is none: the upstream may take the other one. */
+/** A body as JSON. One that Bursar's own API refuses is none: the upstream may read it in another way. */
 function jsonOf(body: Buffer | undefined): unknown {
   if (body === undefined) return undefined;
   try {

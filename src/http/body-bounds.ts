@@ -7,8 +7,8 @@ export const MAX_BODY_DEPTH = 16;
 export const MAX_BODY_MEMBERS = 4_096;
 
 /**
- * Bounds what the schemas behind it have to walk, and refuses members that stand for a prototype. Iterative: no depth can
- * exhaust the stack here.
+ * Bounds what the schemas behind it have to walk, and refuses members that stand for a prototype. It walks level by level,
+ * so no depth can exhaust the stack.
  *
  * @returns how many members its objects have in all; items of lists are not counted.
  * @throws Problem `invalid_request`.

@@ -17,7 +17,7 @@ export function parseJsonBody(text: string): unknown {
 }
 
 /**
- * Bounds a body, and refuses one that names a member twice, wherever: parsers differ in which of the two they take, and
+ * Bounds a body. Refuses one that names a prototype, and one that names a member twice, wherever: parsers differ in which of the two they take, and
  * a proxy, a log or a person may have read the other one.
  *
  * @param value - what `JSON.parse` made of the text.
@@ -35,9 +35,10 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    // The rest of the message repeats the body, which may hold a secret.
-    const [, position] = / at position (\d+)/.exec(String(error)) ?? [];
-    const where = position === undefined ? '' : ` at character ${position}`;
+    // The message may quote the body, which may hold a secret. Only the position is told.
+    const [, offset] =
+      / in JSON at position (\d+)(?: \(line \d+ column \d+\))?$/.exec(String(error)) ?? [];
+    const where = offset === undefined ? '' : ` at character ${Number(offset) + 1}`;
     throw new Problem('invalid_request', `the body is not valid JSON${where}`, { field: 'body' });
   }
 }

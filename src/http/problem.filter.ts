@@ -22,12 +22,9 @@ export class ProblemFilter implements ExceptionFilter {
     if (status < 500) request.refusal = { code: problem.code, why: problem.why ?? problem.detail };
     // A problem was foreseen; anything else is a bug or an outage, and its stack is wanted.
     if (error instanceof Problem) {
-      if (status >= 500) {
-        request.log.warn({ requestId: request.id, code: problem.code }, problem.detail);
-      }
+      if (status >= 500) request.log.warn({ req: request, code: problem.code }, problem.detail);
     } else if (status >= 500) {
-      const { code, detail } = problem;
-      request.log.error({ requestId: request.id, err: error, code }, detail);
+      request.log.error({ req: request, err: error, code: problem.code }, problem.detail);
     }
     if (status === 401 && !reply.hasHeader('www-authenticate')) {
       const challenge = challengeOf(problem.code, request.headers.authorization);

@@ -1,7 +1,7 @@
 /** Error for other request targets. */
 export const NOT_PLAIN = 'the request target must be a plain path, such as /v1/grants';
 
-/** The paths of nearly every request: words between single slashes, which nobody reads in two ways. */
+/** The paths of nearly every request: words between single slashes. Nobody reads them in two ways. */
 const ORDINARY = /^(?:\/[\w-]+)+$/;
 
 /** A path of printable ASCII without backslashes and empty segments; a query may follow. */

@@ -303,7 +303,7 @@ function authorize(
   };
   const reserved = reserveOn(chain, option.amount, state.now);
   for (const grant of reserved) {
-    // Into the copy that was just made: another one costs as much as all the arithmetic.
+    // reserveOn has just made this copy, and nobody else has it. Another copy costs as much as all the arithmetic.
     if (grant.lastValidBefore < validBefore) Object.assign(grant, { lastValidBefore: validBefore });
     state.grants.set(grant.id, grant);
     writes.charged.add(grant.id);

@@ -113,8 +113,8 @@ export class ServiceDesk implements Desk {
 
   private toProblem(error: unknown): Problem {
     if (error instanceof Problem) return error;
-    const { id: requestId, log } = this.request;
-    log.error({ room: 'mcp', requestId, err: error }, 'a tool failed');
+    const { request } = this;
+    request.log.error({ room: 'mcp', req: request, err: error }, 'a tool failed');
     return unforeseenProblem(error);
   }
 }

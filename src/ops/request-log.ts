@@ -29,4 +29,15 @@ export class RequestLog extends LogController {
       error ? 'request errored' : 'request',
     );
   }
+  override streamError(
+    error: Error & { readonly code?: string },
+    request: LoggedRequest,
+    reply: FastifyReply,
+  ): void {
+    if (error.code === 'ERR_STREAM_PREMATURE_CLOSE') {
+      request.log.info({ req: request, res: reply }, 'the client left before the end');
+    } else {
+      request.log.warn({ req: request, err: error }, 'the answer broke off');
+    }
+  }
 }

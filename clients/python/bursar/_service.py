@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from .dpop import HolderKey
 
 TIMEOUT_SECONDS = 15.0
-TRIES = 3
-PAUSES_SECONDS = (0.2, 1.0)
+TRIES = 4
+PAUSES_SECONDS = (0.1, 0.4, 1.5)
 MAX_ANSWER_BYTES = 16 * 1_048_576
 RENEWAL_PAUSE_SECONDS = 5.0
 """How long a renewal that failed is left alone."""

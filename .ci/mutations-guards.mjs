@@ -446,11 +446,11 @@ export default [
   ancestor(
     'the chain that pays is whole',
     'src/domain/charge.ts',
-    `  const setAside = grantsSettingAside(chain);
+    `  const setAside = countSettingAside(chain);
   return chain.map((grant, place) => ({
     ...grant,
     reserved: grant.reserved + amount,`,
-    `  const setAside = grantsSettingAside(chain);
+    `  const setAside = countSettingAside(chain);
   return chain.slice(1).map((grant, place) => ({
     ...grant,
     reserved: grant.reserved + amount,`,

@@ -49,9 +49,9 @@ interface RouteRules {
 }
 
 /**
- * Establishes who is calling, before anything else happens. The token only names a grant; that the
- * grant exists, the token is not a replaced one, and the proof is new and of the grant's key, is asked
- * of the database, every time.
+ * Establishes who is calling, before the handler runs. The token only names a grant. On every request the database is asked
+ * whether the grant exists and the token was replaced: here, or by the ledger for a bearer token on a route with
+ * `@LedgerChecksToken`. A proof is checked here, against the grant's key, and works once.
  */
 @Injectable()
 export class AccessGuard implements CanActivate {
@@ -128,7 +128,7 @@ export class AccessGuard implements CanActivate {
     return route;
   }
 
-  /** The root of a holder's grant: one tree has one share, however many grants it has. */
+  /** The root of a holder's grant, since all grants of a tree share one rate. */
   private async rootOf({ treasuryId, grantId }: HolderCaller): Promise<string> {
     const known = this.#roots.peek(grantId);
     if (known !== undefined) return known;
@@ -239,8 +239,8 @@ export class AccessGuard implements CanActivate {
       );
       throw invalidProof('it lacks the nonce that the DPoP-Nonce header of this answer gives');
     }
-    // One statement for all: the grant as it is, the database's time against the proof's, and the
-    // proof used up, for every replica, before anything is done with it.
+    // One statement reads the grant, compares the proof's time with the database's, and keeps the proof, so that no
+    // replica takes it again.
     seeTreasuries([treasuryId]);
     const { rows } = await this.database.pool.query<{ in_time: boolean; is_new: boolean }>(
       `WITH bound AS (
@@ -283,7 +283,7 @@ function requireConfirmed({ session }: AuthenticatedRequest, reply: FastifyReply
   throw invalidToken(TOKEN_FAULTS.unconfirmed);
 }
 
-/** @param found - how many grants the token names: none, or the one it is of. */
+/** @param found - how many grants of the token's id there are that no key is bound to: none or one. */
 function replacedOrGone(found: number): Problem {
   return invalidToken(TOKEN_FAULTS[found === 0 ? 'gone' : 'replaced']);
 }

@@ -26,7 +26,7 @@ export function reserveOn<T extends ChargedGrant>(
   amount: bigint,
   at: Date,
 ): T[] {
-  const setAside = grantsSettingAside(chain);
+  const setAside = countSettingAside(chain);
   return chain.map((grant, place) => ({
     ...grant,
     reserved: grant.reserved + amount,
@@ -49,14 +49,15 @@ export interface SettledAmounts {
 
 /**
  * A chain after a payment of its last grant was settled: what was paid is spent. What was held and not paid returns to
- * every grant, to what was set aside for a carve-out and to the windows still in its period; the payment stays counted.
+ * every grant, to what was set aside for a carve-out, and to each window that is still in the period of the payment. The
+ * payment stays counted.
  */
 export function settleOn<T extends ChargedGrant>(
   chain: readonly T[],
   { held, paid, decidedAt }: SettledAmounts,
 ): T[] {
   const unpaid = held - paid;
-  const setAside = grantsSettingAside(chain);
+  const setAside = countSettingAside(chain);
   return chain.map((grant, place) => ({
     ...grant,
     reserved: grant.reserved - held,
@@ -73,7 +74,7 @@ export function settleOn<T extends ChargedGrant>(
  * gas, so an endless row of them must meet the limits of the grants.
  */
 export function cancelOn<T extends ChargedGrant>(chain: readonly T[], amount: bigint): T[] {
-  const setAside = grantsSettingAside(chain);
+  const setAside = countSettingAside(chain);
   return chain.map((grant, place) => ({
     ...grant,
     reserved: grant.reserved - amount,
@@ -86,23 +87,23 @@ export function cancelOn<T extends ChargedGrant>(chain: readonly T[], amount: bi
  * A chain after a payment of its last grant was released: as after a cancellation, and the payment no longer
  * counts, neither in `payments` nor in the windows that are still in its period.
  *
- * @param paidAt - when the payment was decided.
+ * @param decidedAt - when the payment was decided.
  */
 export function releaseOn<T extends ChargedGrant>(
   chain: readonly T[],
   amount: bigint,
-  paidAt: Date,
+  decidedAt: Date,
 ): T[] {
   return cancelOn(chain, amount).map((grant) => ({
     ...grant,
     payments: grant.payments - 1,
-    windowUsage: returnToWindows(grant, { amount, payments: 1 }, paidAt),
+    windowUsage: returnToWindows(grant, { amount, payments: 1 }, decidedAt),
   }));
 }
 
 /**
- * The grants above a carve-out that set its budget aside: its ancestors up to the nearest that is a
- * carve-out itself, whose own budget holds it already.
+ * The grants above a carve-out that set its budget aside: from the nearest ancestor that is a carve-out itself, or else
+ * the root, down to its parent. Grants above that ancestor have set all of its budget aside already.
  *
  * @param ancestors - from the root down, the carve-out's parent last.
  */
@@ -113,17 +114,17 @@ export function setAsideBy<T extends Pick<GrantSnapshot, 'funding'>>(
 }
 
 /**
- * How many grants from the root down have set aside what the last one pays with: all above the deepest
+ * Counts the grants, from the root down, that have set aside what the last one pays with: all above the deepest
  * carve-out. Each of them has the carve-out next below it among its `allocated`.
  */
-function grantsSettingAside(chain: readonly Pick<GrantSnapshot, 'funding'>[]): number {
+function countSettingAside(chain: readonly Pick<GrantSnapshot, 'funding'>[]): number {
   return chain.length - payingGrants(chain).length;
 }
 
 /**
- * Computes what a carve-out gives back to the grants that set it aside, or undefined while it may still be
- * spent: it returns once, when the grant was revoked (or one above it), expired or has made all of its
- * payments, and nothing of it is open.
+ * Computes what a carve-out gives back to the grants that set it aside, or undefined while it may still be spent. It gives
+ * back once: when no payment of it is open, and it has made all of its payments or it or a grant above it was revoked or has
+ * expired.
  *
  * @param chain - from the root down, the carve-out last.
  */

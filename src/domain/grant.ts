@@ -59,18 +59,18 @@ export interface GrantSnapshot extends GrantTerms {
   readonly spent: bigint;
   /** Set aside for grants below with reserved funding and not yet held or spent by them. */
   readonly allocated: bigint;
-  /** Payments open or settled in the subtree. */
+  /** Payments of the subtree that are open, settled or cancelled. */
   readonly payments: number;
-  /** Those of them that are signed and not settled. */
+  /** Those of them that are open: signed, and not ended. */
   readonly openPayments: number;
-  /** Usage of each of `windows` in its last period. */
+  /** Usage of each of `windows` in the latest period that had a payment. */
   readonly windowUsage: readonly WindowUsage[];
 }
 
 /** Effective status of a grant now, ancestors included. */
 export type EffectiveStatus = StoredStatus | 'expired' | 'not_started';
 
-/** Terms that a caller asks for when minting; undefined is "as the parent has it", but nobody delegates who was not told to. */
+/** Terms that a caller asks for when minting. Those left out are the parent's, but `delegationDepth` is then 0. */
 export interface GrantRequest {
   readonly budget: bigint;
   readonly maxPerPayment?: bigint | undefined;
@@ -106,8 +106,8 @@ export function payingGrants<T extends { readonly funding: Funding }>(
 }
 
 /**
- * Computes what could really be spent now under a chain of grants: the least headroom along it, windows
- * included, and nothing when any of them is not active or has no payment left.
+ * Computes what could be spent now under a chain of grants: the least that is left in the budgets of its
+ * {@link payingGrants} and in the windows of all. It is nothing when a grant is not active or has no payment left.
  *
  * @param chain - from the root down, the grant itself last.
  */
@@ -122,7 +122,7 @@ export function remaining(chain: readonly GrantSnapshot[], now: Date): bigint {
   return least;
 }
 
-/** The least headroom of a chain's budgets, whatever its status, counts and windows say. */
+/** The least headroom of the budgets that bound a payment, whatever status, counts and windows say. */
 export function uncommitted(chain: readonly GrantSnapshot[]): bigint {
   let least: bigint | undefined;
   for (const grant of payingGrants(chain)) {
@@ -145,8 +145,7 @@ export function effectiveStatus(chain: readonly GrantSnapshot[], now: Date): Eff
 }
 
 /**
- * The terms of a root grant: what is left out is unrestricted, except that nobody delegates who was
- * not told to.
+ * The terms of a root grant: what is left out is unrestricted, but `delegationDepth` is then 0.
  *
  * @throws Problem `invalid_request` when it would end before it starts or before now.
  */
@@ -189,7 +188,8 @@ const WITHOUT_MONEY: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The terms of a child grant: what is left out is the parent's, and nothing may be wider than it.
+ * The terms of a child grant: what is left out is the parent's, but `delegationDepth` is then 0. Nothing may be wider than
+ * the parent's.
  *
  * @throws Problem `attenuation_violation` naming the first field that is wider than the parent's,
  *   `delegation_not_allowed` when the parent may not delegate, `invalid_request` for an empty life.

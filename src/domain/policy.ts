@@ -27,7 +27,7 @@ export interface EvaluatedOption {
 
 /** An approval that a payment needs first. */
 export interface ApprovalNeeded {
-  /** The topmost grant that asks for it: only who stands above that one may give it. */
+  /** The topmost grant that asks for it. Of holders, only those of grants above it may approve; admins and approvers may too. */
   readonly grantId: string;
   /** Its `approvalAbove`, atomic units, where the amount is more. */
   readonly above: bigint | undefined;
@@ -35,7 +35,7 @@ export interface ApprovalNeeded {
   readonly isNewPayee: boolean;
 }
 
-/** Whether a grant knows a payee: an approved payment of its subtree was made to it, or one settled. */
+/** Whether a grant knows a payee: an approved payment of the grant's subtree went to it, or any that has settled. */
 export type IsKnownPayee = (grantId: string, network: string, payTo: string) => boolean;
 
 const KNOWS_NOBODY: IsKnownPayee = () => false;
@@ -77,7 +77,7 @@ export interface DecisionInput {
   readonly maxAmount?: bigint | undefined;
   /** True while the whole treasury is suspended. */
   readonly isStopped?: boolean;
-  /** True when the payment has been approved: `approvalAbove` no longer holds it up. */
+  /** True when the payment has been approved: no rule of a grant asks for another approval. */
   readonly approved?: boolean;
   /** Nobody is known when left out: a grant that asks for approvals of new payees then always asks. */
   readonly isKnownPayee?: IsKnownPayee;
@@ -87,9 +87,8 @@ export interface DecisionInput {
  * Decides one payment over a locked snapshot. Pure and synchronous: the caller holds the locks, so
  * what is read here is what will be charged.
  *
- * Selected is the cheapest of the options that every grant of the chain and the treasury allow; of
- * equally cheap ones, that on the network where the treasury has most free. When none is allowed, the
- * refusal of the cheapest is given.
+ * Selected is the first option, in the order of {@link preference}, that every grant of the chain and the treasury
+ * allow. When none is allowed, the refusal of the first is given.
  */
 export function decide(input: DecisionInput): Decision {
   const { chain, options, now, maxValiditySeconds } = input;

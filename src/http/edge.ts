@@ -13,7 +13,7 @@ export const MAX_HEADER_BYTES = 16_384;
 const MAX_HEADERS = 100;
 
 /** Forbids a browser to do anything with an answer. It is data, often a secret. */
-const HEADERS = Object.entries({
+const ANSWER_HEADERS = Object.entries({
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
   'cross-origin-resource-policy': 'same-origin',
@@ -30,15 +30,15 @@ const DOCS_POLICY =
 /** The media type of the bodies of {@link FORM_ROUTES}. */
 export const FORM = 'application/x-www-form-urlencoded';
 
-/** The routes whose standard says forms (RFC 7009, RFC 7662), and our own page: anywhere else only a stranger's would send one. */
+/** The routes that take forms: by their standard (RFC 7009, RFC 7662), and the page of an approval link. Elsewhere only another site's page sends one. */
 const FORM_ROUTES = ['/v1/introspect', '/v1/revoke', '/approve/:link'];
 
 /**
- * Checks of every request, before any handler: its address within its rate, its headers and body
- * bounded, its queries without sight of any treasury until the guard knows the caller; and what every
- * answer says to browsers.
+ * Checks every request before any handler. It limits the rate of an address, bounds headers and body, and hides every
+ * treasury's rows from the queries of a request until the guard knows the caller. It gives every answer the headers that
+ * keep browsers safe.
  *
- * @param options.isTls - whether callers reach the service by https: then browsers are told to stay.
+ * @param options.isTls - whether callers reach the service by https: then answers have HSTS.
  */
 export function secureEdge(
   fastify: FastifyInstance,
@@ -53,9 +53,9 @@ export function secureEdge(
     withinRequest(/^(GET|HEAD)$/.test(request.method) ? 'reads' : 'work', done);
   });
   fastify.addHook('onSend', (request: FastifyRequest, reply: FastifyReply, _payload, done) => {
-    // The log and events have it too: whoever reports an error can name it.
+    // The id is in the log and in events too, so that whoever reports an error can name the request.
     void reply.header('x-request-id', request.id);
-    for (const [name, value] of HEADERS) {
+    for (const [name, value] of ANSWER_HEADERS) {
       if (!reply.hasHeader(name)) void reply.header(name, value);
     }
     if (/^\/docs(\/|$)/.test(request.url)) {

@@ -7,24 +7,24 @@ export interface BatcherBounds {
   readonly maxBatch: number;
   /** Batches under way at once. */
   readonly maxInFlight: number;
-  /** Orders that may wait for a batch, however soon they could be answered; one more is refused at once. */
+  /** Places that are held at once, from the entry to the answer; one more is refused, however soon it could be answered. */
   readonly maxWaiting: number;
   /** How long an order may have to wait for its answer, in milliseconds: one that would wait longer is refused. */
   readonly maxWaitMs: number;
 }
 
-/** A batch of this part of the largest one, or more, says how long an order takes when there are many. */
-const TELLING = 1 / 4;
+/** A batch of at least this part of the largest one is measured: it says how long an order takes when there are many. */
+const MEASURED_FROM = 1 / 4;
 
-/** How much the newest batch counts beside those before it. */
-const NEWEST = 0.3;
+/** Weight of the newest measurement in the moving average. */
+const NEWEST_WEIGHT = 0.3;
 
-/** After this long without a telling batch, in milliseconds, nothing is known of how long orders take. */
+/** After this long without a measurement, in milliseconds, nothing is known of how long orders take. */
 const FORGET_MS = 2_000;
 
 /**
- * Outcomes given in one turn of the event loop. Each is signed and sent at once, which takes a while: in
- * between, what the database answers to the next batch is heard, so that it has work meanwhile.
+ * Outcomes given in one turn of the event loop. Each is signed and sent at once, which takes a while. Between such turns the
+ * loop reads the database's answers to the next batch, so that the database does not wait.
  */
 const ANSWERED_AT_ONCE = 8;
 
@@ -49,11 +49,11 @@ export class Batcher<Order, Outcome> {
   #began = 0;
   /** How long one order takes when there are many, in milliseconds; 0 while that is not known. */
   #orderMs = 0;
-  #toldAt = 0;
+  #measuredAt = 0;
 
   /**
-   * @param run - carries a batch out, all of it or nothing, and settles every order on its own: an
-   *   order that is refused or malformed must not fail its neighbours.
+   * @param run - carries a batch out, and gives an outcome for each order, in their order. An order that is refused or
+   *   malformed must not fail its neighbours. What it throws is the outcome of all.
    */
   constructor(
     private readonly run: (
@@ -89,10 +89,10 @@ export class Batcher<Order, Outcome> {
   private room(): number {
     const { maxBatch, maxWaiting, maxWaitMs } = this.bounds;
     const now = performance.now();
-    const least = Math.min(maxWaiting, Math.ceil(maxBatch * TELLING));
+    const least = Math.min(maxWaiting, Math.ceil(maxBatch * MEASURED_FROM));
     // A batch that takes longer than all may wait: the database is stuck, and nobody knows for how long.
     if (this.#inFlight > 0 && now - this.#began > maxWaitMs) return least;
-    if (this.#orderMs === 0 || now - this.#toldAt > FORGET_MS) return maxWaiting;
+    if (this.#orderMs === 0 || now - this.#measuredAt > FORGET_MS) return maxWaiting;
     return Math.min(maxWaiting, Math.max(least, Math.floor(maxWaitMs / this.#orderMs)));
   }
 
@@ -100,11 +100,11 @@ export class Batcher<Order, Outcome> {
   private learn(orders: number, took: number, inFlight: number): void {
     const now = performance.now();
     // A small batch takes most of its time for itself, and says little of what a large one would take.
-    if (orders < this.bounds.maxBatch * TELLING) return;
+    if (orders < this.bounds.maxBatch * MEASURED_FROM) return;
     const orderMs = took / orders / inFlight;
-    const isOld = this.#orderMs === 0 || now - this.#toldAt > FORGET_MS;
-    this.#orderMs = isOld ? orderMs : this.#orderMs + NEWEST * (orderMs - this.#orderMs);
-    this.#toldAt = now;
+    const isOld = this.#orderMs === 0 || now - this.#measuredAt > FORGET_MS;
+    this.#orderMs = isOld ? orderMs : this.#orderMs + NEWEST_WEIGHT * (orderMs - this.#orderMs);
+    this.#measuredAt = now;
   }
 
   private start(): void {

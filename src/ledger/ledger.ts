@@ -23,7 +23,7 @@ import {
 } from './payment-rows.js';
 import { write } from './pending-writes.js';
 import { type PresentedToken, refuseReplacedToken } from './presented-tokens.js';
-import { KEPT_PLANS, readLockedState } from './read-locked-state.js';
+import { KEEP_PLANS, readLockedState } from './read-locked-state.js';
 import { namingPayment, refuseHandOut } from './replays.js';
 import { decideOrder } from './reservations.js';
 import { holdSuspension, isSuspended } from './suspensions.js';
@@ -35,7 +35,7 @@ interface PaymentKey {
   readonly idempotencyKey: string;
 }
 
-/** The orders that wait in one treasury. */
+/** The batchers of one treasury: of payments, and of looking up whether keys have one. */
 interface Queues {
   readonly orders: Batcher<ReservationOrder, Reservation>;
   readonly lookups: Batcher<PaymentKey, boolean>;
@@ -61,13 +61,12 @@ export function turnedAway(): Problem {
  * grant and wallet they need, decides each in turn over what it read, writes everything with set-based
  * statements, and commits before anything is signed. Replicas meet only in Postgres.
  *
- * Locks are always taken in this order, so that no two transactions wait for each other: the treasury's
- * suspension, authorized payments, then grants by id, then wallet balances by wallet, network and asset, then payments that wait for
- * an approval, by id, then tallies of refusals, then meters by subject, and the treasury's usage last.
+ * Locks are always taken in the order that docs/architecture.md has under "Lock order", so that no two transactions wait
+ * for each other.
  */
 export class Ledger {
   readonly #cache = new GrantCache();
-  /** One queue a treasury: its batches share locks, others' do not. */
+  /** By treasury: batches of different treasuries never lock the same rows. */
   readonly #queues = new Map<string, Queues>();
   #turnedAwayAt = Number.NEGATIVE_INFINITY;
   /** The outcomes of this process's requests for payments, by {@link note}. */
@@ -105,9 +104,9 @@ export class Ledger {
    *   left.
    */
   enter(treasuryId: string, grantId: string, isKnown = false): Place | undefined {
-    // A grant that was not read yet shares with all others like it: they may be many, of one holder.
+    // Grants that were not read yet have one share together: one holder may have made many of them.
     const path = this.#cache.pathOf(treasuryId, grantId) ?? ['unread'];
-    // It counts as one of its own children, beside the others: what these ask for is not its own.
+    // A grant's own payments stand beside its children, as if they were one more child, and take no child's share.
     const place = this.queue(treasuryId).enter([...path, grantId], isKnown);
     if (!place) this.#turnedAwayAt = performance.now();
     return place;
@@ -190,7 +189,7 @@ export class Ledger {
   ): Promise<PromiseSettledResult<boolean>[]> {
     const { rows } = await this.database.pipelined(
       (tx) => {
-        tx.query(KEPT_PLANS).catch(() => {});
+        tx.query(KEEP_PLANS).catch(() => {});
         return tx.query<{ is_known: boolean }>({
           name: 'look-up-keys',
           text: `SELECT EXISTS (SELECT 1 FROM payments p WHERE p.treasury_id = $1 AND p.grant_id = k.grant_id
@@ -220,7 +219,7 @@ export class Ledger {
   ): Promise<readonly ReservationResult[]> {
     try {
       const traces = orders.map(({ trace }) => trace);
-      // The scope is said, since a batch runs in the scope of whichever request came first.
+      // The treasury is named: a batch runs in the asynchronous context of whichever request came first.
       return await inSharedSpan('ledger batch', traces, { 'bursar.orders': orders.length }, () =>
         this.database.pipelined(
           (tx, ends) => this.decideAll(tx, ends, treasuryId, orders),

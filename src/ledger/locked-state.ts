@@ -26,7 +26,7 @@ export interface LockedState {
   readonly bounds: Bounds;
   /** The actors of the grants whose approved payments may be handed over now. */
   readonly actorsOf: ActorsOf;
-  /** The payees that grants which ask for approvals of new ones know. */
+  /** The payees that each grant with `approveNewPayees` knows. */
   readonly knownPayees: KnownPayees;
   /** The refusals that the breakers of the grants count. */
   readonly breakerCounts: BreakerCounts;
@@ -36,7 +36,7 @@ export interface LockedState {
   readonly isStopped: boolean;
   /** Whether the treasury pays amounts of 0. */
   readonly paysZero: boolean;
-  /** At least until when a key without a payment makes none, see fences.ts; undefined without a fence. */
+  /** The earliest end of the treasury's fence, during which only keys that have a payment are answered (fences.ts). */
   readonly fencedUntil: Date | undefined;
 }
 
@@ -50,7 +50,7 @@ export interface PendingWrites {
   readonly charged: Set<string>;
   readonly knownPayees: LearntPayee[];
   readonly breakers: BreakerWrites;
-  /** Thresholds that grants came to; their events are among `events`. */
+  /** Thresholds that grants came to. Their events are among `events`, and are left out where they were told before. */
   readonly crossings: Crossings;
   /** The increase of the treasury's number of bounded things. */
   usage: TreasuryUsage;

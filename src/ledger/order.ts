@@ -36,7 +36,7 @@ export interface ReservationOrder {
   readonly grantId: string;
   /** The generation of the token that asks: one of an earlier generation has been replaced. */
   readonly tokenGeneration: number;
-  /** The key its holder proved to have; a grant that is bound to one obeys nobody else. */
+  /** Thumbprint of the DPoP key that the caller proved; undefined for a bearer token. It must be the grant's. */
   readonly keyThumbprint: string | undefined;
   readonly idempotencyKey: string;
   /** The ways to be paid that can be paid now; the ledger selects one. The same whenever it is asked. */
@@ -50,7 +50,7 @@ export interface ReservationOrder {
   /** The addresses the signer has keys for: no other wallet may be selected. */
   readonly signable: readonly string[];
   readonly x402Version: 1 | 2;
-  /** Echo of each option that the record keeps. */
+  /** Every entry of `accepts` that could be read, payable or not. */
   readonly offers: readonly OrderedOffer[];
   readonly request: { readonly method: string; readonly url: string };
   readonly memo: string | undefined;
@@ -175,8 +175,8 @@ export function paysNoZero(): Problem {
 }
 
 /**
- * The entry of a 402 that a payment was made for: one with its material terms, for the same request. Of
- * several the very one, and else the first.
+ * The entry of a 402 that a payment was made for: one with its material terms, for the same request. Where several have
+ * them, it is the one that is equal to the first one's text, else the first.
  *
  * @throws Problem `idempotency_mismatch`.
  */

@@ -17,7 +17,8 @@ export function authorizedEvent(
   decision: DecisionRecord,
   nonce: string,
 ): NewEvent {
-  // The grants as they were before this payment, the root first. Its holder reads the counters of its own.
+  // Counters of the chain before this payment, the root first. The event shows those of the paying grant. It only commits
+  // to those of the grants above, since the holder reads it.
   const counters = chain.map((grant) => ({
     allocated: grant.allocated.toString(),
     budget: grant.budget.toString(),
@@ -74,7 +75,7 @@ export function pendingEvent(
   };
 }
 
-/** Tells those who may decide of a payment that waits: what they need to know, and nothing of the terms of grants. */
+/** Tells approvers that a payment waits: what they need to decide, and no terms of grants. */
 export function approvalNeededEvent(
   { treasuryId, grantId, requestId, request, trace }: ReservationOrder,
   payment: PaymentRecord,
@@ -137,7 +138,7 @@ function ofOrder({ treasuryId, grantId, requestId, trace }: ReservationOrder) {
   return { treasuryId, actor, grantId, requestId, trace: trace?.span.spanContext() };
 }
 
-/** The hash of the members that neither the decision nor the option of a record has, or not byte for byte. */
+/** Hashes the columns of a payment that its event does not have, or not byte for byte. */
 function rowHashOf(payment: PaymentRecord): string {
   return rowHash([
     payment.idempotencyKey,

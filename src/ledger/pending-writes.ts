@@ -29,10 +29,10 @@ const FUNDS = {
 };
 
 /**
- * Writes what was decided in one statement, so that there is no writing a part of it: counters, wallets,
- * payments and events.
+ * Writes what was decided. Counters, wallets, new payments, usage and events are one statement. What is written seldom
+ * goes before it, in the same transaction.
  *
- * @param ends - given, the commit travels with the statement, and its failure is the commit's.
+ * @param ends - given, the commit travels with that statement where nothing was written before it.
  */
 export async function write(
   tx: ClientBase,
@@ -71,16 +71,15 @@ export async function write(
   ];
   const send = () => tx.query({ name: 'write', text: STATEMENT, values });
   // Thresholds, counting refusals and handing over have written something already.
-  const isFirst = handedOver.length === 0 && crossings.size === 0 && !events.some(isRefusal);
-  if (ends && isFirst) ends.last(send);
+  const isOnly = handedOver.length === 0 && crossings.size === 0 && !events.some(isRefusal);
+  if (ends && isOnly) ends.last(send);
   else await send();
 }
 
 const STATEMENT = allInOne([COUNTERS.sql, FUNDS.sql, NEW_PAYMENTS.sql, USAGE.sql, NEW_EVENTS.sql]);
 
 /**
- * Statements that depend on nothing of each other, as one: `WITH` all but the last. Each one's parameters
- * are counted on from those of the one before.
+ * Makes one statement of several that do not depend on each other, by `WITH`, and numbers their parameters on.
  */
 function allInOne(statements: readonly string[]): string {
   let given = 0;

@@ -20,7 +20,7 @@ import { holdSuspension } from './suspensions.js';
  * Planned anew for each batch, they took a tenth of its time. A plan made while the tables were small
  * must still do when they are large, so it goes by the indexes whatever the tables look like.
  */
-export const KEPT_PLANS =
+export const KEEP_PLANS =
   'SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off';
 
 /**
@@ -39,14 +39,15 @@ export async function readLockedState(
   for (const chain of chains.values()) for (const grant of chain) known.set(grant.id, grant);
   // These queries are pipelined. Postgres runs them in order, so everything after the grant locks sees what
   // the previous lock holder committed: of two requests with one key, the second sees the first's payment.
-  // The suspension is held before anything else, and read after it: a batch is before it or sees it.
+  // The lock of the suspension is taken first, and the suspension is read behind it. So a batch either ends before a
+  // suspension begins, or sees it.
   const [, , grants, wallets, { payments, ...read }, knownPayees, breakerCounts] =
     await Promise.all([
-      tx.query(KEPT_PLANS),
+      tx.query(KEEP_PLANS),
       holdSuspension(tx, treasuryId),
       lockKnown(tx, treasuryId, known),
       lockWallets(tx, treasuryId, wantedAssets(orders)),
-      findByKeys(tx, treasuryId, orders),
+      readPaymentsAndTreasury(tx, treasuryId, orders),
       readKnownPayees(tx, treasuryId, known.values(), payeesOf(orders)),
       readBreakerCounts(tx, treasuryId, known.values()),
     ]);
@@ -56,14 +57,14 @@ export async function readLockedState(
   return { grants, wallets, payments, bounds, actorsOf, knownPayees, breakerCounts, ...read };
 }
 
-/** The grants of the payments that may be handed over now. An approval changes under the locks of its chain alone. */
+/** The grants of the payments that may be handed over now. Approvals change only under the locks of their chain, which this batch holds. */
 function grantsOfApproved(payments: Iterable<PaymentRecord>): string[] {
   return [...payments]
     .filter(({ status, approval }) => status === 'pending_approval' && approval?.approvedAt)
     .map(({ grantId }) => grantId);
 }
 
-/** The payees that a batch may pay. */
+/** The offers that a batch may pay: each names a payee. */
 function* payeesOf(orders: readonly ReservationOrder[]) {
   for (const order of orders) yield* order.matchable();
 }
@@ -107,14 +108,14 @@ async function lockWallets(
   }));
 }
 
-interface FoundRow {
+interface TreasuryRow {
   now: Date;
   in_use_alive: number;
   in_use_waiting: number;
   in_use_open: number;
 }
 
-async function findByKeys(
+async function readPaymentsAndTreasury(
   tx: ClientBase,
   treasuryId: string,
   orders: readonly ReservationOrder[],
@@ -123,7 +124,7 @@ async function findByKeys(
 > {
   const { rows } = await tx.query<
     Partial<PaymentRow> &
-      FoundRow & { is_stopped: boolean; zero_payments: boolean; fenced_until: Date | null }
+      TreasuryRow & { is_stopped: boolean; zero_payments: boolean; fenced_until: Date | null }
   >({
     name: 'find-by-keys',
     // An index seek (`key >= k ORDER BY key LIMIT 1`), so that a generic plan must use the unique index.

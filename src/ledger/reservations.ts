@@ -43,7 +43,7 @@ import { namingPayment, refuseEnded, refuseHandOut } from './replays.js';
 import { noteCrossings } from './thresholds.js';
 
 /**
- * Decides one order over the state, and notes what is to be written. Pure but for new ids.
+ * Decides one order over the state, and notes what is to be written. It changes both, makes ids and salts, and does no I/O.
  *
  * @throws Problem `not_found`, `invalid_token`, `idempotency_mismatch`, `payment_ended`,
  *   `payment_expiring`, or what makes every option unpayable.
@@ -57,7 +57,7 @@ export function decideOrder(
   const grant = chain.at(-1);
   if (!grant) throw new Problem('not_found', `no grant ${order.grantId}`);
   refuseReplacedToken(order, grant);
-  // The key comes before the 402: whatever is wrong with that, the agent is told of its payment.
+  // The key is looked up before the 402 is judged, so that an error of the 402 names the payment too.
   const earlier = state.payments.get(keyOf(order));
   if (earlier) return namingPayment(earlier, () => again(earlier, order, chain, state, writes));
 
@@ -167,7 +167,7 @@ function handOver(
   state: LockedState,
   writes: PendingWrites,
 ): Reservation {
-  // It may have been handed over before, in what the database has lost.
+  // The payment may have been signed before, in a transaction that a restored database has lost.
   refuseFenced(state);
   const matching = order
     .options()
@@ -265,7 +265,7 @@ function authorize(
   // not refuse a payment that is good now.
   const validAfter = 0n;
   const offer = offerOf(order, option);
-  // In the order in which they are written: what has it already is not copied for it.
+  // The members are in alphabetical order, so that canonicalJson writes them without a sorted copy.
   const record: DecisionRecord = {
     asset: option.asset,
     decidedAt: state.now.toISOString(),

@@ -5,7 +5,7 @@ import { Allow } from '../access/allow.js';
 import { type Caller, CurrentCaller, RequestId } from '../access/caller.js';
 import { Answers, BodyInput, IdInput, Operation, text } from '../http/contract.js';
 import { CancelService } from './cancel.service.js';
-import { decidedSchema } from './payments.dto.js';
+import { changedPaymentSchema } from './payments.dto.js';
 
 const cancelSchema = z
   .strictObject({ reason: text(1, 1000).optional() })
@@ -26,7 +26,7 @@ export class CancelController {
   ])
   @Answers(
     202,
-    decidedSchema,
+    changedPaymentSchema,
     'Asked for. It ends cancelled, or settled if the transfer is faster, once that is final',
   )
   async cancel(

@@ -11,8 +11,8 @@ export type { Place } from '../ledger/admission.js';
 /** The route whose requests need a place. */
 const ROUTE = /^\/v1\/payments(\?|$)/;
 
-/** Tokens that are verified in a second while others are turned away; one that held before is known without that. */
-const STRANGERS_PER_SECOND = 50;
+/** Requests with a token that is not remembered: so many a second are let in while others are turned away. */
+const UNREMEMBERED_PER_SECOND = 50;
 
 /** The longest key a payment can have. */
 const MAX_KEY_LENGTH = 255;
@@ -31,13 +31,13 @@ export const AdmittedPlace = createParamDecorator(
 );
 
 /**
- * Turns requests for payments away that could not be answered in time, before anything is done for them: the body is
- * not parsed, no token verified, nothing reserved. A key whose payment exists is let in before new ones.
+ * Turns requests for payments away that could not be answered in time. Nothing is parsed, verified or reserved for
+ * those; at most the database is asked whether their key has a payment. Such a key is let in before new ones.
  */
 @Injectable()
 export class PaymentDoor {
   #second = 0;
-  #strangers = 0;
+  #unremembered = 0;
   #untold = 0;
   #toldAt = Number.NEGATIVE_INFINITY;
 
@@ -60,8 +60,8 @@ export class PaymentDoor {
   private letIn(request: FastifyRequest, reply: FastifyReply): boolean | Promise<boolean> {
     const token = request.headers.authorization?.split(' ')[1];
     const verified = token === undefined ? undefined : this.tokens.remembered(token);
-    // An admin's is refused by the guard.
-    if (verified?.kind !== 'grant') return !this.ledger.isBusy || this.isNextStranger();
+    // A token that is not remembered is verified by the guard, which refuses an admin's too.
+    if (verified?.kind !== 'grant') return !this.ledger.isBusy || this.hasTurn();
     const { treasuryId, grantId } = verified.identity;
     const place = this.ledger.enter(treasuryId, grantId);
     if (place) return hold(request, reply, place);
@@ -73,14 +73,15 @@ export class PaymentDoor {
     });
   }
 
-  private isNextStranger(): boolean {
+  /** Whether a request with such a token may come in; counts it. */
+  private hasTurn(): boolean {
     const second = Math.floor(performance.now() / 1_000);
     if (second !== this.#second) {
       this.#second = second;
-      this.#strangers = 0;
+      this.#unremembered = 0;
     }
-    this.#strangers += 1;
-    return this.#strangers <= STRANGERS_PER_SECOND;
+    this.#unremembered += 1;
+    return this.#unremembered <= UNREMEMBERED_PER_SECOND;
   }
 
   private turnAway(request: LoggedRequest, reply: FastifyReply): void {
@@ -109,7 +110,7 @@ export class PaymentDoor {
   }
 }
 
-/** Keeps a place for a request. Should it never come to the ledger, its end leaves the place. */
+/** Keeps a place for a request. Where the request ends before it comes to the ledger, the place is left then. */
 function hold(request: AdmittedRequest, reply: FastifyReply, place: Place): true {
   request.place = place;
   reply.raw.on('close', () => {

@@ -18,7 +18,7 @@ import { ApprovalsService } from './approvals.service.js';
 import { AdmittedPlace, type Place } from './door.js';
 import { PaymentList } from './payment-list.service.js';
 import {
-  decidedSchema,
+  changedPaymentSchema,
   handedOutSchema,
   type ListQuery,
   listSchema,
@@ -38,7 +38,7 @@ import { APPROVAL_POLL_SECONDS, PaymentsService } from './payments.service.js';
 import { QuoteService } from './quote.service.js';
 import { ReceiptsService } from './receipts.service.js';
 
-/** The codes that only a payment can meet. */
+/** Error codes of `POST /v1/payments`, beside those that every route can answer. */
 const PAYMENT_FAILS: ProblemCode[] = [
   'budget_exceeded',
   'per_payment_exceeded',
@@ -69,7 +69,7 @@ const PAYMENT_FAILS: ProblemCode[] = [
 export class PaymentsController {
   constructor(
     private readonly payments: PaymentsService,
-    private readonly shown: PaymentList,
+    private readonly list: PaymentList,
     private readonly approvals: ApprovalsService,
     private readonly quotes: QuoteService,
     private readonly receipts: ReceiptsService,
@@ -137,7 +137,7 @@ export class PaymentsController {
   @Operation('listPayments', 'List payments')
   @Answers(200, paymentPageSchema, 'The payments the caller may see, oldest first')
   list(@CurrentCaller() caller: Caller, @QueryInput(listSchema) query: ListQuery) {
-    return this.shown.list(caller, query);
+    return this.list.list(caller, query);
   }
 
   @Get(':id')
@@ -173,7 +173,11 @@ export class PaymentsController {
     'grant_suspended',
     'grant_expired',
   ])
-  @Answers(200, decidedSchema, 'Permitted: the agent asks again with its key, and is decided then')
+  @Answers(
+    200,
+    changedPaymentSchema,
+    'Approved: the agent repeats its request with the same Idempotency-Key, and the payment is decided then',
+  )
   approve(
     @CurrentCaller() caller: Caller,
     @IdInput('pay') id: string,
@@ -187,7 +191,11 @@ export class PaymentsController {
   @HttpCode(200)
   @Allow('admin', 'approver', 'holder')
   @Operation('rejectPayment', 'Reject a waiting payment', ['invalid_transition'])
-  @Answers(200, decidedSchema, 'Rejected for good, also after an approval that was not collected')
+  @Answers(
+    200,
+    changedPaymentSchema,
+    'Rejected for good, also after an approval that was not collected',
+  )
   reject(
     @CurrentCaller() caller: Caller,
     @IdInput('pay') id: string,
@@ -203,8 +211,8 @@ export class PaymentsController {
   @Operation('addReceipt', "Hand in a seller's receipt", ['invalid_transition'])
   @Answers(
     202,
-    decidedSchema,
-    'Kept as evidence; the chain is asked at once. The payment as it is known until then',
+    changedPaymentSchema,
+    'Kept as evidence, and the blockchain is asked at once. The answer shows the payment before that',
   )
   async receipt(
     @CurrentCaller() caller: Caller,

@@ -269,7 +269,9 @@ export const verdictSchema = z
 export type VerdictBody = z.infer<typeof verdictSchema>;
 
 /** Answer of `POST /v1/payments/:id/approve` and `/reject`. */
-export const decidedSchema = z.object({ payment: paymentSchema }).meta({ id: 'ChangedPayment' });
+export const changedPaymentSchema = z
+  .object({ payment: paymentSchema })
+  .meta({ id: 'ChangedPayment' });
 
 /** Answer 202 of `POST /v1/payments`. */
 export const pendingSchema = z

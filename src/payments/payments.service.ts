@@ -57,7 +57,7 @@ export class PaymentsService {
     >,
     private readonly notifier: Notifier,
     private readonly database: Database,
-    private readonly shown: PaymentList,
+    private readonly list: PaymentList,
   ) {}
 
   /**
@@ -67,8 +67,8 @@ export class PaymentsService {
    * @param input - the body, see {@link paySchema}.
    * @param place - the request's place among those that wait; asked for when left out.
    * @throws Problem a denial naming the grant that refused, `requirements_invalid`, `*_not_supported`,
-   *   `idempotency_mismatch`, `payment_ended`, `payment_expiring`, `treasury_insufficient` or
-   *   `unavailable`. Each names the payment that has the key already, if there is one.
+   *   `idempotency_mismatch`, `payment_ended`, `payment_expiring`, `treasury_insufficient`, `invalid_token` or
+   *   `unavailable`. All but that of a caller who is turned away name the payment that has the key, if there is one.
    */
   async pay(
     caller: HolderCaller,
@@ -128,7 +128,7 @@ export class PaymentsService {
    * @throws Problem as a replay of {@link pay}; `forbidden` for anybody else who may see the payment.
    */
   async header(caller: HolderCaller, id: string) {
-    const { treasuryId, grantId } = await this.shown.visible(caller, id);
+    const { treasuryId, grantId } = await this.list.visible(caller, id);
     if (grantId !== caller.grantId) {
       throw new Problem(
         'forbidden',
@@ -142,7 +142,7 @@ export class PaymentsService {
     return { payment: viewPayment(payment), header: await this.sign(payment) };
   }
 
-  /** Reads a request, naming the payment that its key has already in whatever is wrong with it. */
+  /** Reads a request. Where it is wrong and its key has a payment, the error names that payment. */
   private async read(
     caller: HolderCaller,
     input: unknown,
@@ -155,8 +155,8 @@ export class PaymentsService {
       return { terms, order: await this.order(caller, body, terms, idempotencyKey, requestId) };
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      // Not for a token that was replaced: the ledger, which finds that out, is not asked here. No number of
-      // malformed requests takes a connection that payments need.
+      // The statement looks at the token's generation itself, since the ledger, which refuses replaced tokens, is not
+      // asked here. It takes a connection for reads, so that malformed requests leave those of payments alone.
       const { rows } = await this.database.poolOf('reads').query<PaymentRow>(
         `SELECT ${PAYMENT_COLUMNS} FROM payments p
          JOIN grants g ON g.treasury_id = p.treasury_id AND g.id = p.grant_id
@@ -185,7 +185,7 @@ export class PaymentsService {
     );
   }
 
-  /** Says of a payment that only the chain can end when it will have ended it. */
+  /** Adds to a `payment_expiring` in how many seconds the blockchain will have settled or ruled out the payment. */
   private async tellingWhenFinal<T>(act: () => Promise<T>): Promise<T> {
     try {
       return await act();
@@ -297,7 +297,7 @@ export class PaymentsService {
 /**
  * A refusal as the error it is to the caller.
  *
- * @param own - the grants a holder may read the figures of; undefined for an admin, who may of all.
+ * @param own - the grants whose limits and counters the caller may read; undefined for an admin, who may read all.
  */
 export function refusal(denial: Denial, own: readonly string[] | undefined): Problem {
   const { code, detail, ...fields } = own ? tellDenial(denial, own) : denial;

@@ -14,7 +14,7 @@ export type SignableTypedData =
 /** Injection token of the {@link Signer}. */
 export const SIGNER = Symbol('signer');
 
-/** Which treasury's keys are meant: each has its own, and none another's. */
+/** Names a treasury to the signer. Each treasury has keys of its own. */
 export interface TreasuryKeys {
   /** Its place in the key tree, 0 for the main one. */
   readonly position: number;
@@ -34,7 +34,7 @@ export interface SignerWallets {
 
 /** Holds wallet keys and signs with them. Keys never leave it. A KMS can be one, or another process. */
 export interface Signer {
-  /** The wallets of a treasury it can sign for. Asked before signing for that treasury. */
+  /** The wallets of a treasury that it can sign for. Call it for a treasury before the first {@link sign} for one of its wallets. */
   wallets(treasury: TreasuryKeys): Promise<SignerWallets>;
   /**
    * Signs EIP-712 typed data, deterministically (RFC 6979, low s): the same data always gives the
@@ -79,7 +79,9 @@ export class MnemonicSigner implements Signer {
   async sign(address: string, data: SignableTypedData): Promise<Hex> {
     const key = this.#keys.get(address);
     if (!key) {
-      throw new Error(`no key for wallet ${address}: is BURSAR_WALLET_MNEMONIC another one's?`);
+      throw new Error(
+        `no key for wallet ${address}: does BURSAR_WALLET_MNEMONIC belong to another installation?`,
+      );
     }
     return signWith(key, data);
   }
@@ -91,7 +93,7 @@ function privateKeyOf(account: HDAccount): Uint8Array {
   return privateKey;
 }
 
-/** Signs typed data with a key of 32 bytes: the same bytes as any wallet's, several times as fast. */
+/** Signs typed data with a key of 32 bytes. The bytes are those of viem's account, in a part of the time. */
 export function signWith(privateKey: Uint8Array, data: SignableTypedData): Hex {
   return signDigest(privateKey, digestOf(data));
 }

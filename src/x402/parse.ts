@@ -34,7 +34,7 @@ export const LIMITS = Object.freeze({
 /** The longest text that a 402 may be handed in as. */
 export const MAX_TERMS_CHARACTERS = maxTextCharacters(LIMITS.jsonCharacters);
 
-/** Stands for a `maxTimeoutSeconds` that a seller left out: as long as this service ever signs for. */
+/** Stands for a `maxTimeoutSeconds` that a seller left out: then only `maxValiditySeconds` bounds the signature (policy.ts). */
 const NO_TIMEOUT = Number.MAX_SAFE_INTEGER;
 
 /** One entry of a seller's `accepts`, checked and frozen: what is signed is what was read here. */
@@ -95,8 +95,8 @@ export interface PaymentTerms {
  *
  * Signing is strict in exchange: an {@link Offer} holds every signed value in its one checked form.
  *
- * What is echoed is kept as text. Of a text it is the seller's own, byte for byte. Of an object it is that
- * object written again: equal to every reader whose numbers are doubles, though 1.0 has become 1.
+ * What is echoed is kept as text. Where the 402 is handed in as text, it is copied byte for byte. Where it is an object, it
+ * is written anew: only the spelling of numbers may differ (1.0 becomes 1).
  *
  * @param input - any form that {@link unwrapTerms} knows.
  * @throws Problem `requirements_invalid` when there is no version or no list, or when it requires a
@@ -308,7 +308,7 @@ function parseOffer(piece: JsonPiece, index: number, version: 1 | 2, shared: Sha
 }
 
 /**
- * Finds the fullest echo with which an entry's header is one that servers take.
+ * Finds the largest echo with which an entry's header stays below the limit that servers have.
  *
  * @param bytes - of the header's JSON text without its echoes.
  */
@@ -376,7 +376,7 @@ function invalid(what: string): Problem {
   });
 }
 
-/** The fault of one entry. @param at - the seller's value at fault, shown as untrusted. */
+/** The fault of one entry. @param given - the seller's value at fault, shown as untrusted. */
 function entryInvalid(detail: string, given?: unknown): Problem {
   const sellerText = given === undefined ? {} : { sellerText: untrusted(given) };
   return new Problem('requirements_invalid', detail, { field: 'paymentRequired', ...sellerText });

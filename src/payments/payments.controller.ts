@@ -69,7 +69,7 @@ const PAYMENT_FAILS: ProblemCode[] = [
 export class PaymentsController {
   constructor(
     private readonly payments: PaymentsService,
-    private readonly list: PaymentList,
+    private readonly paymentList: PaymentList,
     private readonly approvals: ApprovalsService,
     private readonly quotes: QuoteService,
     private readonly receipts: ReceiptsService,
@@ -137,7 +137,7 @@ export class PaymentsController {
   @Operation('listPayments', 'List payments')
   @Answers(200, paymentPageSchema, 'The payments the caller may see, oldest first')
   list(@CurrentCaller() caller: Caller, @QueryInput(listSchema) query: ListQuery) {
-    return this.list.list(caller, query);
+    return this.paymentList.list(caller, query);
   }
 
   @Get(':id')

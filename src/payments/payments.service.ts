@@ -57,7 +57,7 @@ export class PaymentsService {
     >,
     private readonly notifier: Notifier,
     private readonly database: Database,
-    private readonly list: PaymentList,
+    private readonly paymentList: PaymentList,
   ) {}
 
   /**
@@ -128,7 +128,7 @@ export class PaymentsService {
    * @throws Problem as a replay of {@link pay}; `forbidden` for anybody else who may see the payment.
    */
   async header(caller: HolderCaller, id: string) {
-    const { treasuryId, grantId } = await this.list.visible(caller, id);
+    const { treasuryId, grantId } = await this.paymentList.visible(caller, id);
     if (grantId !== caller.grantId) {
       throw new Problem(
         'forbidden',

@@ -49,9 +49,10 @@ interface RouteRules {
 }
 
 /**
- * Establishes who is calling, before the handler runs. The token only names a grant. On every request the database is asked
- * whether the grant exists and the token was replaced: here, or by the ledger for a bearer token on a route with
- * `@LedgerChecksToken`. A proof is checked here, against the grant's key, and works once.
+ * Establishes who is calling, before the handler runs. A grant's token only names the grant. On every request the database is
+ * asked whether the grant exists and the token was replaced: here, or by the ledger for a bearer token on a route with
+ * `@LedgerChecksToken`. A proof is checked here, against the grant's key, and works once. An admin's token names the admin,
+ * and is checked for its revocation.
  */
 @Injectable()
 export class AccessGuard implements CanActivate {
@@ -283,7 +284,7 @@ function requireConfirmed({ session }: AuthenticatedRequest, reply: FastifyReply
   throw invalidToken(TOKEN_FAULTS.unconfirmed);
 }
 
-/** @param found - how many grants of the token's id there are that no key is bound to: none or one. */
+/** @param found - how many grants without a key have the id that the token names: none or one. */
 function replacedOrGone(found: number): Problem {
   return invalidToken(TOKEN_FAULTS[found === 0 ? 'gone' : 'replaced']);
 }

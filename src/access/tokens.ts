@@ -24,7 +24,7 @@ const KINDS = {
 } as const;
 
 /**
- * How long a token outlives its grant, in seconds. The token only identifies: a holder whose grant
+ * How long a token may outlive its grant, in seconds. The token only identifies: a holder whose grant
  * has ended can still read what became of it, and is told `grant_expired`, not `invalid_token`.
  */
 const GRACE_SECONDS = 86_400;
@@ -99,7 +99,7 @@ export class Tokens {
     @Inject(CONFIG) private readonly config: Pick<Config, 'issuer' | 'oidc' | 'tokenTtlSeconds'>,
   ) {}
 
-  /** A token for a grant's holder: no longer than one may live, to be renewed meanwhile. */
+  /** A token for a grant's holder. It lives `tokenTtlSeconds` at most, so its holder renews it in time. */
   async mintGrantToken(identity: GrantIdentity, grantExpiresAt: Date): Promise<MintedToken> {
     const { grantId, treasuryId, generation, jkt } = identity;
     const expires = Math.min(
@@ -137,7 +137,7 @@ export class Tokens {
    * kind. `jku`, `x5u` and an embedded `jwk` are never looked at.
    *
    * What held once is remembered until it expires or its key is retired. That spares the signature
-   * only: whether the token was replaced or revoked is asked of the database by the guard, every time.
+   * only: the guard or the ledger asks the database every time whether the token was replaced or revoked.
    *
    * @throws Problem `invalid_token`, without saying which check failed to whoever is guessing.
    */

@@ -41,7 +41,7 @@ export function reserveOn<T extends ChargedGrant>(
 export interface SettledAmounts {
   /** Amount signed, and held until now. */
   readonly held: bigint;
-  /** Amount that the chain moved: at most the one held. */
+  /** Amount that was transferred on chain: at most the one held. */
   readonly paid: bigint;
   /** When the payment was decided. */
   readonly decidedAt: Date;
@@ -122,9 +122,9 @@ function countSettingAside(chain: readonly Pick<GrantSnapshot, 'funding'>[]): nu
 }
 
 /**
- * Computes what a carve-out gives back to the grants that set it aside, or undefined while it may still be spent. It gives
- * back once: when no payment of it is open, and it has made all of its payments or it or a grant above it was revoked or has
- * expired.
+ * Computes what a carve-out gives back to the grants that set it aside, or undefined while it may still be spent. No payment
+ * of it may be open. Either it has made all of its payments, or it or a grant above it was revoked or has expired. The caller
+ * sees to it that it gives back once.
  *
  * @param chain - from the root down, the carve-out last.
  */
@@ -133,7 +133,7 @@ export function returnable(chain: readonly GrantSnapshot[], now: Date): bigint |
   if (!grant || chain.length < 2 || grant.funding !== 'reserved' || grant.openPayments > 0) {
     return undefined;
   }
-  // Spent to the end is not used up: nothing is left to return, and a payment of nothing is still allowed.
+  // A budget that is spent is not used up: nothing is left to return, and payments of 0 may follow.
   const isUsedUp = grant.maxPayments !== undefined && grant.payments >= grant.maxPayments;
   const hasEnded = chain.some(({ status, expiresAt }) => status === 'revoked' || now >= expiresAt);
   return hasEnded || isUsedUp ? grant.budget - grant.spent : undefined;

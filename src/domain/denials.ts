@@ -11,13 +11,13 @@ import { type FullWindow, fullWindow } from './window.js';
  */
 export const MIN_VALIDITY_SECONDS = 6;
 
-/** Why an option is refused. Without `grantId` it is the treasury that cannot, not a grant. */
+/** Why an option is refused. Without `grantId` it is the treasury or the agent's own `maxAmount` that refuses. */
 export interface Denial<Code = DenialCode | 'max_amount_exceeded' | 'treasury_insufficient'> {
   readonly code: Code;
   readonly grantId?: string;
   /** The bound that was hit: currency units, a count, an instant, or a list. */
   readonly limit?: string;
-  /** Amount that is left under it. */
+  /** What is left of the window or count that was hit, and else of the budget. */
   readonly remaining?: string;
   /** Seconds until the same payment may be allowed, where waiting helps. */
   readonly retryAfterSeconds?: number;
@@ -38,8 +38,8 @@ const STOPPED: Denial<DenialCode> = {
 };
 
 /**
- * Why a chain of grants cannot pay at all now, or undefined when it can. Root first: when an ancestor
- * ended, that is the reason to give.
+ * Why a chain of grants cannot pay at all now, or undefined when it can. One reason is looked for after the other, each from
+ * the root down.
  *
  * @param isStopped - whether the treasury is suspended. A revocation is told before it, because it is final.
  */

@@ -25,7 +25,7 @@ export function conceal(
 ): ConcealedOpening {
   const text = canonicalJson({ ...content, salt });
   const commitment = sha256Hex(text);
-  // The salt comes last, so that most entries are in their written order.
+  // The salt comes last: most entries are in canonical order then, and are written without a copy.
   return { commitment, entry: { ...content, commitment, salt }, size: text.length };
 }
 
@@ -50,7 +50,7 @@ type RefusalDenial = Denial<ProblemCode>;
  */
 export function tellDenial<D extends RefusalDenial>(denial: D, own: readonly string[]): D {
   const { grantId, code, limit, remaining: _remaining, reopensAt: _reopens, ...rest } = denial;
-  // The limit that a treasury names is what was asked; what its wallets have left is nobody's below.
+  // The limit that a treasury names is the amount asked for. No holder is told what its wallets have left.
   if (code === 'treasury_insufficient') return { code, limit, ...rest } as D;
   if (grantId === undefined || own.includes(grantId)) return denial;
   const told = { code, grantId, ...rest };
@@ -60,7 +60,7 @@ export function tellDenial<D extends RefusalDenial>(denial: D, own: readonly str
   ) as D;
 }
 
-/** The figures that {@link tellDenial} keeps from a holder; undefined where it tells everything. */
+/** The figures of a denial that {@link tellDenial} shortens; undefined where it tells everything. */
 export function untold(denial: Denial, own: readonly string[]): Figures | undefined {
   if (tellDenial(denial, own) === denial) return undefined;
   const { limit, remaining, detail } = denial;

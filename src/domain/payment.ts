@@ -12,8 +12,8 @@ export const PAYMENT_STATUSES = [
 ] as const;
 
 /**
- * The life of a payment. `pending_approval` waits and holds nothing; `authorized` is signed, reserved
- * and not settled. The others are terminal and never change.
+ * The life of a payment. `pending_approval` waits and holds nothing; `authorized` is reserved, may be
+ * signed, and has not ended. The others are terminal and never change.
  */
 export type PaymentStatus = (typeof PAYMENT_STATUSES)[number];
 
@@ -22,8 +22,8 @@ export type PaymentEnd = 'settled' | 'released' | 'cancelled';
 
 /**
  * The canonical decision record. Its SHA-256 is the EIP-3009 nonce, so the transfer on chain commits
- * to the decision that allowed it. Numbers are decimal strings, so that any JSON reader recomputes
- * the same bytes. The format and its test vectors: docs/payment-nonce.md.
+ * to the decision that allowed it. Numbers but `x402Version` are decimal strings, so that any JSON
+ * reader recomputes the same bytes. The format and its test vectors: docs/payment-nonce.md.
  */
 export interface DecisionRecord {
   readonly version: 'bursar.decision.v1';
@@ -58,7 +58,7 @@ export interface DecisionRecord {
 /** An option that was not selected. */
 export interface LeftOption {
   readonly option: string;
-  /** Reason that refuses it; `not_preferred` when it could be paid too, but costs more or leaves less free. */
+  /** Reason that refuses it; `not_preferred` when another was preferred, or it was not weighed. */
   readonly code: ProblemCode | 'not_preferred';
   /** The grant of the chain that refuses it, where one does. */
   readonly grantId?: string;

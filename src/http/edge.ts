@@ -22,7 +22,7 @@ const ANSWER_HEADERS = Object.entries({
   'x-frame-options': 'DENY',
 });
 
-/** The page of the API runs its own scripts, which the generator writes into it. */
+/** The reference of the API under `/docs` has inline scripts, which its policy allows. */
 const DOCS_POLICY =
   "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; " +
   "img-src 'self' data:; frame-ancestors 'none'";
@@ -30,7 +30,10 @@ const DOCS_POLICY =
 /** The media type of the bodies of {@link FORM_ROUTES}. */
 export const FORM = 'application/x-www-form-urlencoded';
 
-/** The routes that take forms: by their standard (RFC 7009, RFC 7662), and the page of an approval link. Elsewhere only another site's page sends one. */
+/**
+ * The routes that take forms: by their standard (RFC 7009, RFC 7662), and the page of an approval link. Other routes refuse
+ * forms, since only a page of another site would send one (CSRF).
+ */
 const FORM_ROUTES = ['/v1/introspect', '/v1/revoke', '/approve/:link'];
 
 /**
@@ -70,7 +73,7 @@ export function secureEdge(
     { parseAs: 'string' },
     (_request, body, done) => {
       const text = String(body);
-      // No body is none: a route that needs one names what is missing.
+      // An empty body is no body. A route that needs one names what is missing.
       if (text === '') return done(null);
       let value: unknown;
       try {

@@ -34,8 +34,8 @@ class HeldPlace implements Place {
 }
 
 /**
- * Lets in as many orders as can be answered in time, and shares the room fairly: at each level of the tree of grants,
- * those who ask have equal shares of what their parent has. Whoever floods fills only what the others leave, and
+ * Lets in as many orders as can be answered in time, and beyond them only callers with less than their share. At each
+ * level of the tree of grants, those who ask have equal shares of what their parent has. Payments that exist have room of their own. Whoever floods fills only what the others leave, and
  * divides its own share by delegating.
  */
 export class Admission {
@@ -54,7 +54,7 @@ export class Admission {
    * Asks for a place.
    *
    * @param path - from the root of a tree of grants down to whoever asks.
-   * @param isKnown - for an order whose payment exists already: such have half as much room besides.
+   * @param isKnown - for an order whose payment exists already: these have a room of their own, half as large.
    * @returns undefined where there is no room.
    */
   enter(path: readonly string[], isKnown = false): Place | undefined {
@@ -96,8 +96,9 @@ export class Admission {
   }
 
   /**
-   * The room for one that has less than its share, at every level; 0 for others. It is the smaller the deeper the first
-   * level with rivals lies: those below one branch never take what a rival of that branch needs to come in.
+   * How many orders may be in while a caller with less than its share, at every level, comes in; 0 for others. It is twice the
+   * room where the roots have rivals, and less the deeper the first level with rivals lies. So rivals below one branch leave
+   * places for the rivals of that branch.
    */
   private roomOf(path: readonly string[], room: number): number {
     let share: Share | undefined = this.#all;

@@ -9,7 +9,7 @@ export interface BatcherBounds {
   readonly maxInFlight: number;
   /** Places that are held at once, from the entry to the answer; one more is refused, however soon it could be answered. */
   readonly maxWaiting: number;
-  /** How long an order may have to wait for its answer, in milliseconds: one that would wait longer is refused. */
+  /** How long an order may have to wait for its answer, in milliseconds. Beyond that only callers with less than their share come in. */
   readonly maxWaitMs: number;
 }
 
@@ -52,8 +52,8 @@ export class Batcher<Order, Outcome> {
   #measuredAt = 0;
 
   /**
-   * @param run - carries a batch out, and gives an outcome for each order, in their order. An order that is refused or
-   *   malformed must not fail its neighbours. What it throws is the outcome of all.
+   * @param run - carries a batch out, and gives an outcome for each order, in their order. Where it throws, the error
+   *   is the outcome of every order, so it must not throw for one that is refused or malformed.
    */
   constructor(
     private readonly run: (
@@ -90,7 +90,7 @@ export class Batcher<Order, Outcome> {
     const { maxBatch, maxWaiting, maxWaitMs } = this.bounds;
     const now = performance.now();
     const least = Math.min(maxWaiting, Math.ceil(maxBatch * MEASURED_FROM));
-    // A batch that takes longer than all may wait: the database is stuck, and nobody knows for how long.
+    // The newest batch takes longer than `maxWaitMs`: the database is stuck, and nobody knows for how long.
     if (this.#inFlight > 0 && now - this.#began > maxWaitMs) return least;
     if (this.#orderMs === 0 || now - this.#measuredAt > FORGET_MS) return maxWaiting;
     return Math.min(maxWaiting, Math.max(least, Math.floor(maxWaitMs / this.#orderMs)));

@@ -77,13 +77,13 @@ export type EventKind =
 export interface NewEvent {
   readonly treasuryId: string;
   readonly kind: EventKind;
-  /** Actor: `admin:<name>`, `grant:<id>` or `system:<room>`. */
+  /** Actor: `admin:<name>`, `grant:<id>` or `system:<part>`. */
   readonly actor: string;
   readonly grantId?: string | undefined;
   readonly paymentId?: string | undefined;
   readonly requestId?: string | undefined;
   readonly reason?: string | undefined;
-  /** Its trace; left out, that of what runs now; null for none. */
+  /** Trace of the event: that of what runs now where it is left out, none where it is null. */
   readonly trace?: SpanContext | null | undefined;
   /** Change: JSON values only; amounts in atomic units as decimal strings. Never a secret. */
   readonly data: Readonly<Record<string, unknown>>;
@@ -150,8 +150,8 @@ function recordOf(event: NewEvent & { id: string }, at: Date): string {
 }
 
 /**
- * SQL of the condition on events of a treasury that they wait to be sealed. Not a join: the queue grows and shrinks faster
- * than Postgres notes, and it would read all events for it.
+ * SQL of the condition on events of a treasury that they wait to be sealed. A join would read all events: `unsealed_events` changes
+ * faster than the planner's statistics.
  *
  * @param treasury - SQL of the treasury's id.
  * @param most - so many of them, the oldest; all where it is left out.

@@ -2,13 +2,13 @@ import { LRUCache } from 'lru-cache';
 import type { ClientBase } from 'pg';
 import { type FixedGrant, readFixedGrants } from './grant-rows.js';
 
-/** How much is kept in memory: grants, counted as one and one more for each so many characters of scope. */
+/** How much is kept in memory, in units: a grant takes one, and one more for every so many characters of its scope. */
 const CAPACITY = 20_000;
 const CHARACTERS_A_UNIT = 4_000;
 
 /**
- * Grants, for what of them never changes after minting: the database refuses it, by the trigger
- * `grants_no_rewrite`. Terms that can be amended are not among it. They are read under the lock of every decision.
+ * Keeps of each grant what is fixed at minting; the trigger `grants_no_rewrite` refuses its change. Terms that can be amended
+ * are not kept: every decision reads them under its lock.
  */
 export class GrantCache {
   readonly #grants = new LRUCache<string, FixedGrant>({

@@ -81,7 +81,7 @@ export class Ledger {
 
   /**
    * Decides an order and, when it is allowed, reserves its amount on every grant of the chain and on
-   * the wallet. A refusal is recorded too. An order with a key that was used before returns the
+   * the wallet. A refusal is recorded too, or counted (refusals.ts). An order with a key that was used before returns the
    * payment made then.
    *
    * @throws Problem `not_found` for an unknown grant, `invalid_token` for a replaced token,
@@ -210,8 +210,8 @@ export class Ledger {
   }
 
   /**
-   * Carries a batch out. Should the database refuse it for what one of them holds, it is halved until
-   * that one stands alone.
+   * Carries a batch out. One that fails is halved, unless the database is unavailable, until the order at fault stands
+   * alone.
    */
   private async carryOut(
     treasuryId: string,

@@ -21,7 +21,7 @@ export interface LockedState {
   wallets: WalletSnapshot[];
   /** By grant and key, see {@link keyOf}. */
   readonly payments: Map<string, PaymentRecord>;
-  /** The treasury's number of bounded things, as the last batch left it. */
+  /** The treasury's counts of living grants, waiting payments and open payments, the decisions of this batch included. */
   usage: TreasuryUsage;
   readonly bounds: Bounds;
   /** The actors of the grants whose approved payments may be handed over now. */
@@ -52,7 +52,7 @@ export interface PendingWrites {
   readonly breakers: BreakerWrites;
   /** Thresholds that grants came to. Their events are among `events`, and are left out where they were told before. */
   readonly crossings: Crossings;
-  /** The increase of the treasury's number of bounded things. */
+  /** The change of the treasury's counts. */
   usage: TreasuryUsage;
 }
 

@@ -11,8 +11,8 @@ export function concealNow(content: Readonly<Record<string, unknown>>): Conceale
 }
 
 /**
- * Puts what opens the commitments of events before them: one record a batch, or several where it would be too
- * long for one. It names no grant and no payment, so no holder sees it.
+ * Puts a record in front of events that opens their commitments, or several where one would be too long. Its `grantId` and
+ * `paymentId` are unset, so no holder sees it.
  */
 export function withOpenings(events: readonly NewEvent[]): NewEvent[] {
   const opened: NewEvent[] = [];

@@ -135,7 +135,7 @@ export function termsOf(order: ReservationOrder, option: PaymentOption) {
     resourceEcho: echo?.resourceJson,
     extensionsEcho: echo?.extensionsJson,
     declaredResource,
-    // The declared resource stands behind the asked one only when it names another public host.
+    // There is a second resource only where the declared one names another public host.
     resourceMismatch: option.resources.length > 1,
   };
 }
@@ -176,7 +176,7 @@ export function paysNoZero(): Problem {
 
 /**
  * The entry of a 402 that a payment was made for: one with its material terms, for the same request. Where several have
- * them, it is the one that is equal to the first one's text, else the first.
+ * them, it is the one whose canonical JSON is that of the payment's own entry, else the first.
  *
  * @throws Problem `idempotency_mismatch`.
  */
@@ -235,7 +235,7 @@ export function leftOf(
   const known = new Set(weighed.map(({ option }) => option.index));
   for (const { index, currency } of order.options()) {
     if (known.has(index)) continue;
-    // It was not even weighed: it is in another currency than the grant's, or the agent chose an option.
+    // It was not weighed: it is in another currency, is an amount of 0 that is not paid, or the agent chose an option.
     const code = currency === selected.currency ? 'not_preferred' : 'asset_not_supported';
     left.push({ option: String(index), code });
   }

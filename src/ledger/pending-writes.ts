@@ -78,9 +78,7 @@ export async function write(
 
 const STATEMENT = allInOne([COUNTERS.sql, FUNDS.sql, NEW_PAYMENTS.sql, USAGE.sql, NEW_EVENTS.sql]);
 
-/**
- * Makes one statement of several that do not depend on each other, by `WITH`, and numbers their parameters on.
- */
+/** Makes one statement, by `WITH`, of several that do not depend on each other, and renumbers their parameters. */
 function allInOne(statements: readonly string[]): string {
   let given = 0;
   const counted = statements.map((sql) => {

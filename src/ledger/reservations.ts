@@ -45,8 +45,8 @@ import { noteCrossings } from './thresholds.js';
 /**
  * Decides one order over the state, and notes what is to be written. It changes both, makes ids and salts, and does no I/O.
  *
- * @throws Problem `not_found`, `invalid_token`, `idempotency_mismatch`, `payment_ended`,
- *   `payment_expiring`, or what makes every option unpayable.
+ * @throws Problem `not_found`, `invalid_token`, `idempotency_mismatch`, `payment_ended`, `payment_expiring`,
+ *   `rate_limited` for too many that are open or wait, `unavailable` during a fence, or what makes every option unpayable.
  */
 export function decideOrder(
   order: ReservationOrder,
@@ -154,8 +154,8 @@ function again(
 }
 
 /**
- * Hands an approved payment over: everything is decided again at this moment, over the entry of the 402 at
- * hand, and the signature's time starts now.
+ * Hands an approved payment over. Life, scope, limits and funds are decided again, over the entry of the 402 at hand; the
+ * agent's `maxAmount` is not. The signature's time starts now.
  *
  * @throws Problem why that entry cannot be paid now.
  */
@@ -236,7 +236,7 @@ function decideOn(
   });
 }
 
-/** @throws Problem `unavailable` while lost keys are fenced: a new signature might pay a second time. */
+/** @throws Problem `unavailable` while the treasury is fenced: a lost payment might be signed a second time. */
 function refuseFenced({ fencedUntil, now }: LockedState): void {
   if (!fencedUntil) return;
   const left = Math.ceil((fencedUntil.getTime() - now.getTime()) / 1000);

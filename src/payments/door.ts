@@ -60,7 +60,7 @@ export class PaymentDoor {
   private letIn(request: FastifyRequest, reply: FastifyReply): boolean | Promise<boolean> {
     const token = request.headers.authorization?.split(' ')[1];
     const verified = token === undefined ? undefined : this.tokens.remembered(token);
-    // A token that is not remembered is verified by the guard, which refuses an admin's too.
+    // The guard verifies a token that is not remembered. It refuses those of admins, which come here too.
     if (verified?.kind !== 'grant') return !this.ledger.isBusy || this.hasTurn();
     const { treasuryId, grantId } = verified.identity;
     const place = this.ledger.enter(treasuryId, grantId);

@@ -21,7 +21,7 @@ export interface SortedOptions {
   readonly unusable: readonly UnusableOption[];
 }
 
-/** Decides whether an entry can be paid here, the state of its network aside. */
+/** Facts that decide whether an entry can be paid here: networks with their tokens and health, and the allowed flows. */
 export interface PayableTerms {
   readonly networks: Pick<Networks, 'find' | 'asset' | 'health'>;
   /** `BURSAR_PAYMENT_FLOWS`. */
@@ -29,8 +29,8 @@ export interface PayableTerms {
 }
 
 /**
- * Parts the entries of a 402: payable are those of a registered token that contradict nothing, on a
- * network that is ready.
+ * Parts the entries of a 402. An entry is payable when its token is registered and its `extra` contradicts nothing, its
+ * timeout is long enough, its header fits, and its network is ready.
  */
 export function sortOptions(
   terms: PaymentTerms,

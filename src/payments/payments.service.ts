@@ -68,7 +68,8 @@ export class PaymentsService {
    * @param place - the request's place among those that wait; asked for when left out.
    * @throws Problem a denial naming the grant that refused, `requirements_invalid`, `*_not_supported`,
    *   `idempotency_mismatch`, `payment_ended`, `payment_expiring`, `treasury_insufficient`, `invalid_token` or
-   *   `unavailable`. All but that of a caller who is turned away name the payment that has the key, if there is one.
+   *   `unavailable`. Each names the payment that has the key, if there is one, but for `invalid_token` and
+   *   the refusal of a caller who is turned away.
    */
   async pay(
     caller: HolderCaller,
@@ -198,8 +199,8 @@ export class PaymentsService {
   }
 
   /**
-   * Seconds until a final block can be past a payment's validBefore: what the newest final block lacks of
-   * it now, since final blocks and the clock go on alike.
+   * Seconds until a final block can be past a payment's validBefore: the difference to the newest final block's time, and
+   * a margin. Final blocks become newer as fast as the clock goes.
    */
   private async secondsUntilFinal(paymentId: string | undefined): Promise<number> {
     const { rows } = await this.database.poolOf('reads').query<{ seconds: string }>(
@@ -252,7 +253,7 @@ export class PaymentsService {
    * Signs what the ledger wrote, and nothing else. Deterministic: a replay gives the same authorization and
    * signature.
    *
-   * @param wrapper - what they are wrapped in instead of what the payment was made with.
+   * @param wrapper - the version, entry and echoes to use instead of those that the payment was made with.
    */
   private async sign(payment: PaymentRecord, wrapper?: Wrapper): Promise<PaymentHeader> {
     const network = this.networks.find(payment.network);

@@ -34,7 +34,7 @@ export function digestOf(data: FlatTypedData): Uint8Array {
   return keccak256(signed);
 }
 
-/** By what the domain says: there are as many as the registry has tokens. */
+/** Domain separators by the members of the domain: one for each registered token. */
 const separators = new Map<string, Buffer>();
 
 function separatorOf(domain: TypedDataDomain): Buffer {
@@ -47,7 +47,7 @@ function separatorOf(domain: TypedDataDomain): Buffer {
   return separator;
 }
 
-/** Hex text by the list of fields, which is a constant of the code. */
+/** Type hashes in hex by the array of fields, which is a constant of the code. */
 const typeHashes = new WeakMap<object, string>();
 
 function typeHashOf({ types, primaryType }: FlatTypedData): string {

@@ -58,7 +58,7 @@ export const exact = {
   },
 } as const satisfies WireScheme;
 
-/** The same scheme as it is signed. */
+/** The signing half of the scheme. */
 export const exactSigning = { typedData: exactTypedData } as const satisfies SigningScheme<
   ReturnType<typeof exactTypedData>
 >;

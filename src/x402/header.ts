@@ -43,7 +43,7 @@ function headerJson(payment: FixedPayment, payload: object): string {
   return `{${members.join(',')}}`;
 }
 
-/** A payment whose members are as long as they get, the amount aside. */
+/** A payment whose members are as long as they get, but for the amount, and with empty echoes. */
 const LONGEST = {
   id: `pay_${'7'.repeat(26)}`,
   x402Version: 2,

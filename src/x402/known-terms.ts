@@ -16,10 +16,10 @@ export class KnownTerms {
 
   /** {@link parsePaymentRequired}, remembered. What cannot be parsed is not. */
   parse(paymentRequired: unknown): PaymentTerms {
-    // An object and a header value never have one text: a string's begins with a quote.
+    // An object and a string never give the same text: a string's begins with a quote.
     const text = JSON.stringify(paymentRequired) ?? '';
     const known = this.#terms.get(text);
-    // JSON.stringify writes what 1e400 is read as like null, but the parser tells the two apart.
+    // JSON.parse reads 1e400 as Infinity, which JSON.stringify writes as null. The parser below tells the two apart.
     const isAmbiguous = text.includes('null') && holdsInfinity(paymentRequired);
     if (known && !isAmbiguous) return known;
     const terms = parsePaymentRequired(paymentRequired);

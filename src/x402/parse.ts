@@ -96,7 +96,7 @@ export interface PaymentTerms {
  * Signing is strict in exchange: an {@link Offer} holds every signed value in its one checked form.
  *
  * What is echoed is kept as text. Where the 402 is handed in as text, it is copied byte for byte. Where it is an object, it
- * is written anew: only the spelling of numbers may differ (1.0 becomes 1).
+ * is written anew: white space, escapes and numbers may then differ (1.0 becomes 1).
  *
  * @param input - any form that {@link unwrapTerms} knows.
  * @throws Problem `requirements_invalid` when there is no version or no list, or when it requires a
@@ -151,7 +151,7 @@ function membersOf({ value, text }: JsonPiece): Map<string, JsonPiece[]> {
   return members;
 }
 
-/** @throws Problem for a member that decides and is named twice: parsers differ in which they take. */
+/** A member by its name. @throws Problem for one that is named twice: parsers differ in which they take. */
 function only(members: ReadonlyMap<string, JsonPiece[]>, name: string): JsonPiece | undefined {
   const [piece, another] = members.get(name) ?? [];
   if (another) {

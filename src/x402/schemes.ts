@@ -1,12 +1,12 @@
 import { exact, exactSigning } from './exact.js';
 
-/** The schemes that are read and written, by name. The next one is a file of its own and a line in each of these tables. */
+/** The schemes that are read and written, by name. A new one is a file of its own, a line in each of these tables and one in `settlement/schemes.ts`. */
 const WIRE = { exact } as const;
 
 /** A scheme's name. */
 export type SchemeName = keyof typeof WIRE;
 
-/** The same as they are signed. */
+/** The signing half of each scheme. */
 const SIGNING = { exact: exactSigning } as const satisfies Readonly<Record<SchemeName, unknown>>;
 
 /** Their names, for errors. */
@@ -22,7 +22,7 @@ export function signingOf(name: unknown): (typeof SIGNING)[SchemeName] | undefin
   return isSchemeName(name) ? SIGNING[name] : undefined;
 }
 
-/** Whether a scheme of this name is paid by. */
+/** Whether this is the name of a scheme that is paid. */
 export function isSchemeName(name: unknown): name is SchemeName {
   return typeof name === 'string' && Object.hasOwn(WIRE, name);
 }

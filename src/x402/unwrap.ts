@@ -63,7 +63,7 @@ function* wrapped(piece: JsonPiece): Generator<JsonPiece> {
   const content = members.get('content')?.value;
   if (!Array.isArray(content)) return;
   for (const item of content.slice(0, MAX_CONTENT_ITEMS)) {
-    // The text of a content item is a text of its own.
+    // The text of an item is JSON inside a string.
     if (isObject(item) && typeof item.text === 'string') {
       yield { value: item.text, text: undefined };
     }
@@ -94,7 +94,7 @@ function tryReadText(text: string, maxCharacters: number): JsonPiece | undefined
   }
 }
 
-/** The longest form of a JSON text of so many characters: base64 with a header's name before it. */
+/** Length of the longest form of a JSON text of so many ASCII characters: base64 behind a header's name. */
 export function maxTextCharacters(maxCharacters: number): number {
   return Math.ceil(maxCharacters / 3) * 4 + 64;
 }

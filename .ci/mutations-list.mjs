@@ -2717,7 +2717,7 @@ export default [
     row: 'a restored database',
     guard: 'a fenced approval is not collected',
     file: 'src/ledger/reservations.ts',
-    find: `  // It may have been handed over before, in what the database has lost.
+    find: `  // The payment may have been signed before, in a transaction that a restored database has lost.
   refuseFenced(state);
 `,
     replace: '',

@@ -96,7 +96,7 @@ export interface ListenOrder {
   }[];
 }
 
-/** What the listeners have heard until now. */
+/** Counts of what the listeners have heard until now. */
 export interface Listened {
   /** Where a webhook reaches them. */
   readonly webhookUrl: string;

@@ -17,7 +17,7 @@ export interface Denial<Code = DenialCode | 'max_amount_exceeded' | 'treasury_in
   readonly grantId?: string;
   /** The bound that was hit: currency units, a count, an instant, or a list. */
   readonly limit?: string;
-  /** What is left of the window or count that was hit, and else of the budget. */
+  /** The rest of the window or count that was hit, and else of the budget. */
   readonly remaining?: string;
   /** Seconds until the same payment may be allowed, where waiting helps. */
   readonly retryAfterSeconds?: number;

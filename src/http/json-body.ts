@@ -2,7 +2,7 @@ import { countMembers } from '../domain/json-text.js';
 import { Problem } from '../domain/problem.js';
 import { checkBodyBounds } from './body-bounds.js';
 
-/** What some clients put before a text (RFC 8259, section 8.1). */
+/** A character that some clients put before a text (RFC 8259, section 8.1). */
 const BYTE_ORDER_MARK = '\ufeff';
 
 /**

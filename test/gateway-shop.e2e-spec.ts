@@ -119,6 +119,27 @@ describe('a gateway', () => {
     expect(await priceOf(`${url}/things/1`)).toBe('30000');
   });
 
+  it('keeps prices that it quoted over a start with others', async () => {
+    const path = await stack.write({ port: await deadPort() });
+    const first = await stack.start({}, path);
+    const { url } = first;
+    const quoted = await signFor(payer, `${url}/things/quoted`);
+    const late = await signFor(payer, `${url}/things/late`);
+    await first.stop();
+    const text = await readFile(path, 'utf8');
+    await writeFile(path, text.replace('"price": "0.01"', '"price": "0.03"'));
+    const second = await stack.start({}, path);
+    expect(await priceOf(`${url}/things/1`)).toBe('30000');
+    const before = await stack.income();
+    expect((await quoted.send()).status).toBe(200);
+    expect(await stack.income()).toBe(before + 10_000n);
+    await second.stop();
+    // Another start, an hour after the prices changed.
+    await stack.db.query(`UPDATE gateway_prices SET served_from = served_from - interval '1 hour'`);
+    await stack.start({}, path);
+    expect((await late.send()).status).toBe(402);
+  });
+
   it('does not take the price of before once its time is over', async () => {
     const path = await stack.write({ graceSeconds: 0 });
     const { url } = await stack.start({}, path);

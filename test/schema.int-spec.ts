@@ -463,6 +463,14 @@ describe('the database itself refuses', () => {
       asked: '1',
       ...columns,
     });
+  const prices = (): string =>
+    insert('gateway_prices', {
+      treasury_id: `'trs_1'`,
+      upstream: `'https://api.example'`,
+      hash: `'a'`,
+      prices: `'{}'`,
+      served_from: 'now()',
+    });
   const creditNote = (columns: Record<string, string> = {}): string =>
     insert('gateway_credit_notes', {
       treasury_id: `'trs_1'`,
@@ -1280,6 +1288,7 @@ describe('the database itself refuses', () => {
       `UPDATE gateway_sales SET charge = 'settled', ended_at = now() WHERE id = 'sal_stream'`,
       sale('sal_free', { ...FREE, call: `'answered'`, ended_at: 'now()' }),
       freeUse(),
+      prices(),
       ask(),
       creditNote(),
       `UPDATE gateway_credit_notes SET status = 'paying', payment_id = 'pay_1', attempt = 2`,

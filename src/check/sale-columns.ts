@@ -5,6 +5,8 @@ const SALES =
 const FREE_USES =
   'how many requests of a payer were free today; no charge and no grant depends on it';
 const ASKS = 'a count of unpaid requests, for a report; nothing is decided by it';
+const PRICES =
+  'prices of a gateway, kept so that quotes outlive a restart; no charge is above what its payer signed';
 const KEPT_ANSWER = 'an answer that is sent again for minutes; a changed one does not open';
 
 /** Columns of a gateway's tables, as those of `columns.ts`. */
@@ -49,6 +51,16 @@ export const SALE_COLUMNS = {
   gateway_asks: {
     checked: [],
     free: { treasury_id: ASKS, operation: ASKS, day: ASKS, asked: ASKS },
+  },
+  gateway_prices: {
+    checked: [],
+    free: {
+      treasury_id: PRICES,
+      upstream: PRICES,
+      hash: PRICES,
+      prices: PRICES,
+      served_from: PRICES,
+    },
   },
   gateway_answers: {
     checked: [],

@@ -14,15 +14,16 @@ import type { Order } from './orders.js';
 import type { Front } from './payment-page.js';
 import type { PricedRequest } from './price-list.js';
 import { problemAnswer } from './problems.js';
+import type { Quotes } from './quotes.js';
 import type { Sales } from './sales.js';
 import type { Shop, SoldOperation } from './shop.js';
 import { parseTarget } from './target.js';
 import type { UpstreamAnswer, UpstreamRequest } from './upstream.js';
 
-/** The shop of the current configuration, and the one before while its quotes hold. */
+/** The shop of the current configuration, and the quotes before it while they hold. */
 export interface OpenShops {
   readonly current: Shop;
-  readonly earlier: Shop | undefined;
+  readonly earlier: Quotes | undefined;
 }
 
 /** Parts that sell. */
@@ -61,7 +62,7 @@ export async function purchase(
     operation,
     title: current.imported.title,
     url: ask.url,
-    offers: current.offersFor(operation, priced),
+    offers: current.quotes.offersFor(operation, priced),
     origin: ask.origin,
     wantsPage: ask.wantsPage,
   };
@@ -77,13 +78,9 @@ export async function purchase(
     if (!(error instanceof UnreadableCredential)) throw error;
     return problemAnswer('invalid_request', `the payment ${error.message}`);
   }
-  const before = earlier?.operations.find(
-    ({ id, method, path }) =>
-      id === operation.id && method === operation.method && path === operation.path,
-  );
   const offer =
     offerPaidBy(credential, front.offers) ??
-    (before && offerPaidBy(credential, earlier?.offersFor(before, priced) ?? []));
+    offerPaidBy(credential, earlier?.offersFor(operation, priced) ?? []);
   const ending = await parts.sales.sell(orderOf(ask, front, credential, offer));
   parts.counts.answered(operation.id, ending.kind);
   return purchaseAnswer(ending, credential, front);

@@ -97,7 +97,7 @@ function discovery(shop: Shop, origin: string, query: URLSearchParams): object {
         title: shop.imported.title,
         url,
       });
-      const offers = shop.offersFor(operation, { query: '', headers: {}, body: undefined });
+      const offers = shop.quotes.offersFor(operation, { query: '', headers: {}, body: undefined });
       return {
         resource: url,
         type: 'http',

@@ -1,5 +1,8 @@
 import { unwatchFile, watchFile } from 'node:fs';
 import type { Logger } from 'pino';
+import type { Network } from '../domain/network.js';
+import type { EarlierPrices } from './quotes.js';
+import { Quotes } from './quotes.js';
 import type { Shop } from './shop.js';
 import { Upstream } from './upstream.js';
 import { UpstreamToken } from './upstream-token.js';
@@ -17,45 +20,60 @@ const FIXED = [
   'answerSeconds',
 ] as const;
 
+/** Where a gateway reads its configuration, and keeps its prices for the one that starts after it. */
+export interface Shelving {
+  readonly load: () => Promise<Shop>;
+  /** Keeps the prices of a shop. Returns those before them. */
+  readonly keep: (shop: Shop) => Promise<EarlierPrices | undefined>;
+  readonly networks: readonly Network[];
+  /** Files that are watched for changes. */
+  readonly files: readonly string[];
+  readonly logger: Logger;
+}
+
 /**
  * The shop of the current configuration, replaced when its files change. Requests under way end under the configuration they
- * began with. Quotes of the shop before are taken for a while: a price that was quoted is a price.
+ * began with. Quotes of the shop before are taken for a while, over a start too: a price that was quoted is a price.
  */
 export class Shelves {
   #current: Shop;
   #upstream: Upstream;
-  #earlier: { readonly shop: Shop; readonly until: number } | undefined;
+  #earlier: { readonly quotes: Quotes; readonly until: number } | undefined;
   #loading: Promise<void> = Promise.resolve();
-  readonly #watched: readonly string[];
 
-  /**
-   * @param load - reads the configuration anew.
-   * @param files - watched for changes.
-   */
-  constructor(
+  private constructor(
     first: Shop,
-    private readonly load: () => Promise<Shop>,
-    files: readonly string[],
-    private readonly logger: Logger,
+    private readonly shelving: Shelving,
   ) {
     this.#current = first;
     this.#upstream = upstreamOf(first);
-    this.#watched = files;
-    for (const file of files) {
+    for (const file of shelving.files) {
       watchFile(file, { interval: LOOK_MS, persistent: false }, (now, before) => {
         if (now.mtimeMs !== before.mtimeMs && now.mtimeMs !== 0) this.reload();
       });
     }
   }
 
+  /** Opens with the first shop, and keeps its prices. */
+  static async open(first: Shop, shelving: Shelving): Promise<Shelves> {
+    const before = await shelving.keep(first);
+    const shelves = new Shelves(first, shelving);
+    if (before) {
+      const quotes = Quotes.of(before.prices, shelving.networks);
+      const leftMs = (first.file.graceSeconds - before.replacedFor) * 1_000;
+      shelves.#earlier = { quotes, until: performance.now() + leftMs };
+    }
+    return shelves;
+  }
+
   get current(): Shop {
     return this.#current;
   }
 
-  /** The shop before, while its quotes hold. */
-  get earlier(): Shop | undefined {
+  /** The quotes before those of the current shop, while they hold. */
+  get earlier(): Quotes | undefined {
     return this.#earlier && this.#earlier.until > performance.now()
-      ? this.#earlier.shop
+      ? this.#earlier.quotes
       : undefined;
   }
 
@@ -66,12 +84,17 @@ export class Shelves {
   /** Reads the configuration anew, one reading at a time. One that cannot be used changes nothing. */
   private reload(): void {
     this.#loading = this.#loading.then(async () => {
+      const { load, keep, logger } = this.shelving;
       try {
-        this.replace(await this.load());
+        this.replace(await load());
       } catch (error) {
         const { message } = error as Error;
-        this.logger.error({ room: 'gateway' }, `the changed configuration is not used: ${message}`);
+        logger.error({ room: 'gateway' }, `the changed configuration is not used: ${message}`);
+        return;
       }
+      await keep(this.#current).catch(({ message }: Error) => {
+        logger.warn({ room: 'gateway' }, `the prices are not kept for the next start: ${message}`);
+      });
     });
   }
 
@@ -86,17 +109,20 @@ export class Shelves {
     const old = this.#upstream;
     this.#current = next;
     this.#upstream = upstreamOf(next);
-    this.#earlier = { shop: before, until: performance.now() + next.file.graceSeconds * 1_000 };
+    this.#earlier = {
+      quotes: before.quotes,
+      until: performance.now() + next.file.graceSeconds * 1_000,
+    };
     // Calls under way end first.
     void old.drain();
-    this.logger.info(
+    this.shelving.logger.info(
       { room: 'gateway', config: next.file.hash },
       'the configuration was read anew',
     );
   }
 
   async close(): Promise<void> {
-    for (const file of this.#watched) unwatchFile(file);
+    for (const file of this.shelving.files) unwatchFile(file);
     await this.#loading;
     await this.#upstream.close();
   }

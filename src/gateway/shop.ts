@@ -2,15 +2,10 @@ import { currencyOf, formatAmount, parseAmount } from '../domain/money.js';
 import type { Network } from '../domain/network.js';
 import { bazaarOf } from './bazaar.js';
 import { type GatewayFile, GatewayFileError, type PlaceOf } from './gateway-file.js';
-import { type Market, type Offer, offersOf } from './offers.js';
+import type { Market } from './offers.js';
 import type { ImportedDocument, ImportedOperation } from './openapi-import.js';
-import {
-  declaredPrice,
-  type PricedRequest,
-  type PriceList,
-  priceOf,
-  pricesOf,
-} from './price-list.js';
+import { declaredPrice, type PriceList, pricesOf } from './price-list.js';
+import { Quotes } from './quotes.js';
 import { Routes } from './routes.js';
 
 /** An operation that is served. */
@@ -26,13 +21,11 @@ export interface SoldOperation extends ImportedOperation {
   readonly extensions: Readonly<Record<string, unknown>>;
 }
 
-/** Beyond the time that a call and its settlement need, in seconds: what the payer takes to sign and to send. */
-const SIGNING_SECONDS = 60;
-
 /** Everything that one configuration sells. It never changes: a new configuration is a new shop. */
 export class Shop {
   readonly routes: Routes<SoldOperation>;
   readonly markets: readonly Market[];
+  readonly quotes: Quotes;
   readonly openedAt = new Date().toISOString();
 
   constructor(
@@ -43,13 +36,15 @@ export class Shop {
   ) {
     this.routes = new Routes(operations);
     this.markets = marketsOf(file, networks);
-  }
-
-  /** The offers for a request of a priced operation. */
-  offersFor({ prices, timeoutSeconds }: SoldOperation, request: PricedRequest): Offer[] {
-    if (!prices) return [];
-    const seconds = timeoutSeconds + this.file.settleSeconds + SIGNING_SECONDS;
-    return offersOf(this.markets, priceOf(prices, request), this.file.payTo, seconds);
+    const priced = operations.flatMap(({ id, method, path, prices, timeoutSeconds }) =>
+      prices ? [{ id, method, path, prices, timeoutSeconds }] : [],
+    );
+    const { payTo, settleSeconds } = file;
+    const markets = this.markets.map(({ network, asset }) => ({
+      network: network.network,
+      asset: asset.address,
+    }));
+    this.quotes = new Quotes({ payTo, settleSeconds, markets, operations: priced }, this.markets);
   }
 
   /** The price of an operation for people, such as `0.01 USDC a request`. */

@@ -20,6 +20,7 @@ import { GatewayCounts } from './gateway-counts.js';
 import { GatewayFileError, parseGatewayFile } from './gateway-file.js';
 import { gatewayServer } from './gateway-server.js';
 import { importOpenApi } from './openapi-import.js';
+import { keepPrices } from './quotes.js';
 import { Recovery, type RecoveryParts } from './recovery.js';
 import { Refunds } from './refunds.js';
 import { SaleBooks } from './sale-books.js';
@@ -108,8 +109,7 @@ export async function startGateway(path: string, place: GatewayPlace): Promise<G
   );
   const answers = new Answers(secrets.masterSecret.derive('gateway-answers'), file.answerSeconds);
   const books = new SaleBooks(database, answers);
-  const files = /^https?:/.test(file.openapi) ? [path] : [path, locationOf(path, file.openapi)];
-  const shelves = new Shelves(shop, () => loadShop(path, place), files, logger);
+  const shelves = await openShelves(path, place, shop, treasuryId);
   const sales = new Sales({
     database,
     treasuryId,
@@ -175,6 +175,23 @@ export async function startGateway(path: string, place: GatewayPlace): Promise<G
       return stopped;
     },
   };
+}
+
+function openShelves(
+  path: string,
+  place: GatewayPlace,
+  shop: Shop,
+  treasuryId: string,
+): Promise<Shelves> {
+  const { config, database, logger } = place;
+  const { openapi } = shop.file;
+  return Shelves.open(shop, {
+    load: () => loadShop(path, place),
+    keep: ({ upstream, quotes }) => keepPrices(database.pool, treasuryId, upstream, quotes.prices),
+    networks: config.networks,
+    files: /^https?:/.test(openapi) ? [path] : [path, locationOf(path, openapi)],
+    logger,
+  });
 }
 
 /** Ends what waits when the gateway stops. Every settlement under way listens to it, and Node warns of more than ten. */

@@ -2503,7 +2503,7 @@ export default [
     guard: 'a cancelled payment stays counted',
     file: 'src/ledger/settlement.ts',
     find: "if (status === 'cancelled') return cancelOn(chain, BigInt(amount));",
-    replace: "if (status === 'cancelled') return releaseOn(chain, BigInt(amount), authorized_at);",
+    replace: "if (status === 'cancelled') return releaseOn(chain, BigInt(amount), decidedAt);",
     test: 'test/gas.e2e-spec.ts',
     name: 'gives its money back, and stays counted by every limit on payments above it',
   },

@@ -6,8 +6,8 @@ import { Agent, request } from 'undici';
 import { answerOrders } from './helper.js';
 import type { Listened, ListenOrder } from './protocol.js';
 
-/** The beginning of an event's first line, behind the empty line that ended what came before. */
-const EVENT = Buffer.from('\n\nevent: ');
+/** The beginning of the line that each event has once. Its data is one line, too. */
+const EVENT = Buffer.from('\nevent: ');
 
 let deliveries = 0;
 let webhookUrl: string | undefined;
@@ -29,7 +29,7 @@ async function openStream(url: string, token: string, kinds: readonly string[]):
   if (statusCode !== 200) throw new Error(`a stream was answered ${statusCode}`);
   const stream = { events: 0, isOpen: true };
   streams.push(stream);
-  let rest = Buffer.from('\n\n');
+  let rest = Buffer.from('\n');
   body.on('data', (chunk: Buffer) => {
     const text = Buffer.concat([rest, chunk]);
     let read = 0;

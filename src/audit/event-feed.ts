@@ -42,6 +42,8 @@ export interface LogHead {
 export interface Watcher {
   /** The treasuries whose logs matter; undefined for all. */
   readonly treasuries: readonly string[] | undefined;
+  /** Kinds of the events that it reads; undefined for all. */
+  readonly kinds: ReadonlySet<EventKind> | undefined;
   /** Called after every poll in which one of them grew. Must not throw. */
   grew(): void;
 }
@@ -134,7 +136,7 @@ export class EventFeed {
     size: number,
     filter: EventFilter,
   ): EventBatch | Promise<EventBatch> {
-    const recent = this.#tail.read(treasuryId, from, BATCH);
+    const recent = this.#tail.read(treasuryId, from, BATCH, filter.kinds);
     if (!recent) return this.inTurn(() => this.readStored(treasuryId, from, size, filter));
     return {
       events: recent.events.filter((event) => passes(event, filter)),
@@ -172,14 +174,11 @@ export class EventFeed {
   private async extendTail({ treasuryId, size }: LogHead, known: number | undefined) {
     let from = known ?? size;
     if (size - from > SPAN) from = size;
-    this.#tail.begin(treasuryId, from);
-    const everything = { within: [], kinds: undefined };
+    const filter = { within: [], kinds: this.#tail.begin(treasuryId, from, this.watchedKinds()) };
     while (from < size) {
-      const { events, next } = await onLane('work', () =>
-        this.query(treasuryId, from, size, everything),
-      );
-      this.#tail.append(treasuryId, events);
-      from = next;
+      const batch = await onLane('work', () => this.query(treasuryId, from, size, filter));
+      this.#tail.append(treasuryId, batch);
+      from = batch.next;
     }
   }
 
@@ -190,6 +189,16 @@ export class EventFeed {
       for (const id of treasuries) ids.add(id);
     }
     return [...ids];
+  }
+
+  /** The kinds that any watcher reads: what nobody reads is not fetched. */
+  private watchedKinds(): ReadonlySet<EventKind> | undefined {
+    const all = new Set<EventKind>();
+    for (const { kinds } of this.#watchers) {
+      if (!kinds) return undefined;
+      for (const kind of kinds) all.add(kind);
+    }
+    return all;
   }
 
   private readStored(treasuryId: string, from: number, size: number, filter: EventFilter) {

@@ -22,51 +22,95 @@ const MAX_EVENTS = 5_000;
 const MAX_BYTES = 8_388_608;
 
 interface Tail {
-  /** Place of the first event kept. */
+  /** Kinds of the events that are kept; undefined for all. */
+  readonly kinds: ReadonlySet<EventKind> | undefined;
+  /** Place from which on it has all events of its kinds. */
   first: number;
+  /** Place up to which it has them. */
+  next: number;
   events: SealedEvent[];
   bytes: number;
 }
 
-/** The newest events of each log that is watched, in memory: an unbroken run of leaves up to the log's head. */
+/** The newest events of each log that is watched, in memory: all events of some kinds in an unbroken run up to the log's head. */
 export class EventTail {
   readonly #tails = new Map<string, Tail>();
 
-  /** Keeps what follows a place. A tail that ends elsewhere is dropped, so that it never has a gap. */
-  begin(treasuryId: string, from: number): void {
+  /**
+   * Keeps what follows a place. A tail that ends elsewhere, or lacks a kind, is dropped, so that it never has a gap.
+   *
+   * @param kinds - that are wanted; undefined for all.
+   * @returns the kinds to append.
+   */
+  begin(
+    treasuryId: string,
+    from: number,
+    kinds: ReadonlySet<EventKind> | undefined,
+  ): ReadonlySet<EventKind> | undefined {
     const tail = this.#tails.get(treasuryId);
-    if (tail && tail.first + tail.events.length === from) return;
-    this.#tails.set(treasuryId, { first: from, events: [], bytes: 0 });
+    if (tail?.next === from && covers(tail.kinds, kinds)) return tail.kinds;
+    this.#tails.set(treasuryId, { kinds, first: from, next: from, events: [], bytes: 0 });
+    return kinds;
   }
 
-  /** Appends the events that follow the last one kept. */
-  append(treasuryId: string, events: readonly SealedEvent[]): void {
+  /** Appends the events that follow, up to a place. */
+  append(treasuryId: string, { events, next }: EventBatch): void {
     const tail = this.#tails.get(treasuryId);
     if (!tail) return;
     for (const event of events) {
       tail.events.push(event);
       tail.bytes += event.record.length;
     }
+    tail.next = next;
     let dropped = 0;
     while (tail.events.length - dropped > MAX_EVENTS || tail.bytes > MAX_BYTES) {
       tail.bytes -= tail.events[dropped]?.record.length ?? 0;
       dropped += 1;
     }
-    tail.events.splice(0, dropped);
-    tail.first += dropped;
+    const gone = tail.events.splice(0, dropped).at(-1);
+    if (gone) tail.first = gone.leafIndex + 1;
   }
 
-  /** Events from a place on; undefined where memory does not have all of them. */
-  read(treasuryId: string, from: number, limit: number): EventBatch | undefined {
+  /** Events of some kinds from a place on, among others; undefined where memory does not have all of them. */
+  read(
+    treasuryId: string,
+    from: number,
+    limit: number,
+    kinds: ReadonlySet<EventKind> | undefined,
+  ): EventBatch | undefined {
     const tail = this.#tails.get(treasuryId);
-    if (!tail || from < tail.first || from > tail.first + tail.events.length) return undefined;
-    const start = from - tail.first;
+    if (!tail || from < tail.first || from > tail.next || !covers(tail.kinds, kinds)) {
+      return undefined;
+    }
+    const start = placeOf(tail.events, from);
     const events = tail.events.slice(start, start + limit);
-    return { events, next: from + events.length };
+    const last = events.at(-1);
+    return { events, next: last && events.length === limit ? last.leafIndex + 1 : tail.next };
   }
 
   /** Forgets everything. */
   clear(): void {
     this.#tails.clear();
   }
+}
+
+/** Whether kinds have all the others. */
+function covers(
+  kinds: ReadonlySet<EventKind> | undefined,
+  others: ReadonlySet<EventKind> | undefined,
+): boolean {
+  return (
+    kinds === undefined || (others !== undefined && [...others].every((kind) => kinds.has(kind)))
+  );
+}
+
+/** Position of the first event that has a place or a later one. */
+function placeOf(events: readonly SealedEvent[], leafIndex: number): number {
+  let [low, high] = [0, events.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((events[middle]?.leafIndex ?? leafIndex) < leafIndex) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

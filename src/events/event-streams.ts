@@ -2,7 +2,7 @@ import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { treasuriesOf } from '../access/caller.js';
 import { grantOfFilter } from '../access/grant-filter.js';
 import { type StandingCaller, TokenLife } from '../access/token-life.js';
-import { EventFeed, type LogHead, type SealedEvent } from '../audit/event-feed.js';
+import { EventFeed, type LogHead, type SealedEvent, type Watcher } from '../audit/event-feed.js';
 import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
 import { Problem } from '../domain/problem.js';
@@ -86,24 +86,26 @@ export class EventStreams implements OnModuleDestroy {
     // Others may have come while the database was asked.
     this.checkBounds(caller.actor, root);
     const within = [own, asked].flatMap((grant) => (grant ? [grant.id] : []));
+    const kinds = query.kind && kindsOf(query.kind);
     const stream = new EventStream({
       feed: this.feed,
-      filter: { within, kinds: query.kind && kindsOf(query.kind) },
+      filter: { within, kinds },
       frame: (event) => frameFor(event, own ? own.id : undefined),
       places,
       onSent: (events) => this.counts.sent.inc(events),
     });
-    this.add({ ...standing, stream, root, isOpenEnded: treasuries === undefined, treasuries });
+    const watched = { treasuries, kinds };
+    this.add({ ...standing, stream, root, isOpenEnded: treasuries === undefined, watched });
     return stream;
   }
 
   private add(
-    given: Omit<OpenStream, 'end' | 'stopWatching'> & { treasuries: readonly string[] | undefined },
+    given: Omit<OpenStream, 'end' | 'stopWatching'> & { watched: Omit<Watcher, 'grew'> },
   ) {
-    const { treasuries, ...rest } = given;
+    const { watched, ...rest } = given;
     const { stream, isOpenEnded } = rest;
     const stopWatching = this.feed.watch({
-      treasuries,
+      ...watched,
       grew: () => {
         if (isOpenEnded) this.followNew(open);
         stream.advance();

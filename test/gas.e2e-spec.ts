@@ -173,7 +173,7 @@ describe('the gas of cancellations', () => {
     const others = await Promise.all(roots.slice(4).map(ask));
     const holder = await stack.db.connect();
     try {
-      // What is asked for can be counted, and not be written before all of them have come that far.
+      // Requests can be counted, and not be written before all of them have come that far.
       await holder.query('BEGIN; LOCK TABLE cancellations IN SHARE MODE');
       const answers = others.map((asked) => asked());
       await until('all of them wait', async () => {

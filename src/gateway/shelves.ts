@@ -20,7 +20,7 @@ const FIXED = [
   'answerSeconds',
 ] as const;
 
-/** Where a gateway reads its configuration, and keeps its prices for the one that starts after it. */
+/** The place of a gateway's configuration, and of its prices for the one that starts after it. */
 export interface Shelving {
   readonly load: () => Promise<Shop>;
   /** Keeps the prices of a shop. Returns those before them. */

@@ -83,7 +83,7 @@ describe('MnemonicSigner', () => {
 
   it('says which setting to look at when it has no key for a wallet', async () => {
     await expect(signer.sign(THIRD, transfer(1n))).rejects.toThrow(
-      `no key for wallet ${THIRD}: is BURSAR_WALLET_MNEMONIC another one's?`,
+      `no key for wallet ${THIRD}: does BURSAR_WALLET_MNEMONIC belong to another installation?`,
     );
   });
 

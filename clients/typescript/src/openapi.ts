@@ -3157,7 +3157,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Permitted: the agent asks again with its key, and is decided then */
+            /** @description Approved: the agent repeats its request with the same Idempotency-Key, and the payment is decided then */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3389,7 +3389,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Kept as evidence; the chain is asked at once. The payment as it is known until then */
+            /** @description Kept as evidence, and the blockchain is asked at once. The answer shows the payment before that */
             202: {
                 headers: {
                     [name: string]: unknown;

@@ -146,6 +146,20 @@ describe('a one-time link', () => {
     expect(await post(link, 'approve')).toMatchObject({ status: 404 });
   });
 
+  it('ends when the approval lapses', async () => {
+    const { id } = await ask();
+    const link = await links.make(ADMIN, { kind: 'payment', id });
+    expect((await fetch(link)).status).toBe(200);
+    await stack.db.query(
+      `UPDATE payments SET approval_lapses_at = now() - interval '1 second' WHERE id = $1`,
+      [id],
+    );
+    expect((await fetch(link)).status).toBe(404);
+    // A page that was open decides nothing either.
+    expect((await post(link, 'approve')).status).toBe(409);
+    expect((await admin.payment(id)).approval?.approvedAt).toBeNull();
+  });
+
   it('is made for nobody who only reads, and for no payment that does not wait', async () => {
     const { id } = await ask();
     const auditor: Caller = { ...ADMIN, role: 'auditor' };

@@ -109,6 +109,33 @@ describe('GET /v1/events', () => {
     expect(reader.events.map(({ text }) => text).slice(0, lines.length)).toEqual(lines);
   });
 
+  it('resumes over more events than one reading takes, and over more leaves than a filter passes at once', async () => {
+    const begin = (await sealedLog()).length;
+    const client = await stack.db.connect();
+    const { treasuryId } = root.grant;
+    for (let part = 0; part < 11; part += 1) {
+      const events = Array.from({ length: 1_000 }, (_, n) => ({
+        treasuryId,
+        kind: 'admin.signed_in' as const,
+        actor: 'system:test',
+        data: { role: String(1_000 * part + n) },
+      }));
+      await appendEvents(client, new Date(), events);
+    }
+    client.release();
+    await admin.mint({ budget: '0.01', holder: 'behind them' });
+    const far = await open(admin.token, { after: `0-${begin}`, query: '?kind=grant.minted' });
+    const { record } = await far.next(
+      'the grant behind them',
+      ({ kind }) => kind === 'grant.minted',
+    );
+    expect(record.data.holder).toBe('behind them');
+    const all = await open(admin.token, { after: `0-${begin}`, query: '?kind=admin.signed_in' });
+    await until('all of them', () => all.events.length >= 11_000);
+    const roles = all.events.map((event) => event.record.data.role);
+    expect(roles).toEqual(Array.from({ length: 11_000 }, (_, n) => String(n)));
+  });
+
   it('takes the place from the query where no header can be sent, and prefers the header', async () => {
     const lines = await sealedLog();
     const byQuery = await open(admin.token, { query: `?after=0-${lines.length - 2}` });
@@ -248,8 +275,11 @@ describe('a stream', () => {
     const reader = await open(admin.token, {}, replica.url);
     await admin.mint({ budget: '0.01' });
     await reader.next('the grant', ({ kind }) => kind === 'grant.minted');
+    const opened = reader.retries;
     const draining = replica.drain(500);
     await until('it ends', () => reader.ended);
+    // Another one than that with which it began.
+    expect(reader.retries).toBe(opened + 1);
     expect(reader.ended).toBe('in order');
     expect(reader.comments.at(-1)).toMatch(/process stops/);
     expect(reader.retry).toBeGreaterThanOrEqual(1_000);

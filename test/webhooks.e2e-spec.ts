@@ -8,6 +8,7 @@ import {
   it,
   jest,
 } from '@jest/globals';
+import { appendEvents } from '../src/ledger/events.js';
 import { type Api, type EventAnswer, expectProblem, type Minted } from './support/api.js';
 import { startTestStack, type TestStack } from './support/bursar.js';
 import { metricsOf } from './support/metrics.js';
@@ -359,6 +360,33 @@ describe('a webhook', () => {
   });
 });
 
+describe('a webhook with much to send', () => {
+  it('sends more than is put down at once, all of it, once and in order', async () => {
+    const { webhook } = await register({ kinds: ['admin.signed_in'] });
+    await admin.post(`/v1/webhooks/${webhook.id}/pause`, {});
+    const client = await stack.db.connect();
+    const { treasuryId } = root.grant;
+    const roles = Array.from({ length: 120 }, (_, n) => String(n));
+    await appendEvents(
+      client,
+      new Date(),
+      roles.map((role) => ({
+        treasuryId,
+        kind: 'admin.signed_in',
+        actor: 'system:test',
+        data: { role },
+      })),
+    );
+    client.release();
+    await admin.post(`/v1/webhooks/${webhook.id}/resume`, {});
+    await until('the last one', () => receiver.received.length >= roles.length);
+    const sent = receiver.received.map(
+      ({ body }) => (body.data as { data?: { role?: string } }).data?.role,
+    );
+    expect(sent).toEqual(roles);
+  });
+});
+
 describe('a receiver that', () => {
   it.each([
     ['answers 500', (response) => void response.writeHead(500).end('broken')],
@@ -468,6 +496,21 @@ describe('a receiver that', () => {
     await resume(grant.id);
   });
 
+  it('answers 200 slowly gets each delivery once', async () => {
+    const { webhook } = await register();
+    receiver.answer = (response) => {
+      response.writeHead(200).write('than');
+      setTimeout(() => response.end('ks'), 1_500);
+    };
+    await mintAll('slow', 'too');
+    await until('both', async () => {
+      const listed = await deliveriesOf(webhook.id);
+      return listed.length === 2 && listed.every(({ status }) => status === 'delivered');
+    });
+    expect(holders(receiver.received)).toEqual(['slow', 'too']);
+    expect((await deliveriesOf(webhook.id)).map(({ tries }) => tries)).toEqual([1, 1]);
+  });
+
   it('never answers holds up its own webhook and no other', async () => {
     const other = await startReceiver();
     const stuck = await register();
@@ -486,5 +529,9 @@ describe('a receiver that', () => {
     expect(receiver.received).toHaveLength(1);
     expect(await deliveriesOf(webhook.id)).toHaveLength(2);
     await other.stop();
+    receiver.answer = (response) => void response.end();
+    await stack.passTime(6);
+    await until('it has both', () => receiver.received.length >= 3);
+    expect(holders(receiver.received)).toEqual(['held', 'held', 'up']);
   });
 });

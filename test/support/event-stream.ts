@@ -30,6 +30,8 @@ export interface StreamReader {
   readonly lastEventId: string;
   /** Time to reconnect that the server sent, in milliseconds. */
   readonly retry: number | undefined;
+  /** How often it was told when to reconnect. */
+  readonly retries: number;
   readonly comments: readonly string[];
   /** Undefined while it is open; whether its end was in order. */
   readonly ended: 'in order' | 'broken' | undefined;
@@ -67,6 +69,7 @@ export async function openStream(
     events: [] as StreamedEvent[],
     lastEventId: after ?? '',
     retry: undefined as number | undefined,
+    retries: 0,
     comments: [] as string[],
     ended: undefined as 'in order' | 'broken' | undefined,
     text: '',
@@ -104,6 +107,7 @@ function take(
     comments: string[];
     lastEventId: string;
     retry: number | undefined;
+    retries: number;
   },
   frame: string,
 ): void {
@@ -116,8 +120,10 @@ function take(
     else if (line.startsWith('id:')) reader.lastEventId = value;
     else if (line.startsWith('event:')) kind = value;
     else if (line.startsWith('data:')) text += value;
-    else if (line.startsWith('retry:')) reader.retry = Number(value);
-    else throw new Error(`no line of an event stream: ${line}`);
+    else if (line.startsWith('retry:')) {
+      reader.retry = Number(value);
+      reader.retries += 1;
+    } else throw new Error(`no line of an event stream: ${line}`);
   }
   if (text === '') return;
   const at = performance.now();

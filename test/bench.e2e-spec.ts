@@ -26,6 +26,7 @@ test('a short benchmark runs every part against the real service, and its invari
     ...['--json', '--seconds', '0.2', '--rounds', '1', '--settle', '20'],
     ...['--only', 'hot-root', '--api', 'all', '--clients', '1', '--clients', '8'],
     ...['--only', 'growth', '--growth', '100x200'],
+    ...['--only', 'listening'],
     ...['--only', 'revoking', '--trees', '1', '--trees', '50'],
     ...['--only', 'settling'],
     ...['--only', 'sdk'],
@@ -54,6 +55,13 @@ test('a short benchmark runs every part against the real service, and its invari
     timesFaster: { empty: some },
     violations: [],
   });
+  expect(report.listening).toMatchObject({
+    timesFaster: {
+      '50 streams and a webhook': some,
+      'one of the streams gets every payment': some,
+    },
+    violations: [],
+  });
   expect(report.revoking).toMatchObject({
     trees: [
       { grants: 1, times: 1 },
@@ -75,7 +83,7 @@ test('a short benchmark runs every part against the real service, and its invari
   });
   expect(report.sdk.calls).toBeGreaterThan(0);
   expect(report.settling.sealedEvents).toBeGreaterThanOrEqual(report.settling.settledPayments);
-}, 240_000);
+}, 300_000);
 
 test('an interrupted benchmark ends what it started, drops its databases and exits by the signal', async () => {
   const program = startProgram(environment(), [...BENCH, '--only', 'hot-root', '--clients', '4']);

@@ -153,6 +153,29 @@ describe('bursar fetch', () => {
     expect(stdout).toContain(`${ESC}[31m`);
   });
 
+  it('pays nothing for a file that it cannot write, and leaves what was in one until the answer is there', async () => {
+    const before = await payments();
+    for (const file of [join(folder, 'none', 'x'), folder]) {
+      const { code, stderr } = await command(root, ['fetch', page, '-o', file]);
+      expect({ code, stderr }).toMatchObject({
+        code: 2,
+        stderr: expect.stringMatching(/-o .*: cannot be written \(E\w+\); nothing was paid/),
+      });
+    }
+    expect(await payments()).toBe(before);
+    const kept = join(folder, 'kept');
+    await writeFile(kept, 'kept, and longer than what comes');
+    const refused = ['fetch', page, '--max-amount', '0.001', '-o'];
+    expect((await command(root, [...refused, kept])).code).toBe(3);
+    expect(await readFile(kept, 'utf8')).toMatch(/^kept/);
+    expect((await command(root, [...refused, join(folder, 'new')])).code).toBe(3);
+    await expect(readFile(join(folder, 'new'))).rejects.toThrow(/ENOENT/);
+    expect((await command(root, ['fetch', `${plain.url}/bytes`, '-o', kept])).code).toBe(0);
+    expect([...(await readFile(kept))]).toEqual([0xff, 0xfe, 0x00, 0x80]);
+    const full = await command(root, ['fetch', page, '-o', '/dev/full']);
+    expect(full.stderr).toMatch(/the answer cannot be written \(ENOSPC\); it was paid by pay_/);
+  });
+
   it('lets no seller steer the terminal', async () => {
     const { stdout } = await commandInTerminal(root, ['fetch', `${plain.url}/steers`]);
     expect(stdout).toContain('safe\\u001b[31mred');
@@ -179,6 +202,8 @@ describe('bursar fetch', () => {
   it.each([
     [2, ['fetch'], /fetch needs URL/],
     [2, ['fetch', 'ftp://x/y'], /is no http\(s\) URL/],
+    [2, ['fetch', '/data/7'], /has no host; is the variable before it unset/],
+    [1, ['quote', 'http://127.0.0.1:9/x'], /127\.0\.0\.1:9 does not answer .*nothing was paid/],
     [2, ['fetch', 'x.example', '-H', 'nonsense'], /give a header as "Name: value"/],
     [2, ['fetch', 'x.example', '--intent', 'a', '--key', 'b'], /give one of them/],
     [2, ['fetch', 'x.example', '--intend', 'a'], /no option --intend; did you mean --intent\?/],

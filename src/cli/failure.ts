@@ -70,9 +70,15 @@ function adviceOf(error: BursarError, isNamed: boolean): string | undefined {
   const again =
     key === undefined || isNamed ? 'repeat the same command' : `repeat it with: --key ${key}`;
   if (error instanceof ApprovalRequired) {
-    return `${payment?.amount} ${payment?.currency} waits for an approval: npx bursar approvals approve ${payment?.id}; then ${again}`;
+    return `${payment?.amount} ${payment?.currency} waits for an approval; an admin or a holder above runs: npx bursar approvals approve ${payment?.id}; then ${again}`;
   }
   if (code === 'unreachable') return undefined;
+  if (code === 'paid_not_delivered') {
+    return `use the answer of before, if you kept it; to buy again, take another --intent; see: npx bursar payments ${payment?.id ?? ''}`.trimEnd();
+  }
+  if (code === 'idempotency_mismatch') {
+    return 'an --intent or --key is one request; take another one for this request, or see: npx bursar payments';
+  }
   if (code === 'not_found')
     return 'what the token may not see is not found either; see: npx bursar whoami';
   if (nextAction === 'wait') {

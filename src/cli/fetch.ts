@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { printable } from '../domain/printable.js';
 import { UsageError } from '../options.js';
 import { tell } from './output.js';
 import { parseAmountText, parseDuration } from './parse.js';
-import { type RequestOptions, requestOf, urlOfWords } from './request.js';
+import { type RequestOptions, requestOf, unreachable, urlOfWords } from './request.js';
 import { type Bursar, keyOfIntent } from './sdk.js';
 import { openBursar } from './session.js';
 
@@ -37,6 +38,7 @@ export async function fetchCommand(
   if (key !== undefined) request.headers.set('idempotency-key', key);
   const target = urlOfWords(url);
   const bursar = openBursar();
+  const output = await openOutput(options.output);
   // Named by us where nobody names it, so that its key is known when this process is stopped half-way.
   const name = key === undefined ? (intent ?? `bursar fetch ${randomUUID()}`) : undefined;
   const response = await bursar
@@ -60,28 +62,30 @@ export async function fetchCommand(
         const again = key ?? (await keyOfIntent(name ?? ''));
         tell(`stopped; if a payment was signed already, continue with it: --key ${again}`);
       }
-      throw plain(error, target);
+      await output?.drop();
+      throw unreachable(error, target);
     });
   tellCost(bursar, response, options);
   const isFailed = options.fail === true && response.status >= 400;
   if (options.include) await writeOut(headOf(response));
-  if (isFailed) await response.body?.cancel();
-  else await writeBody(response, options.output);
+  if (isFailed) {
+    await response.body?.cancel();
+    await output?.drop();
+  } else {
+    await writeBody(response, options.output === '-', output).catch(
+      (error: NodeJS.ErrnoException) => {
+        const payment = bursar.paymentOf(response);
+        const paid = payment ? `; it was paid by ${payment.id}, so ask the seller for it` : '';
+        throw new Error(`the answer cannot be written (${error.code ?? error.message})${paid}`);
+      },
+    );
+  }
   await bursar.idle();
   if (isFailed) {
     if (!json) tell(`the seller answered ${response.status}`);
     process.exitCode = 1;
   }
   if (response.status === 402) process.exitCode = 1;
-}
-
-/** The error of `fetch` for a seller that cannot be reached says only "fetch failed". */
-function plain(error: unknown, url: string): unknown {
-  const { cause } = error as { cause?: Error };
-  if (!(error instanceof TypeError) || !cause) return error;
-  return new Error(
-    `${new URL(url).host} does not answer (${cause.message || cause.name}); nothing was paid`,
-  );
 }
 
 function tellCost(bursar: Bursar, response: Response, { silent, json }: FetchOptions): void {
@@ -115,14 +119,45 @@ function headOf({ status, statusText, headers }: Response): Buffer {
   );
 }
 
-async function writeBody(response: Response, file: string | undefined): Promise<void> {
+/** The file of `-o`, open before anything is paid. */
+interface Output {
+  readonly handle: FileHandle;
+  /** Closes it, and removes it where it was not there before. */
+  drop(): Promise<void>;
+}
+
+/** @throws UsageError for a file that cannot be written. */
+async function openOutput(file: string | undefined): Promise<Output | undefined> {
+  if (file === undefined || file === '-') return undefined;
+  const isNew = !existsSync(file);
+  // What is in it stays until the answer is there.
+  const handle = await open(file, 'a').catch(({ code }: NodeJS.ErrnoException) => {
+    throw new UsageError(`-o ${file}: cannot be written (${code}); nothing was paid`);
+  });
+  return {
+    handle,
+    async drop() {
+      await handle.close();
+      if (isNew) await rm(file, { force: true });
+    },
+  };
+}
+
+async function writeBody(
+  response: Response,
+  isBytes: boolean,
+  output: Output | undefined,
+): Promise<void> {
   const { body } = response;
-  if (!body) return;
-  if (file !== undefined && file !== '-') {
-    await body.pipeTo(Writable.toWeb(createWriteStream(file)));
+  if (output) {
+    // A device has no length.
+    if ((await output.handle.stat()).isFile()) await output.handle.truncate();
+    if (body) await body.pipeTo(Writable.toWeb(output.handle.createWriteStream()));
+    else await output.handle.close();
     return;
   }
-  if (process.stdout.isTTY !== true || file === '-') {
+  if (!body) return;
+  if (process.stdout.isTTY !== true || isBytes) {
     for await (const chunk of body) await writeOut(chunk);
     return;
   }

@@ -9,7 +9,7 @@ import {
   tell,
 } from './output.js';
 import { parseAmountText } from './parse.js';
-import { type RequestOptions, requestOf, urlOfWords } from './request.js';
+import { type RequestOptions, requestOf, unreachable, urlOfWords } from './request.js';
 import type { Quote } from './sdk.js';
 import { openBursar } from './session.js';
 
@@ -24,11 +24,16 @@ export async function quoteCommand(
   stopped: AbortSignal,
 ): Promise<void> {
   const { maxAmount, json } = options;
-  const quote = await openBursar().quote(urlOfWords(url), {
-    ...requestOf(options),
-    signal: stopped,
-    ...(maxAmount === undefined ? {} : { maxAmount: parseAmountText('--max-amount', maxAmount) }),
-  });
+  const target = urlOfWords(url);
+  const quote = await openBursar()
+    .quote(target, {
+      ...requestOf(options),
+      signal: stopped,
+      ...(maxAmount === undefined ? {} : { maxAmount: parseAmountText('--max-amount', maxAmount) }),
+    })
+    .catch((error: unknown) => {
+      throw unreachable(error, target);
+    });
   if (quote) process.exitCode = EXIT_CODES[quote.decision];
   if (!isTable(json)) return printJson(quote ?? { decision: 'free' });
   if (!quote) return printLine('free: it asks for no payment');

@@ -14,6 +14,11 @@ export function urlOfWords(text: string): string {
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text)
     ? text
     : `${isLocal ? 'http' : 'https'}://${text}`;
+  if (/^[/?]/.test(text)) {
+    throw new UsageError(
+      `"${text}" has no host; is the variable before it unset? give a URL such as https://api.example.com/data/7`,
+    );
+  }
   if (!URL.canParse(url) || !/^https?:/i.test(url)) {
     throw new UsageError(
       `"${text}" is no http(s) URL; give one such as https://api.example.com/data/7`,
@@ -40,4 +45,13 @@ export function requestOf({ request, header = [], data }: RequestOptions) {
   }
   const method = request?.toUpperCase() ?? (body ? 'POST' : 'GET');
   return { method, headers, ...(body ? { body: new Uint8Array(body) } : {}) };
+}
+
+/** Makes plain that a seller could not be reached: the error of `fetch` says only "fetch failed". */
+export function unreachable(error: unknown, url: string): unknown {
+  const { cause } = error as { cause?: Error };
+  if (!(error instanceof TypeError) || !cause) return error;
+  return new Error(
+    `${new URL(url).host} does not answer (${cause.message || cause.name}); nothing was paid`,
+  );
 }

@@ -177,17 +177,13 @@ export function explain(error: unknown): string {
   if (!(error instanceof BursarError)) {
     return 'The request failed before anything was paid, or was aborted. Repeating the same call is safe.';
   }
-  const { code, limit, remaining, retryAfter, nextAction, payment } = error;
-  const numbers = [
-    limit === undefined ? '' : ` The limit is ${limit}.`,
-    remaining === undefined ? '' : ` ${remaining} remains.`,
-    payment === undefined ? '' : ` The payment is ${payment.id}.`,
-  ].join('');
+  const { code, detail, retryAfter, nextAction, payment } = error;
+  const paid = payment === undefined ? '' : ` The payment is ${payment.id}.`;
   const advice =
     nextAction === 'wait' && retryAfter !== undefined
       ? `Wait ${retryAfter} s, then repeat the same call.`
       : ADVICE[nextAction];
-  return `${sentence(code)}.${numbers} ${advice}`;
+  return `${sentence(code)}: ${detail}.${paid} ${advice}`;
 }
 
 function sentence(code: string): string {

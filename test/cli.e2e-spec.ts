@@ -213,6 +213,7 @@ describe('bursar fetch', () => {
     [2, ['grants', 'mint'], /--holder NAME and --budget AMOUNT missing/],
     [2, ['why', 'nonsense'], /is no payment/],
     [1, ['payments', 'pay_none'], /must be a pay_ id/],
+    [2, ['payments', '--label', 'foo'], /give it as name=value/],
   ])('exits %i for %j', async (expected, args, message) => {
     const { code, stderr, stdout } = await command(root, args);
     expect({ code, stdout }).toEqual({ code: expected, stdout: '' });
@@ -463,7 +464,8 @@ describe('bursar login', () => {
       code: 2,
       stderr: expect.stringMatching(/profile's token is for/),
     });
-    expect((await command(home, ['logout'])).code).toBe(0);
+    expect((await command(home, ['logout'])).stdout).toMatch(/ is removed; /);
+    expect((await command(home, ['logout'])).stdout).toMatch(/^nobody was logged in: /);
     expect((await command(home, ['whoami'])).code).toBe(2);
   });
 

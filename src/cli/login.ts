@@ -30,8 +30,11 @@ export async function loginCommand(options: { url?: string; tokenStdin?: boolean
 
 /** `bursar logout`. */
 export function logoutCommand(): void {
-  removeProfile();
-  printLine(`${profilePath()} is removed; the token itself still works until it ends`);
+  printLine(
+    removeProfile()
+      ? `${profilePath()} is removed; the token itself still works until it ends`
+      : `nobody was logged in: there is no ${profilePath()}`,
+  );
 }
 
 /** `bursar whoami`. */
@@ -65,8 +68,9 @@ function readStored() {
 async function identify(url: string, token: string): Promise<string> {
   const access = { url, token, renewToken: false };
   if (grantOf(token) !== undefined) {
-    const { id, holder, remaining, currency } = await new Bursar(access).grants.self();
-    return `${holder}, who holds ${id} with ${remaining} ${currency} left`;
+    const { id, holder, remaining, currency, status } = await new Bursar(access).grants.self();
+    const state = status === 'active' ? '' : `, which is ${status.replaceAll('_', ' ')}`;
+    return `${holder}, who holds ${id} with ${remaining} ${currency} left${state}`;
   }
   await new Api(access).call('GET', '/v1/grants', { query: { limit: 1 } });
   const { sub, role } = claimsOf(token);

@@ -1,4 +1,5 @@
 import { latestRefusals, type RefusalEvent } from './events.js';
+import { labelOf } from './grant-reading.js';
 import {
   at,
   coloured,
@@ -45,7 +46,7 @@ export async function paymentsCommand(
     status,
     payTo,
     host,
-    label: label?.replace('=', ':'),
+    label: label === undefined ? undefined : labelOf(label).join(':'),
     from,
     to,
   };

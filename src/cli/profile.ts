@@ -1,4 +1,12 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { callerEnvironment } from './environment.js';
@@ -53,7 +61,9 @@ export function writeProfile(profile: Profile): string {
   return path;
 }
 
-/** Removes the profile. */
-export function removeProfile(): void {
+/** Removes the profile. @returns whether there was one. */
+export function removeProfile(): boolean {
+  const isThere = existsSync(profilePath());
   rmSync(profilePath(), { force: true });
+  return isThere;
 }

@@ -8,6 +8,13 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('.', import.meta.url));
 const dist = join(root, 'dist');
 const PROGRAMS = ['src/main', 'src/cli', 'sandbox/sandbox', 'sandbox/demo'];
+/** Packages in CommonJS that are loaded by import() when they are needed: of such a one a bundle would give only its default. */
+const LOADED_LATE = [
+  '@opentelemetry/exporter-trace-otlp-http',
+  '@opentelemetry/resources',
+  '@opentelemetry/sdk-trace-base',
+  'yaml',
+];
 /**
  * Packages that read files beside their own code or load it in ways of their own, and the one that changes a global object: it
  * must come before Nest.
@@ -64,7 +71,7 @@ async function bundle() {
     target: 'node20.19',
     sourcemap: 'linked',
     sourcesContent: false,
-    external: [...LEFT_OUT, ...OPTIONAL],
+    external: [...LEFT_OUT, ...LOADED_LATE, ...OPTIONAL],
     // Packages in CommonJS ask for Node's own modules in this way.
     banner: {
       js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
@@ -72,6 +79,7 @@ async function bundle() {
     metafile: true,
     logLevel: 'warning',
   });
+  refuseLate(metafile.inputs);
   const written = new Set(Object.keys(metafile.outputs).map((name) => join(root, name)));
   mkdirSync(join(dist, 'chunks'), { recursive: true });
   for (const name of readdirSync(join(dist, 'chunks'))) {
@@ -80,6 +88,19 @@ async function bundle() {
   }
   const bundles = Object.entries(metafile.outputs).filter(([name]) => name.endsWith('.js'));
   return Object.fromEntries(bundles.map(([name, { inputs }]) => [name, Object.keys(inputs)]));
+}
+
+/** Fails for an import() of ours that is bundled and in CommonJS. */
+function refuseLate(inputs) {
+  for (const [path, { imports }] of Object.entries(inputs)) {
+    if (path.includes('node_modules/')) continue;
+    for (const { path: imported, kind, original } of imports) {
+      if (kind !== 'dynamic-import' || inputs[imported]?.format !== 'cjs') continue;
+      throw new Error(
+        `${path}: import('${original}') gives only a default here; add it to LOADED_LATE`,
+      );
+    }
+  }
 }
 
 function changedAt(path) {

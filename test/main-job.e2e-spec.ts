@@ -152,12 +152,16 @@ describe('the main job', () => {
     const kinds = async (api: Api) =>
       (await api.all<EventAnswer>('/v1/audit/events')).map(({ kind }) => kind).reverse();
 
-    expect(await kinds(admin.as(child.token))).toEqual([
+    // Whether a payment is seen before its block is final is a matter of when the chain is read.
+    const certain = async (api: Api) =>
+      (await kinds(api)).filter((kind) => kind !== 'payment.seen');
+
+    expect(await certain(admin.as(child.token))).toEqual([
       'grant.delegated',
       'payment.authorized',
       'payment.settled',
     ]);
-    expect(await kinds(admin.as(root.token))).toEqual([
+    expect(await certain(admin.as(root.token))).toEqual([
       'grant.minted',
       'grant.delegated',
       'payment.authorized',
@@ -169,7 +173,9 @@ describe('the main job', () => {
     const { rows } = await stack.db.query('SELECT count(*)::int AS count FROM events');
     expect(all).toHaveLength(rows[0].count);
 
-    const told = await admin.all<EventAnswer>(`/v1/audit/events?paymentId=${bought.id}`);
+    const told = (await admin.all<EventAnswer>(`/v1/audit/events?paymentId=${bought.id}`)).filter(
+      ({ kind }) => kind !== 'payment.seen',
+    );
     expect(told).toMatchObject([
       {
         kind: 'payment.settled',

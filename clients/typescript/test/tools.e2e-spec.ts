@@ -52,7 +52,7 @@ describe('the tools', () => {
     const url = `${stack.seller.url}/data/7`;
     expect(await call(bursar, 'fetch_paid_url', { url })).toEqual({
       error: 'budget_exceeded',
-      message: expect.stringMatching(/0\.005 remains\. Ask the person/),
+      message: expect.stringMatching(/0\.005 of 0\.005\)\. Ask the person/),
     });
     const capped = { maxAmount: '0.001' };
     expect(await call(bursar, 'fetch_paid_url', { url, maxAmount: '9' }, capped)).toMatchObject({

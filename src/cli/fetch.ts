@@ -130,7 +130,7 @@ interface Output {
 async function openOutput(file: string | undefined): Promise<Output | undefined> {
   if (file === undefined || file === '-') return undefined;
   const isNew = !existsSync(file);
-  // What is in it stays until the answer is there.
+  // Its content stays until the answer is there.
   const handle = await open(file, 'a').catch(({ code }: NodeJS.ErrnoException) => {
     throw new UsageError(`-o ${file}: cannot be written (${code}); nothing was paid`);
   });

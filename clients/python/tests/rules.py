@@ -35,6 +35,7 @@ from bursar import (
     Waiting,
 )
 from bursar._book import BOOK
+from bursar._service import TRIES
 
 SUCCESS = base64.b64encode(b'{"success":true,"transaction":"0x00","network":"eip155:84532"}').decode()
 FAILURE = base64.b64encode(b'{"success":false,"errorReason":"x","transaction":""}').decode()
@@ -854,7 +855,7 @@ class Rules(unittest.TestCase):
         with self.assertRaises(InvalidAnswer):
             self.call(f"{seller.url}/data", bursar=bursar)
         self.assertNotIn(bursar.token, repr(seller.asked))
-        lossy.overrides = [Reply(502, {}, b"<html>bad gateway</html>")] * 3
+        lossy.overrides = [Reply(502, {}, b"<html>bad gateway</html>")] * TRIES
         with self.assertRaises(PaymentOutcomeUnknown):
             self.call(f"{seller.url}/data", bursar=bursar)
 

@@ -157,10 +157,12 @@ export class EventFeed {
   private async poll(): Promise<void> {
     const watched = this.watchedTreasuries();
     const grown = new Set<string>();
-    for (const head of await this.heads(watched, 'work')) {
+    const heads = await this.heads(watched, 'work');
+    const kinds = this.watchedKinds();
+    for (const head of heads) {
       const before = this.#heads.get(head.treasuryId);
       if (before?.size === head.size) continue;
-      await this.extendTail(head, before?.size);
+      await this.extendTail(head, before?.size, kinds);
       this.#heads.set(head.treasuryId, head);
       grown.add(head.treasuryId);
     }
@@ -171,10 +173,14 @@ export class EventFeed {
   }
 
   /** Keeps new events in memory, so that a thousand readers at the head cost one query. */
-  private async extendTail({ treasuryId, size }: LogHead, known: number | undefined) {
+  private async extendTail(
+    { treasuryId, size }: LogHead,
+    known: number | undefined,
+    wanted: ReadonlySet<EventKind> | undefined,
+  ) {
     let from = known ?? size;
     if (size - from > SPAN) from = size;
-    const filter = { within: [], kinds: this.#tail.begin(treasuryId, from, this.watchedKinds()) };
+    const filter = { within: [], kinds: this.#tail.begin(treasuryId, from, wanted) };
     while (from < size) {
       const batch = await onLane('work', () => this.query(treasuryId, from, size, filter));
       this.#tail.append(treasuryId, batch);

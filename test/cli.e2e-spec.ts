@@ -170,6 +170,9 @@ describe('bursar fetch', () => {
     expect(await readFile(kept, 'utf8')).toMatch(/^kept/);
     expect((await command(root, [...refused, join(folder, 'new')])).code).toBe(3);
     await expect(readFile(join(folder, 'new'))).rejects.toThrow(/ENOENT/);
+    const wrong = ['fetch', page, '--max-amount', 'much', '-o', join(folder, 'new')];
+    expect((await command(root, wrong)).code).toBe(2);
+    await expect(readFile(join(folder, 'new'))).rejects.toThrow(/ENOENT/);
     expect((await command(root, ['fetch', `${plain.url}/bytes`, '-o', kept])).code).toBe(0);
     expect([...(await readFile(kept))]).toEqual([0xff, 0xfe, 0x00, 0x80]);
     const full = await command(root, ['fetch', page, '-o', '/dev/full']);

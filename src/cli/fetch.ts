@@ -6,7 +6,7 @@ import { printable } from '../domain/printable.js';
 import { UsageError } from '../options.js';
 import { tell } from './output.js';
 import { parseAmountText, parseDuration } from './parse.js';
-import { type RequestOptions, requestOf, unreachable, urlOfWords } from './request.js';
+import { plainError, type RequestOptions, requestOf, urlOfWords } from './request.js';
 import { type Bursar, keyOfIntent } from './sdk.js';
 import { openBursar } from './session.js';
 
@@ -38,17 +38,21 @@ export async function fetchCommand(
   if (key !== undefined) request.headers.set('idempotency-key', key);
   const target = urlOfWords(url);
   const bursar = openBursar();
-  const output = await openOutput(options.output);
   // Named by us where nobody names it, so that its key is known when this process is stopped half-way.
   const name = key === undefined ? (intent ?? `bursar fetch ${randomUUID()}`) : undefined;
+  const bounds = {
+    ...(maxAmount === undefined ? {} : { maxAmount: parseAmountText('--max-amount', maxAmount) }),
+    ...(wait === undefined ? {} : { waitForApproval: parseDuration('--wait', wait) * 1_000 }),
+  };
+  // The last that can be wrong with the command: an error before it leaves no file behind.
+  const output = await openOutput(options.output);
   const response = await bursar
     .fetch(target, {
       ...request,
+      ...bounds,
       signal: stopped,
       ...(name === undefined ? {} : { intent: name }),
-      ...(maxAmount === undefined ? {} : { maxAmount: parseAmountText('--max-amount', maxAmount) }),
       ...(memo === undefined ? {} : { memo }),
-      ...(wait === undefined ? {} : { waitForApproval: parseDuration('--wait', wait) * 1_000 }),
       onApproval: ({ id, amount, currency }) => {
         if (wait !== undefined) {
           tell(
@@ -63,7 +67,7 @@ export async function fetchCommand(
         tell(`stopped; if a payment was signed already, continue with it: --key ${again}`);
       }
       await output?.drop();
-      throw unreachable(error, target);
+      throw plainError(error, target);
     });
   tellCost(bursar, response, options);
   const isFailed = options.fail === true && response.status >= 400;

@@ -9,7 +9,7 @@ import {
   tell,
 } from './output.js';
 import { parseAmountText } from './parse.js';
-import { type RequestOptions, requestOf, unreachable, urlOfWords } from './request.js';
+import { plainError, type RequestOptions, requestOf, urlOfWords } from './request.js';
 import type { Quote } from './sdk.js';
 import { openBursar } from './session.js';
 
@@ -32,7 +32,7 @@ export async function quoteCommand(
       ...(maxAmount === undefined ? {} : { maxAmount: parseAmountText('--max-amount', maxAmount) }),
     })
     .catch((error: unknown) => {
-      throw unreachable(error, target);
+      throw plainError(error, target);
     });
   if (quote) process.exitCode = EXIT_CODES[quote.decision];
   if (!isTable(json)) return printJson(quote ?? { decision: 'free' });

@@ -47,11 +47,14 @@ export function requestOf({ request, header = [], data }: RequestOptions) {
   return { method, headers, ...(body ? { body: new Uint8Array(body) } : {}) };
 }
 
+/** Says that the host of a URL does not answer. */
+export function noAnswer(url: string, reason: string): string {
+  return `${new URL(url).host} does not answer (${reason})`;
+}
+
 /** Makes plain that a seller could not be reached: the error of `fetch` says only "fetch failed". */
-export function unreachable(error: unknown, url: string): unknown {
+export function plainError(error: unknown, url: string): unknown {
   const { cause } = error as { cause?: Error };
   if (!(error instanceof TypeError) || !cause) return error;
-  return new Error(
-    `${new URL(url).host} does not answer (${cause.message || cause.name}); nothing was paid`,
-  );
+  return new Error(`${noAnswer(url, cause.message || cause.name)}; nothing was paid`);
 }

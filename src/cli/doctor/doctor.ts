@@ -2,7 +2,7 @@ import { UsageError } from '../../options.js';
 import { bold } from '../../terminal.js';
 import { coloured, isTable, printFacts, printJson, printLine, printTable } from '../output.js';
 import { parseAmountText } from '../parse.js';
-import { urlOfWords } from '../request.js';
+import { noAnswer, urlOfWords } from '../request.js';
 import { Api, Bursar } from '../sdk.js';
 import { accessOf, grantOf } from '../session.js';
 import { type Exchange, exchange } from './exchange.js';
@@ -65,9 +65,7 @@ async function examine(
     headers: { origin: 'https://agent.example' },
   }).catch((error: Error & { cause?: Error }) => {
     stopped.throwIfAborted();
-    throw new Error(
-      `${new URL(url).host} does not answer (${error.cause?.message || error.message})`,
-    );
+    throw new Error(noAnswer(url, error.cause?.message || error.message));
   });
   const redirect = redirectFinding(url, first);
   if (redirect || first.status !== 402) return { findings: [redirect ?? unpaid(first)] };

@@ -1,8 +1,7 @@
 import { unwatchFile, watchFile } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Network } from '../domain/network.js';
-import type { EarlierPrices } from './quotes.js';
-import { Quotes } from './quotes.js';
+import { type EarlierPrices, Quotes } from './quotes.js';
 import type { Shop } from './shop.js';
 import { Upstream } from './upstream.js';
 import { UpstreamToken } from './upstream-token.js';
@@ -60,8 +59,7 @@ export class Shelves {
     const shelves = new Shelves(first, shelving);
     if (before) {
       const quotes = Quotes.of(before.prices, shelving.networks);
-      const leftMs = (first.file.graceSeconds - before.replacedFor) * 1_000;
-      shelves.#earlier = { quotes, until: performance.now() + leftMs };
+      shelves.hold(quotes, first.file.graceSeconds - before.replacedFor);
     }
     return shelves;
   }
@@ -109,16 +107,18 @@ export class Shelves {
     const old = this.#upstream;
     this.#current = next;
     this.#upstream = upstreamOf(next);
-    this.#earlier = {
-      quotes: before.quotes,
-      until: performance.now() + next.file.graceSeconds * 1_000,
-    };
+    this.hold(before.quotes, next.file.graceSeconds);
     // Calls under way end first.
     void old.drain();
     this.shelving.logger.info(
       { room: 'gateway', config: next.file.hash },
       'the configuration was read anew',
     );
+  }
+
+  /** Takes quotes for so many seconds more. */
+  private hold(quotes: Quotes, seconds: number): void {
+    this.#earlier = { quotes, until: performance.now() + seconds * 1_000 };
   }
 
   async close(): Promise<void> {

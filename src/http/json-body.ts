@@ -17,8 +17,8 @@ export function parseJsonBody(text: string): unknown {
 }
 
 /**
- * Bounds a body. Refuses one that names a prototype, and one that names a member twice, wherever: parsers differ in which of the two they take, and
- * a proxy, a log or a person may have read the other one.
+ * Bounds a body. Refuses one that names a prototype, and one that names a member twice, wherever: parsers differ in which
+ * of the two they take, and a proxy, a log or a person may have read the other one.
  *
  * @param value - what `JSON.parse` made of the text.
  * @throws Problem `invalid_request`.

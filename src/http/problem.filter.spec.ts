@@ -1,4 +1,3 @@
-import { Writable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import type { ArgumentsHost } from '@nestjs/common';
 import { Problem } from '../domain/problem.js';
@@ -8,12 +7,7 @@ import { ProblemFilter } from './problem.filter.js';
 /** The lines that the filter logs when a request ends in an error, and the body of its answer. */
 function caught(error: unknown): { lines: unknown[]; body: unknown } {
   const lines: unknown[] = [];
-  const destination = new Writable({
-    write(chunk, _encoding, done) {
-      lines.push(JSON.parse(String(chunk)));
-      done();
-    },
-  });
+  const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
   const url = '/v1/grants?secret=1';
   const log = createLogger('info', destination);
   const request = { id: 'request-1', method: 'GET', url, raw: { url }, headers: {}, log };

@@ -95,8 +95,8 @@ export interface PaymentTerms {
  *
  * Signing is strict in exchange: an {@link Offer} holds every signed value in its one checked form.
  *
- * What is echoed is kept as text. Where the 402 is handed in as text, it is copied byte for byte. Where it is an object, it
- * is written anew: white space, escapes and numbers may then differ (1.0 becomes 1).
+ * Echoes are kept as text. Those of a 402 that is handed in as text are copied byte for byte. Those of an object are written
+ * anew: white space, escapes and numbers may then differ (1.0 becomes 1).
  *
  * @param input - any form that {@link unwrapTerms} knows.
  * @throws Problem `requirements_invalid` when there is no version or no list, or when it requires a

@@ -1,5 +1,4 @@
 import { asObject, decodeJson, delay } from './bytes.js';
-import { signProof } from './dpop.js';
 import { BursarError, type ErrorDetails, type NextAction } from './errors.js';
 import type { HolderKey } from './types.js';
 
@@ -173,6 +172,8 @@ export class Api {
     const { key } = this.#options;
     const token = this.#token;
     if (!key) return { authorization: `Bearer ${token}` };
+    // Loaded at the first use: most grants are bound to no key.
+    const { signProof } = await import('./proof.js');
     const time = { skewMs: this.#skewMs, nonce: this.#nonce };
     return {
       authorization: `DPoP ${token}`,
@@ -234,7 +235,7 @@ export class Api {
 }
 
 export function unreachable(url: string, cause: unknown): BursarError {
-  const detail = `no answer from ${url}; repeat the same call`;
+  const detail = `no answer from ${url}; check the address, or repeat the same call`;
   return new BursarError('unreachable', detail, { nextAction: 'wait', cause });
 }
 
@@ -270,7 +271,8 @@ export function problemOf(response: Response, body: Record<string, unknown> = {}
   }
   const isTemporary = status === 429 || status >= 500;
   const nextAction: NextAction = isTemporary ? 'wait' : 'fix_request';
-  return new BursarError('unexpected_answer', `${response.url} answered ${status}`, {
+  const text = `${response.url} answered ${status}, and is no Bursar; check the address`;
+  return new BursarError('unexpected_answer', text, {
     status,
     nextAction,
   });

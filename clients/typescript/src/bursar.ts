@@ -1,5 +1,4 @@
 import { Api, type ApiOptions } from './api.js';
-import { generateHolderKey, publicJwk } from './dpop.js';
 import type { BursarEvent, EventOptions } from './events.js';
 import {
   type BursarInit,
@@ -10,6 +9,7 @@ import {
   type ResponsePayment,
   requestPayment,
 } from './fetch.js';
+import { generateHolderKey, publicJwk } from './keys.js';
 import { every, Grants, Payments, Raises, Reports } from './lists.js';
 import { keyOfIntent, Purchases } from './purchases.js';
 import type {
@@ -166,6 +166,7 @@ export class Bursar {
    * Tells what a request would cost and whether the grant allows it, without paying. The request is sent once,
    * unpaid. Undefined if its seller asks for nothing.
    *
+   * @throws BursarError `seller_refused` for an answer of 400 or more that has no terms, such as a 404.
    * @example
    * const quote = await bursar.quote('https://api.example.com/report');
    * if (quote?.decision === 'allow') console.log(quote.options[quote.selected ?? 0]?.amount);
@@ -241,7 +242,8 @@ export class Bursar {
    * until it is left or aborted: it reconnects by itself, and no event is lost or doubled meanwhile. Store the `cursor`
    * of the last event that was handled to go on after a restart.
    *
-   * @throws BursarError where another connection would not help, such as `invalid_token`.
+   * @throws BursarError where another connection would not help, such as `invalid_token`, and `unreachable` when the
+   * first connection fails four times.
    * @example
    * for await (const event of bursar.events({ types: ['grant.*', 'payment.settled'], after: stored })) {
    *   console.log(event.kind, event.data);

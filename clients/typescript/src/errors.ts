@@ -68,7 +68,7 @@ export class BursarError extends Error {
   readonly field: string | undefined;
   readonly payment: ErrorDetails['payment'];
   readonly key: string | undefined;
-  readonly sellerResponse: Response | undefined;
+  declare readonly sellerResponse: Response | undefined;
 
   /**
    * @param code - stable: a code of the contract, or one of this package's own.
@@ -89,7 +89,8 @@ export class BursarError extends Error {
     this.field = details.field;
     this.payment = details.payment;
     this.key = details.key;
-    this.sellerResponse = details.sellerResponse;
+    // Left out when an error is printed: a Response is long, and holds a stranger's headers.
+    Object.defineProperty(this, 'sellerResponse', { value: details.sellerResponse });
   }
 }
 
@@ -117,7 +118,7 @@ export class PaymentOutcomeUnknown extends BursarError {
 export class PaidNotDelivered extends BursarError {
   override readonly name = 'PaidNotDelivered';
   constructor(detail: string, details: ErrorDetails) {
-    super('paid_not_delivered', detail, { nextAction: 'ask', ...details });
+    super('paid_not_delivered', detail, details);
   }
 }
 

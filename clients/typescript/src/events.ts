@@ -24,13 +24,15 @@ export interface EventOptions {
   /** The cursor of the last event that was handled. Left out, the events begin now. */
   readonly after?: string | undefined;
   /** Kinds of events; `payment.*` stands for all of one thing. Default: all. */
-  readonly types?: readonly AuditEventType[] | undefined;
+  readonly types?: AuditEventType | readonly AuditEventType[] | undefined;
   /** Only of this grant and of those below it. */
   readonly grantId?: string | undefined;
   /** Only of this treasury, for admins of several. */
   readonly treasuryId?: string | undefined;
   /** Called when a connection is open, with the cursor at which it begins: from then on nothing is missed. */
   readonly onOpen?: ((cursor: string) => void) | undefined;
+  /** Hears why a connection failed, and in how many milliseconds the next one is tried. */
+  readonly onRetry?: ((error: unknown, waitMs: number) => void) | undefined;
   /** Ends the loop. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -49,6 +51,9 @@ const SILENCE_MS = 45_000;
 /** How often an open connection looks whether its token is about to end: nothing may come in its last seconds. */
 const RENEWAL_CHECK_MS = 1_000;
 
+/** How often a reader that never had a connection tries again: an address that is wrong is told in seconds. */
+const MAX_FIRST_FAILURES = 3;
+
 /** Waits before a new connection after 1, 2, 3 failures in a row, in milliseconds. */
 const BACKOFF_MS = [500, 1_000, 2_000, 5_000, 10_000];
 
@@ -57,27 +62,37 @@ interface Position {
   cursor: string | undefined;
   retryMs: number;
   failures: number;
+  /** Whether any connection was open yet. */
+  hasBegun: boolean;
 }
 
 /** Follows events over any number of connections, without a gap and without a double. */
 export async function* follow(api: Api, options: EventOptions): AsyncGenerator<BursarEvent, void> {
-  const { types, grantId, treasuryId, signal } = options;
-  const query = { kind: types?.join(','), grantId, treasuryId };
-  const position: Position = { cursor: options.after, retryMs: 1_000, failures: 0 };
+  const { types, after, grantId, treasuryId, onOpen, onRetry, signal, ...unknown } = options;
+  for (const name of Object.keys(unknown)) throw new TypeError(`events() has no option "${name}"`);
+  const query = { kind: types?.toString(), grantId, treasuryId };
+  const position: Position = { cursor: after, retryMs: 1_000, failures: 0, hasBegun: false };
   while (!signal?.aborted) {
     try {
-      yield* connection(api, query, position, options);
+      yield* connection(api, query, position, { signal, onOpen });
       // The service ended the stream in order, as one that restarts does.
       await delay(position.retryMs, signal);
     } catch (error) {
       if (signal?.aborted) return;
-      await delay(waitAfter(error, position), signal).catch(() => {});
+      const ms = waitAfter(error, position);
+      onRetry?.(error, ms);
+      await delay(ms, signal).catch(() => {});
     }
   }
 }
 
-/** @throws the error, where another connection would not help. */
+/**
+ * How long to wait before the next connection, in milliseconds.
+ *
+ * @throws the error, where another connection would not help or none was ever open.
+ */
 function waitAfter(error: unknown, position: Position): number {
+  if (!position.hasBegun && position.failures === MAX_FIRST_FAILURES) throw error;
   if (error instanceof BursarError && error.code !== 'unreachable') {
     const isTemporary = error.nextAction === 'wait' || (error.status ?? 0) >= 500;
     if (!isTemporary) throw error;
@@ -121,6 +136,7 @@ async function* connection(
       clearTimeout(silence);
       if (!read || read.done) return;
       position.failures = 0;
+      position.hasBegun = true;
       const frames = (rest + read.value).replaceAll('\r\n', '\n').split('\n\n');
       rest = frames.pop() ?? '';
       for (const frame of frames) {
@@ -167,7 +183,8 @@ function open(
         throw unreachable(api.url, cause);
       });
     api.learn(response.headers, sentAt);
-    if (response.ok) return response;
+    const isStream = response.headers.get('content-type')?.startsWith('text/event-stream');
+    if (response.ok && isStream) return response;
     throw problemOf(response, parseObject(await response.text()));
   });
 }

@@ -172,7 +172,11 @@ export async function paidFetch(
   }
 }
 
-/** Asks a seller for its price without paying: undefined where it asks for none. */
+/**
+ * Asks a seller for its price without paying: undefined where it asks for none.
+ *
+ * @throws BursarError `seller_refused` for an answer of 400 or more that has no terms.
+ */
 export async function quoteOf(
   payer: Payer,
   input: string | URL | Request,
@@ -183,7 +187,9 @@ export async function quoteOf(
   const sent = await send(payer.api.fetch, request);
   const invoice = await invoiceOf(sent);
   if (!invoice) {
-    await discard(sent.response);
+    const { response } = sent;
+    await discard(response);
+    if (response.status >= 400) throw notQuoted(response);
     return undefined;
   }
   const { body } = await payer.api.call<Quote>('POST', '/v1/payments/quote', {
@@ -250,13 +256,9 @@ async function readJson({ body }: Response): Promise<Record<string, unknown> | u
 
 function orderOf({ target, paymentRequired }: Invoice, options: PaymentOptions): PayOrder {
   const { memo, maxAmount, option } = options;
-  return {
-    paymentRequired,
-    request: { method: target.method, url: target.url },
-    ...(memo === undefined ? {} : { memo }),
-    ...(maxAmount === undefined ? {} : { maxAmount }),
-    ...(option === undefined ? {} : { option }),
-  };
+  const request = { method: target.method, url: target.url };
+  // JSON has no member that is undefined.
+  return { paymentRequired, request, memo, maxAmount, option } as PayOrder;
 }
 
 /** Payment that Bursar signed for a purchase. */
@@ -307,25 +309,26 @@ export async function requestPayment(
   } = {},
 ): Promise<SignedPayment> {
   const { signal, maxWait, waitForApproval = 0, onApproval } = options;
+  if (typeof waitForApproval !== 'number') throw new TypeError('waitForApproval is milliseconds');
   const deadline = Date.now() + waitForApproval;
-  for (let tries = 0; ; tries++) {
+  const call = { body: order, idempotencyKey: key, signal, maxWait };
+  let payment: Payment | undefined;
+  for (;;) {
     const answer = await api
-      .call<AuthorizedPayment>('POST', '/v1/payments', {
-        body: order,
-        idempotencyKey: key,
-        signal,
-        maxWait,
-      })
+      .call<AuthorizedPayment>('POST', '/v1/payments', call)
       .catch((error) => {
-        throw withKey(error, key);
+        // A service that restarts keeps what waits for an approval.
+        const isPatient = payment && error.nextAction === 'wait' && Date.now() < deadline;
+        if (!isPatient) throw withKey(error, key);
       });
-    const { payment, header, grant } = answer.body;
-    if (answer.status === 201) {
+    if (answer?.status === 201) {
+      const { payment, header, grant } = answer.body;
       const replayed = answer.headers.get('idempotent-replayed') === 'true';
       return { payment, header, remaining: grant.remaining, replayed };
     }
-    if (tries === 0) onApproval?.(payment);
-    const retryAfter = Number(answer.headers.get('retry-after')) || 5;
+    if (answer && !payment) onApproval?.(answer.body.payment);
+    payment = answer?.body.payment ?? payment;
+    const retryAfter = Number(answer?.headers.get('retry-after')) || 5;
     const left = deadline - Date.now();
     if (left <= 0) throw new ApprovalRequired({ payment, key, retryAfter });
     await delay(Math.min(left, retryAfter * 1_000), signal);
@@ -479,6 +482,13 @@ function allowanceRequired(response: Response, about: { payment?: Payment; key?:
   });
 }
 
+function notQuoted(response: Response) {
+  const { status } = response;
+  const detail = `the seller answered ${status} without x402 terms`;
+  const nextAction = status >= 500 ? 'wait' : 'fix_request';
+  return new BursarError('seller_refused', detail, { nextAction, sellerResponse: response });
+}
+
 function notAskedToPay(response: Response) {
   const detail = 'the answer asked for no payment, and allowFree is false';
   return new BursarError('payment_not_requested', detail, { sellerResponse: response });
@@ -489,13 +499,31 @@ function withKey(error: unknown, key: string): unknown {
   return new BursarError(error.code, error.detail, { ...error, key, cause: error.cause });
 }
 
-/** Parts what `fetch` takes from what is about paying. */
-function split(init: BursarInit): {
-  requestInit: Omit<RequestInit, 'body'> & { body?: ReplayableBody };
-  options: PaymentOptions;
-} {
-  const { intent, maxAmount, memo, option, confirm, allowFree, ...others } = init;
-  const { waitForApproval, onApproval, maxWait, ...requestInit } = others;
-  const choices = { intent, maxAmount, memo, option, confirm, allowFree };
-  return { requestInit, options: { ...choices, waitForApproval, onApproval, maxWait } };
+const PAYMENT_OPTIONS: Record<keyof PaymentOptions, 1> = {
+  intent: 1,
+  maxAmount: 1,
+  memo: 1,
+  option: 1,
+  confirm: 1,
+  allowFree: 1,
+  waitForApproval: 1,
+  onApproval: 1,
+  maxWait: 1,
+};
+
+/**
+ * Parts what `fetch` takes from what is about paying.
+ *
+ * @throws TypeError for a limit or a name that would be ignored.
+ */
+function split(init: BursarInit) {
+  const requestInit: Omit<RequestInit, 'body'> & { body?: ReplayableBody } = {};
+  const options: PaymentOptions = {};
+  for (const [name, value] of Object.entries(init)) {
+    // No option of any `fetch` has a _: it is the Python client's spelling.
+    if (name.includes('_')) throw new TypeError(`there is no option ${name}`);
+    Object.assign(name in PAYMENT_OPTIONS ? options : requestInit, { [name]: value });
+  }
+  if (options.intent === '') throw new TypeError('intent is empty');
+  return { requestInit, options };
 }

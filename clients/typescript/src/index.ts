@@ -1,6 +1,5 @@
 export type { ApiOptions } from './api.js';
 export { Bursar, type BursarOptions, type Delegation, type PaidOrder } from './bursar.js';
-export { generateHolderKey, publicJwk } from './dpop.js';
 export {
   ApprovalRequired,
   BursarError,
@@ -13,6 +12,7 @@ export {
 } from './errors.js';
 export type { AuditEventType, BursarEvent, EventOptions } from './events.js';
 export type { BursarInit, PaymentOptions, Receipt, ResponsePayment } from './fetch.js';
+export { generateHolderKey, publicJwk } from './keys.js';
 export type { Grants, GrantWithToken, Payments, Raises, Reports } from './lists.js';
 export type { ReplayableBody } from './request.js';
 export type {

@@ -115,9 +115,9 @@ export class Grants {
   }
 
   async #change(id: string, change: string, reason: string | undefined): Promise<Grant> {
-    const body = reason === undefined ? {} : { reason };
+    const call = { body: { reason } };
     const path = `/v1/grants/${id}/${change}`;
-    return (await this.#api.call<{ grant: Grant }>('POST', path, { body })).body.grant;
+    return (await this.#api.call<{ grant: Grant }>('POST', path, call)).body.grant;
   }
 }
 
@@ -170,12 +170,12 @@ export class Payments {
 
   /** Permits a payment that waits. Its agent must ask again to get it signed. */
   async approve(id: string, reason?: string): Promise<Payment> {
-    return this.#change(id, 'approve', reason === undefined ? {} : { reason });
+    return this.#change(id, 'approve', { reason });
   }
 
   /** Refuses a payment that waits, for good. */
   async reject(id: string, reason?: string): Promise<Payment> {
-    return this.#change(id, 'reject', reason === undefined ? {} : { reason });
+    return this.#change(id, 'reject', { reason });
   }
 
   async #change(id: string, change: string, body: object): Promise<Payment> {
@@ -200,7 +200,7 @@ export class Reports {
   spend({ groupBy = [], ...query }: SpendQuery = {}): AsyncGenerator<SpendItem> {
     return every<SpendItem>(this.#api, '/v1/reports/spend', {
       ...query,
-      groupBy: groupBy.join(','),
+      groupBy: String(groupBy),
     });
   }
 }
@@ -233,7 +233,7 @@ export class Raises {
   }
 
   async #decide(id: string, verdict: string, reason?: string): Promise<GrantRequest> {
-    const call = { body: reason === undefined ? {} : { reason } };
+    const call = { body: { reason } };
     const path = `/v1/grant-requests/${id}/${verdict}`;
     return (await this.#api.call<{ request: GrantRequest }>('POST', path, call)).body.request;
   }

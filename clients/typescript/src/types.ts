@@ -127,7 +127,7 @@ export type GrantTree = Answer<paths['/v1/grants/{id}/tree']['get'], 200>;
  * const query: SpendQuery = { groupBy: ['day', 'label:task'], from: '2026-11-01T00:00:00Z' };
  */
 export type SpendQuery = Omit<Filters<paths['/v1/reports/spend']['get']>, 'groupBy'> & {
-  groupBy?: readonly string[];
+  groupBy?: string | readonly string[];
 };
 
 /**

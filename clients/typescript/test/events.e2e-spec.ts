@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Minted } from '../../../test/support/api.js';
@@ -129,6 +130,34 @@ describe('events()', () => {
     await following.done;
     late.cut();
     late.server.close();
+  });
+
+  it('gives up on an address where no service ever was, and says why before', async () => {
+    const errors: string[] = [];
+    const onRetry = (error: unknown) => errors.push(String(error));
+    const dead = collect(new Bursar({ url: 'http://127.0.0.1:9', token: 'x' }), { onRetry });
+    await expect(dead.done).rejects.toMatchObject({ code: 'unreachable' });
+    expect(errors).toHaveLength(3);
+    expect(errors[0]).toContain('no answer from http://127.0.0.1:9; check the address');
+    const page = createHttpServer((_request, response) => void response.end('<html>'));
+    page.listen(0, '127.0.0.1');
+    await once(page, 'listening');
+    const { port } = page.address() as { port: number };
+    const url = `http://127.0.0.1:${port}`;
+    const lost = collect(new Bursar({ url, token: 'x' }));
+    await expect(lost.done).rejects.toThrow(/answered 200, and is no Bursar; check the address/);
+    page.close();
+  });
+
+  it('takes one kind without a list, and no option that it does not know', async () => {
+    const bursar = new Bursar({ url: stack.service.url, token: minted.token });
+    const following = collect(bursar, { types: 'payment.*', after: '0-0' });
+    await pay();
+    await until('a payment', () => following.events.length > 0);
+    following.stop();
+    await following.done;
+    const misspelt = collect(bursar, { kinds: ['payment.*'] } as never);
+    await expect(misspelt.done).rejects.toThrow(new TypeError('events() has no option "kinds"'));
   });
 
   it('proves its key, and throws where another connection would not help', async () => {

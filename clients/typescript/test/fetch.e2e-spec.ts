@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startTestStack, type TestStack } from '../../../test/support/bursar.js';
 import { present } from '../../../test/support/settle.js';
@@ -530,6 +531,9 @@ describe('a seller that was sent the payment', () => {
     });
     const error = await thrownBy(bursar.fetch(seller.url));
     expect(error).toBeInstanceOf(PaidNotDelivered);
+    expect(error.nextAction).toBe('stop');
+    expect(error.sellerResponse?.status).toBe(402);
+    expect(inspect(error)).not.toContain('Response {');
     expect(error.payment?.status).toBe('settled');
     expect(await paymentsOf(grantId)).toBe(1);
   });
@@ -807,6 +811,32 @@ describe('what an agent may say', () => {
     expect(await paymentsOf(grantId)).toBe(1);
   });
 
+  it('an approval is awaited while the service is away', async () => {
+    sell();
+    let away = 0;
+    const { bursar, grantId } = await agent(
+      { approvalAbove: '0.001' },
+      {
+        fetch: (input: string, init: RequestInit) => {
+          if (away === 0) return fetch(input, init);
+          away -= 1;
+          return Promise.reject(new TypeError('fetch failed'));
+        },
+      },
+    );
+    const response = await bursar.fetch(seller.url, {
+      maxWait: 0,
+      waitForApproval: 60_000,
+      onApproval: async ({ id }) => {
+        away = 1;
+        await stack.admin.post(`/v1/payments/${id}/approve`, {});
+      },
+    });
+    expect(await response.text()).toBe('the page');
+    expect(away).toBe(0);
+    expect(await paymentsOf(grantId)).toBe(1);
+  });
+
   it('quote tells the price and pays nothing', async () => {
     sell();
     const { bursar, grantId } = await agent();
@@ -814,6 +844,34 @@ describe('what an agent may say', () => {
     seller.behave((_seen, response) => void response.end('free'));
     expect(await bursar.quote(seller.url)).toBeUndefined();
     expect(await paymentsOf(grantId)).toBe(0);
+  });
+
+  it('quote calls no error of a seller free', async () => {
+    const { bursar } = await agent();
+    for (const [status, nextAction] of [
+      [404, 'fix_request'],
+      [402, 'fix_request'],
+      [503, 'wait'],
+    ] as const) {
+      seller.behave((_seen, response) => void response.writeHead(status).end());
+      const code = 'seller_refused';
+      await expect(bursar.quote(seller.url)).rejects.toMatchObject({ code, nextAction });
+    }
+  });
+
+  it('refuses an option that would be ignored, before anything is sent', async () => {
+    sell();
+    const { bursar } = await agent();
+    for (const [options, words] of [
+      [{ max_amount: '0.05' }, 'there is no option max_amount'],
+      [{ intent: '' }, 'intent is empty'],
+    ] as const) {
+      await expect(bursar.fetch(seller.url, options)).rejects.toThrow(new TypeError(words));
+    }
+    expect(seller.seen).toEqual([]);
+    const signed = bursar.fetch(seller.url, { waitForApproval: true as never });
+    await expect(signed).rejects.toThrow(new TypeError('waitForApproval is milliseconds'));
+    expect(seller.payments()).toEqual([]);
   });
 
   it('pay signs a 402 that was met by other means', async () => {

@@ -32,6 +32,8 @@ def checked_key(key: str) -> str:
 
 def key_of_intent(intent: str) -> str:
     """The key that an intent stands for: a hash of it alone, the same in every process."""
+    if not isinstance(intent, str):
+        raise TypeError(f"intent is {intent!r}; give text that names the purchase")
     if not intent:
         raise InvalidKey("intent is empty; name the purchase, or leave intent out")
     return hashlib.sha256(intent.encode("utf-8")).hexdigest()

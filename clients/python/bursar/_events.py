@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 from ._service import Service
 from ._transport import TRANSPORT_ERRORS
-from .errors import InvalidAnswer, Problem
+from .errors import BursarUnreachable, InvalidAnswer, Problem
 from .types import Event
 
 SILENCE_SECONDS = 45.0
@@ -23,6 +23,9 @@ RETRY_SECONDS = 1.0
 
 BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Waits before a new connection after 1, 2, 3 failures in a row."""
+
+MAX_FIRST_FAILURES = 3
+"""How often a reader that never had a connection tries again: a wrong address is told in seconds."""
 
 MAX_LINE_BYTES = 4 * 1_048_576
 
@@ -45,26 +48,33 @@ class Follower:
         self._on_open = on_open
         self._retry_seconds = RETRY_SECONDS
         self._failures = 0
+        self._has_begun = False
 
     def events(self) -> Iterator[Event]:
         """Every event from the place on, until the caller stops asking.
 
         Raises:
-            BursarError: where another connection would not help.
+            BursarError: where another connection would not help, or none was ever open.
         """
         while True:
             try:
                 yield from self._connection()
                 # The service ended the stream in order, as one that restarts does.
                 time.sleep(self._retry_seconds)
-            except TRANSPORT_ERRORS:
+            except TRANSPORT_ERRORS as failure:
+                if self._is_given_up():
+                    raise BursarUnreachable(f"no events from {self._service.url}: {failure}") from failure
                 time.sleep(self._backoff())
             except (InvalidAnswer, Problem) as error:
+                if self._is_given_up():
+                    raise
                 status = getattr(error, "status", None) or 0
                 if error.next_action != "wait" and status < 500:
                     raise
-                backoff = self._backoff()
-                time.sleep(backoff if error.retry_after is None else error.retry_after)
+                time.sleep(self._backoff() if error.retry_after is None else error.retry_after)
+
+    def _is_given_up(self) -> bool:
+        return not self._has_begun and self._failures == MAX_FIRST_FAILURES
 
     def _backoff(self) -> float:
         seconds = BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)]
@@ -83,6 +93,7 @@ class Follower:
         try:
             for block in _blocks(response):
                 self._failures = 0
+                self._has_begun = True
                 data = self._take(block)
                 if data is not None:
                     yield self._event(data)

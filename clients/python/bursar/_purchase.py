@@ -16,6 +16,7 @@ from .errors import (
     AllowanceRequired,
     ApprovalRequired,
     BursarError,
+    BursarUnreachable,
     NotConfirmed,
     PaidNotDelivered,
     PaymentNotRequested,
@@ -228,6 +229,8 @@ class Bought:
 
 def check_options(options: PurchaseOptions, idempotency_key: Optional[str]) -> None:
     """Raises what is wrong with the options before anything is sent."""
+    if isinstance(options.wait_for_approval, bool):
+        raise TypeError("wait_for_approval is a number of seconds")
     if options.intent is not None:
         key_of_intent(options.intent)
     elif idempotency_key is not None:
@@ -434,6 +437,7 @@ def sign(
 ) -> Steps[Paid]:
     """Has Bursar sign under one key, waiting as long as the options allow."""
     waits = waits or _Waits(options)
+    waiting: Optional[Payment] = None
     while True:
         purchase.has_asked = True
         try:
@@ -446,9 +450,15 @@ def sign(
             if not (yield from waits.wait(problem.code, problem.retry_after, problem.payment)):
                 raise
             continue
+        except (BursarUnreachable, PaymentOutcomeUnknown):
+            # A service that restarts keeps what waits for an approval.
+            if waiting is None or not (yield from waits.wait("approval", APPROVAL_POLL_SECONDS, waiting)):
+                raise
+            continue
         if paid is not None:
             signed: Paid = paid
             return signed
+        waiting = payment
         if not (yield from waits.wait("approval", seconds or APPROVAL_POLL_SECONDS, payment)):
             raise ApprovalRequired(
                 f"payment {payment['id']} waits for an approval",

@@ -128,7 +128,8 @@ class Service:
             accept = {"Accept": "text/event-stream", **headers}
             response = self._opener.open(self._request("GET", path, accept), timeout=timeout)
             self._learn(response.status, response.headers)
-            if response.status == 200:
+            content_type = response.headers.get("Content-Type") or ""
+            if response.status == 200 and content_type.startswith("text/event-stream"):
                 return response
             with response:
                 answer = _json(_read_bounded(response))

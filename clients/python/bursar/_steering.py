@@ -100,6 +100,8 @@ class Steering:
         Raises:
             Conflict: for a request that raises nothing, or while another one waits.
         """
+        if not isinstance(reason, str):
+            raise TypeError("reason is text for whoever decides")
         body = {"budget": amount_text(budget), "reason": reason, "expiresAt": expires_at}
         request: RaiseRequest = self._post("/v1/grant-requests", body)["request"]
         return request
@@ -124,7 +126,7 @@ class Steering:
 
     def spend(
         self,
-        group_by: Sequence[str] = (),
+        group_by: Union[str, Sequence[str]] = (),
         *,
         since: Optional[str] = None,
         until: Optional[str] = None,
@@ -142,7 +144,7 @@ class Steering:
             since, until: RFC 3339 times, the contract's `from` and `to`.
         """
         query = {
-            "groupBy": ",".join(group_by),
+            "groupBy": joined(group_by),
             "from": since,
             "to": until,
             "grantId": grant_id,
@@ -178,7 +180,7 @@ class Steering:
 
     def events(
         self,
-        types: Optional[Sequence[str]] = None,
+        types: Union[None, str, Sequence[str]] = None,
         *,
         after: Optional[str] = None,
         grant_id: Optional[str] = None,
@@ -201,10 +203,11 @@ class Steering:
             on_open: is told the cursor at which each connection begins: from then on nothing is missed.
 
         Raises:
-            BursarError: where another connection would not help, such as `invalid_token`.
+            BursarError: where another connection would not help, such as `invalid_token`, and
+                `BursarUnreachable` when the first connection fails four times.
         """
         query = {
-            "kind": ",".join(types) if types else None,
+            "kind": joined(types) if types else None,
             "grantId": grant_id,
             "treasuryId": treasury_id,
         }
@@ -254,6 +257,11 @@ def amount_text(amount: Optional[Amount]) -> Optional[str]:
     if isinstance(amount, bool) or not isinstance(amount, (int, Decimal)):
         raise TypeError('amounts are text such as "0.05", or Decimal; never float')
     return format(amount, "f") if isinstance(amount, Decimal) else str(amount)
+
+
+def joined(names: Union[str, Sequence[str]]) -> str:
+    """Names as a query has them: one, or several with commas between."""
+    return names if isinstance(names, str) else ",".join(names)
 
 
 def segment(text: str) -> str:

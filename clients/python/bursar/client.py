@@ -30,7 +30,7 @@ from ._service import Service
 from ._steering import Amount, Steering, amount_text, segment
 from ._token import TokenClaims
 from ._transport import origin_of, without_secrets
-from .errors import BursarError, InvalidAnswer, InvalidKey, SellerUnreachable
+from .errors import BursarError, InvalidAnswer, InvalidKey, SellerRefused, SellerUnreachable
 from .types import Grant, Paid, Payment, PaymentHeader, PaymentInfo, Quote, Waiting
 
 if TYPE_CHECKING:
@@ -220,7 +220,11 @@ class Bursar(Payer, Steering):
             terms: the seller's 402, when it is known already: the PAYMENT-REQUIRED header or the body.
 
         Returns:
-            The quote, or None when the seller asked for no x402 payment.
+            The quote, or None when the seller asks for nothing.
+
+        Raises:
+            SellerRefused: for an answer of 400 or more that has no terms, such as a 404.
+            Problem: as `request`, about Bursar.
         """
         hop = _hop(method, url, params, headers, body, json)
         options = PurchaseOptions(max_amount=amount_text(max_amount), option=option)
@@ -239,7 +243,11 @@ class Bursar(Payer, Steering):
                 answer.response.close()
         except SellerFailed as failed:
             raise _unreachable(hop.url, failed) from failed.__cause__
-        return None if found is None else self.quote_terms(found, answer.method, answer.url, options)
+        if found is not None:
+            return self.quote_terms(found, answer.method, answer.url, options)
+        if answer.status >= 400:
+            raise SellerRefused(answer.status)
+        return None
 
     def pay(
         self,

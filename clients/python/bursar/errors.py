@@ -156,6 +156,19 @@ class SellerUnreachable(BursarError):
     next_action = "wait"
 
 
+class SellerRefused(BursarError):
+    """`quote` met an answer of 400 or more without terms that can be paid, such as a 404: it is no price."""
+
+    code = "seller_refused"
+    next_action = "fix_request"
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the seller answered {status} without x402 terms")
+        self.status = status
+        if status >= 500:
+            self.next_action = "wait"
+
+
 class InvalidAnswer(BursarError):
     """Bursar, or something between, answered what no Bursar answers."""
 
@@ -188,7 +201,7 @@ class PaidNotDelivered(BursarError):
     """
 
     code = "paid_not_delivered"
-    next_action = "ask"
+    next_action = "stop"
 
     def __init__(self, message: str, *, response: Any = None, **members: Any) -> None:
         super().__init__(message, **members)

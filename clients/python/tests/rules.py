@@ -574,7 +574,7 @@ class Rules(unittest.TestCase):
             with self.assertRaises(PaidNotDelivered) as raised:
                 self.call(f"{seller.url}/data")
             self.assertEqual(raised.exception.code, "paid_not_delivered")
-            self.assertEqual(raised.exception.next_action, "ask")
+            self.assertEqual(raised.exception.next_action, "stop")
             self.assertEqual(raised.exception.payment["status"], "settled")
         self.assertEqual(len(self.buys(seller)), 1)
         self.assertEqual(sandbox().balance_of(seller.pay_to), 10_000)
@@ -748,6 +748,38 @@ class Rules(unittest.TestCase):
         self.assertEqual(result.status, 200)
         self.assertEqual([waiting.reason for waiting in waits], ["approval"])
         self.assertLessEqual(waits[0].seconds, 0.3)
+
+    def test_an_approval_is_awaited_while_the_service_is_away(self) -> None:
+        service = LossyBursar()
+        self.addCleanup(service.stop)
+        granted = sandbox().grant("1", approval_above="0.005")
+        seller = self.seller()
+        seller.rule = seller.serving()
+        asked: List[int] = []
+
+        def lose(call: Asked) -> bool:
+            is_payment = call.path == "/v1/payments"
+            asked.extend([1] * is_payment)
+            # The second question and all its repetitions are lost.
+            return is_payment and 1 < len(asked) <= 1 + TRIES
+
+        service.lose = lose
+        with mock.patch("bursar._purchase.APPROVAL_POLL_SECONDS", 0.1):
+            result = self.call(
+                f"{seller.url}/data",
+                bursar=Bursar(service.url, granted.token),
+                wait_for_approval=30,
+                on_wait=lambda waiting: approve(waiting.payment["id"]) if len(asked) == 1 else None,
+            )
+        self.assertEqual(result.status, 200)
+        self.assertGreater(len(asked), 1 + TRIES)
+
+    def test_an_option_of_another_type_is_refused_before_anything_is_sent(self) -> None:
+        seller = self.seller()
+        for options in ({"intent": 42}, {"wait_for_approval": True}):
+            with self.assertRaises(TypeError):
+                self.call(f"{seller.url}/data", **options)
+        self.assertEqual(seller.asked, [])
 
     def test_an_approval_that_does_not_come_is_pending(self) -> None:
         seller = self.seller()

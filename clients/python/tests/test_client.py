@@ -25,6 +25,7 @@ from bursar import (
     InvalidToken,
     NotFound,
     PaymentOutcomeUnknown,
+    SellerRefused,
     SellerUnreachable,
     StreamNeedsFactory,
 )
@@ -186,7 +187,16 @@ class QuotesAndPayments(ClientTest):
         stranger = self.seller()
         stranger.rule = lambda _: stranger.ask()
         seller.rule = lambda _: Reply(302, {"Location": stranger.url})
-        self.assertIsNone(self.bursar.quote("GET", seller.url))
+        with self.assertRaises(SellerRefused):
+            self.bursar.quote("GET", seller.url)
+
+    def test_a_quote_calls_no_error_of_a_seller_free(self) -> None:
+        seller = self.seller()
+        for status, next_action in ((404, "fix_request"), (402, "fix_request"), (503, "wait")):
+            seller.rule = lambda _, status=status: Reply(status)  # type: ignore[misc]
+            with self.assertRaises(SellerRefused) as raised:
+                self.bursar.quote("GET", seller.url)
+            self.assertEqual((raised.exception.status, raised.exception.next_action), (status, next_action))
 
     def test_a_quote_of_known_terms_asks_no_seller(self) -> None:
         seller = self.seller()

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tests.support import Reply, Seller, sandbox
 
-from bursar import Bursar, InvalidRequest, InvalidToken
+from bursar import Bursar, BursarUnreachable, InvalidAnswer, InvalidRequest, InvalidToken
 from bursar._events import Follower
 
 try:
@@ -205,6 +205,21 @@ class Events(unittest.TestCase):
             with self.assertRaises(InterruptedError):
                 next(Bursar(server.url, "token").events())
         slept.assert_called_once_with(7.0)
+
+    def test_an_address_where_no_service_ever_was_is_an_error(self) -> None:
+        with mock.patch("time.sleep") as slept:
+            with self.assertRaisesRegex(BursarUnreachable, "no events from http://127.0.0.1:9"):
+                next(Bursar("http://127.0.0.1:9", "token").events())
+        self.assertEqual(slept.call_count, 3)
+        page = Seller(lambda _: Reply(200, {"Content-Type": "text/html"}, b"<html>"))
+        self.addCleanup(page.stop)
+        with self.assertRaisesRegex(InvalidAnswer, "check the URL"):
+            next(Bursar(page.url, "token").events())
+
+    def test_one_kind_needs_no_list(self) -> None:
+        self.pay()
+        event = next(self.bursar.events("payment.*", after="0-0"))
+        self.assertEqual(event["kind"], "payment.authorized")
 
     def test_a_filter_that_is_wrong_and_a_token_that_ended_are_errors(self) -> None:
         with self.assertRaises(InvalidRequest):

@@ -123,7 +123,10 @@ describe('a raise request', () => {
         limit: '1.00',
       });
     }
-    expectProblem(await ask(child, { ...RAISE, expiresAt: earlier }), 409, 'conflict');
+    expectProblem(await ask(child, { ...RAISE, expiresAt: earlier }), 409, 'conflict', {
+      field: 'expiresAt',
+      limit: child.grant.expiresAt,
+    });
     const request = await asked(child, RAISE);
     const again = await ask(child, { ...RAISE, budget: '3.00' });
     expectProblem(again, 409, 'conflict', { grantId: child.grant.id });

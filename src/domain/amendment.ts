@@ -89,12 +89,17 @@ export function requireRaise(
   if (!grant) throw new Error('a chain has at least its grant');
   refuseEnded(chain, now);
   const { budget, expiresAt = grant.expiresAt } = change;
-  const isLower = budget < grant.budget || expiresAt < grant.expiresAt;
-  if (!isLower && (budget > grant.budget || expiresAt > grant.expiresAt)) return;
+  const asked = { budget, expiresAt };
+  const lowered = (['budget', 'expiresAt'] as const).find((name) => asked[name] < grant[name]);
+  if (!lowered && (budget > grant.budget || expiresAt > grant.expiresAt)) return;
+  const field = lowered ?? 'budget';
+  const limit = shown(grant[field], currency);
   throw new Problem(
     'conflict',
-    `the request raises nothing: grant ${grant.id} has a budget of ${shown(grant.budget, currency)} until ${shown(grant.expiresAt, currency)}`,
-    { grantId: grant.id, limit: shown(grant.budget, currency) },
+    lowered
+      ? `the request lowers ${field}, which is ${limit} now; ask for the whole ${field} that the grant should have`
+      : `the request raises nothing: grant ${grant.id} has a budget of ${limit} until ${shown(grant.expiresAt, currency)}`,
+    { field, grantId: grant.id, limit },
   );
 }
 

@@ -32,7 +32,7 @@ interface Older<Item> {
 export function useGrowing<First extends Listed>(
   key: QueryKey,
   readPage: (place: { cursor?: string; signal?: AbortSignal }) => Promise<First>,
-  options: { everyMs?: number } = {},
+  options: { isHeld?: boolean; everyMs?: number } = {},
 ): Growing<First> {
   const name = JSON.stringify(key);
   const [older, setOlder] = useState<Older<ItemOf<First>>>();

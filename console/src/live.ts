@@ -27,17 +27,21 @@ let isStreaming = false;
 
 /**
  * Reads something and keeps it fresh while it is on the screen: after every event of the stream, and now and then without
- * one. Every page reads through this hook.
+ * one. Every page reads through this hook. What is held stays as it was read.
  */
 export function useLive<Data>(
   key: QueryKey,
   read: (signal: AbortSignal) => Promise<Data>,
-  { isOn = true, everyMs = POLL_MS }: { isOn?: boolean; everyMs?: number } = {},
+  {
+    isOn = true,
+    isHeld = false,
+    everyMs = POLL_MS,
+  }: { isOn?: boolean; isHeld?: boolean; everyMs?: number } = {},
 ): UseQueryResult<Data> {
   return useQuery({
     queryKey: key,
     queryFn: ({ signal }) => read(signal),
-    enabled: isOn,
+    enabled: ({ state }) => isOn && !(isHeld && state.data !== undefined),
     refetchInterval: () => (isStreaming ? Math.max(everyMs, STREAMED_POLL_MS) : everyMs),
   });
 }

@@ -105,11 +105,9 @@ function useFilter() {
 }
 
 function Feed({ filter, isPaused }: { filter: PaymentFilter; isPaused: boolean }) {
-  const feed = useGrowing(
-    ['payments', filter, 'feed'],
-    (place) => readPayments(filter, place),
-    isPaused ? { everyMs: 3_600_000 } : {},
-  );
+  const feed = useGrowing(['payments', filter, 'feed'], (place) => readPayments(filter, place), {
+    isHeld: isPaused,
+  });
   const { items: payments, error, refetch, readMore } = feed;
   return (
     <>

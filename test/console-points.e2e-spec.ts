@@ -1,0 +1,242 @@
+import { readFile } from 'node:fs/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Browser, Page } from 'playwright-core';
+import type { Minted } from './support/api.js';
+import {
+  findChromium,
+  type Sandbox,
+  type SignedIn,
+  seed,
+  signIn,
+  startBrowser,
+  startSandbox,
+} from './support/console.js';
+import { killPrograms } from './support/program.js';
+
+// What people expect of a console beside its story (console.e2e-spec.ts), one test a point.
+const chromiumPath = findChromium();
+const suite = chromiumPath === undefined ? describe.skip : describe;
+
+const PAYEE = '0x2222222222222222222222222222222222222222';
+
+let sandbox: Sandbox;
+let browser: Browser;
+let tree: { root: Minted; child: Minted; asking: Minted };
+const open: SignedIn[] = [];
+
+suite('the console', () => {
+  beforeAll(async () => {
+    sandbox = await startSandbox();
+    browser = await startBrowser(chromiumPath ?? '');
+    tree = await seed(sandbox);
+  }, 240_000);
+
+  afterAll(async () => {
+    await browser?.close();
+    await sandbox?.stop();
+    await killPrograms();
+  });
+
+  afterEach(async () => {
+    const faults = open.flatMap((each) => each.faults);
+    await Promise.all(open.splice(0).map(({ page }) => page.context().close()));
+    expect(faults).toEqual([]);
+  });
+
+  async function person(options: Parameters<typeof signIn>[3] = {}): Promise<Page> {
+    const signedIn = await signIn(browser, sandbox, sandbox.adminToken, options);
+    open.push(signedIn);
+    return signedIn.page;
+  }
+
+  const go = (page: Page, path: string) => page.goto(`${sandbox.url}/console${path}`);
+  const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name });
+
+  it('ranks what needs attention, and each line leads to its act', async () => {
+    const page = await person();
+    const lines = page.getByRole('region', { name: 'Needs attention' }).getByRole('listitem');
+    const texts = async () => (await lines.allTextContents()).join('\n');
+    await lines.filter({ hasText: 'payments wait for an approval' }).waitFor();
+    await lines.filter({ hasText: 'raise asked for' }).waitFor();
+    expect(await texts()).toMatch(/payments wait for an approval[\s\S]*raise asked for/);
+    const [treasury] = await sandbox.admin.all<{ id: string }>('/v1/treasuries');
+    const path = `/v1/treasuries/${treasury?.id}`;
+    await sandbox.admin.post(`${path}/suspend`, { reason: 'an odd night' });
+    try {
+      await lines.filter({ hasText: 'is stopped' }).waitFor();
+      expect(await texts()).toMatch(/^Treasury main is stoppedan odd night/);
+      await lines.first().getByRole('link', { name: 'Resume' }).click();
+      await page.getByRole('heading', { level: 1, name: 'Treasury' }).waitFor();
+      await button(page, 'Resume').waitFor();
+    } finally {
+      await sandbox.admin.post(`${path}/resume`, {});
+    }
+  });
+
+  it('follows a revocation until nothing that was signed can be spent', async () => {
+    const { grant, token } = await sandbox.admin.mint({ holder: 'followed', budget: '1.00' });
+    await sandbox.pay(token, '0.05');
+    const page = await person();
+    await go(page, `/grants/${grant.id}`);
+    await button(page, 'Revoke').click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('0.05 USDC in 1 signed payment on').waitFor();
+    await dialog.getByLabel(/^Also cancel on chain/).check();
+    await dialog.getByLabel(/^Reason/).fill('the task is over');
+    await button(page, 'Revoke 1 grant').click();
+    await dialog.getByText('0.05 USDC in 1 payment signed before may still be spent').waitFor();
+    await dialog.getByText('Exposure is 0').waitFor({ timeout: 120_000 });
+    const [payment] = await sandbox.admin.all(`/v1/payments?grantId=${grant.id}`);
+    expect(payment).toMatchObject({ status: 'cancelled' });
+  }, 180_000);
+
+  it('holds the list of payments still while somebody reads it', async () => {
+    const [reading, other] = [await person(), await person()];
+    for (const page of [reading, other]) {
+      await go(page, `/payments?grantId=${tree.child.grant.id}`);
+      await page.getByText('page 7 ·').waitFor();
+    }
+    await button(reading, 'Pause').click();
+    await sandbox.pay(tree.child.token, '0.01', { memo: 'while somebody reads' });
+    await other.getByText('while somebody reads ·').waitFor();
+    expect(await reading.getByText('while somebody reads ·').count()).toBe(0);
+    await button(reading, 'Go on').click();
+    await reading.getByText('while somebody reads ·').waitFor();
+  });
+
+  it('draws a payment from the 402 to the chain, and proves the nonce of its decision here', async () => {
+    const id = await sandbox.buy(tree.child.token, 'drawn');
+    const page = await person();
+    await go(page, `/payments/${id}`);
+    const steps = page.getByRole('region', { name: 'Sequence of the payment' });
+    await steps.getByText(/^Chain to Bursar: final in /).waitFor({ timeout: 60_000 });
+    const told = await steps.getByRole('listitem').allTextContents();
+    expect(told.slice(0, 2)).toEqual([
+      'Agent to Bursar: met a 402, asks to pay',
+      'Bursar to Agent: signs 0.01 USDC',
+    ]);
+    const verify = page.getByRole('link', { name: 'Verify it in this browser' });
+    await verify.click();
+    await button(page, 'Verify in this browser').click();
+    await page.getByText('The nonce is the hash of the decision: yes').waitFor();
+  }, 120_000);
+
+  it('decides several at once, and shows what was decided for the payee before', async () => {
+    const { grant, token } = await sandbox.admin.mint({
+      holder: 'asker',
+      budget: '1.00',
+      approvalAbove: '0.001',
+    });
+    const ask = (memo: string) => sandbox.ask(token, '0.10', { memo, payTo: PAYEE });
+    const page = await person();
+    await ask('the first of three');
+    await go(page, '/inbox');
+    const row = (text: RegExp) => page.getByRole('button', { name: text });
+    await row(/api\.example\.com\/data\/7/)
+      .last()
+      .click();
+    await page.getByText('the first of three').waitFor();
+    expect(await page.getByText('Nothing: it is the first one.').count()).toBe(1);
+    // The time that is left, and the budget that would be.
+    await row(/lapses in \d+ (min|h)/)
+      .first()
+      .waitFor();
+    await page.getByRole('definition').getByText('0.90 USDC', { exact: true }).waitFor();
+    await page.keyboard.press('r');
+    await page.getByRole('dialog').getByLabel('Reason').fill('who is this?');
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor({ state: 'hidden' });
+    await ask('the second of three');
+    await ask('the third of three');
+    const waiting = row(/api\.example\.com\/data\/7/);
+    await waiting.nth(1).waitFor();
+    await waiting.first().click();
+    await page.getByText('by admin:sandbox: who is this?').waitFor();
+    await page.keyboard.press('x');
+    await page.keyboard.press('j');
+    await page.keyboard.press('x');
+    await page.keyboard.press('a');
+    const dialog = page.getByRole('dialog', { name: 'Approve 2 at once' });
+    await dialog.getByRole('button', { name: 'Approve' }).click();
+    await dialog.waitFor({ state: 'hidden' });
+    const payments = await sandbox.admin.all<{ approval: { approvedAt: string | null } }>(
+      `/v1/payments?grantId=${grant.id}`,
+    );
+    const approved = payments.filter(({ approval }) => approval.approvedAt !== null);
+    expect(approved).toHaveLength(2);
+  });
+
+  it('shows a raise beside the budget of now, and gives it', async () => {
+    const page = await person();
+    await go(page, '/inbox');
+    await page.getByRole('button', { name: /twice the pages/ }).click();
+    await page.getByRole('heading', { name: /reader asks for 6\.00 USDC/ }).waitFor();
+    await page.getByText('4.00 USDC → 6.00 USDC').waitFor();
+    await button(page, /^Approve/).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Approve' }).click();
+    await page.getByRole('dialog').waitFor({ state: 'hidden' });
+    expect((await sandbox.admin.grant(tree.child.grant.id)).budget).toBe('6.00');
+  });
+
+  it('exports exactly the events that are shown', async () => {
+    const page = await person();
+    await go(page, `/audit?kind=payment.authorized&grantId=${tree.child.grant.id}`);
+    const rows = page.getByRole('region', { name: 'Events' }).getByRole('link', {
+      name: 'payment.authorized',
+    });
+    await rows.first().waitFor();
+    const saved = page.waitForEvent('download');
+    await button(page, 'Export what is shown').click();
+    const lines = (await readFile(await (await saved).path(), 'utf8')).trim().split('\n');
+    const shown = await rows.evaluateAll((links) =>
+      links.map((link) => (link as unknown as { href: string }).href.split('/').at(-1)),
+    );
+    expect(lines.map((line) => JSON.parse(line).id)).toEqual(shown);
+    expect(shown.length).toBeGreaterThan(6);
+  });
+
+  it('keeps the error and what was typed in its dialog', async () => {
+    const { grant, token } = await sandbox.admin.mint({ holder: 'bounded', budget: '1.00' });
+    await sandbox.pay(token, '0.50');
+    const page = await person();
+    await go(page, `/grants/${grant.id}`);
+    await button(page, 'Amend').click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel(/^Budget/).fill('0.20');
+    await dialog.getByLabel(/^Reason/).fill('too much');
+    await dialog.getByRole('button', { name: 'Amend' }).click();
+    await dialog
+      .getByRole('alert')
+      .getByText(/cannot be lowered below 0\.50/)
+      .waitFor();
+    expect(await dialog.getByLabel(/^Budget/).inputValue()).toBe('0.20');
+    expect(await dialog.getByLabel(/^Reason/).inputValue()).toBe('too much');
+    expect((await sandbox.admin.grant(grant.id)).budget).toBe('1.00');
+  });
+
+  it('tells apart what is empty, what failed and what is not there', async () => {
+    const page = await person();
+    await go(page, '/payments?holder=nobody-of-this-name');
+    await page.getByText('Clear a filter to see more.').waitFor();
+    await go(page, '/nowhere');
+    await page.getByText('There is no such page').waitFor();
+    await page.route(/\/v1\/payments/, (route) =>
+      route.fulfill({ status: 500, contentType: 'text/plain', body: 'no' }),
+    );
+    await go(page, '/payments');
+    await page.getByText('This could not be read').waitFor();
+    await page.unroute(/\/v1\/payments/);
+    await button(page, 'Try again').click();
+    await page.getByText('page 7 ·').waitFor();
+  });
+
+  it('shows times in the zone of the reader, and amounts to the last decimal', async () => {
+    const { payment } = await sandbox.pay(tree.child.token, '0.000001');
+    const page = await person({ timezoneId: 'Asia/Tokyo' });
+    await go(page, `/payments/${payment.id}`);
+    await page.getByRole('heading', { level: 1, name: '0.000001 USDC' }).waitFor();
+    const at = new Date(payment.createdAt).toLocaleTimeString('en-GB', { timeZone: 'Asia/Tokyo' });
+    const asked = page.getByRole('definition').filter({ hasText: `${at} GMT+9` });
+    expect(await asked.textContent()).toMatch(/GMT\+9 \((now|\d+ s ago)\)$/);
+  });
+});

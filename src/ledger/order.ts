@@ -188,7 +188,7 @@ export function sameOffer(payment: PaymentRecord, order: ReservationOrder): Orde
   if (isKnown && (method !== payment.requestMethod || url !== payment.requestUrl)) {
     throw new Problem(
       'idempotency_mismatch',
-      `this Idempotency-Key belongs to payment ${payment.id}, which is for another request; one key is one purchase`,
+      `this Idempotency-Key or intent belongs to payment ${payment.id}, which is for another request; one key is one purchase`,
       { nextAction, field: 'request' },
     );
   }
@@ -197,7 +197,7 @@ export function sameOffer(payment: PaymentRecord, order: ReservationOrder): Orde
   if (!first) {
     throw new Problem(
       'idempotency_mismatch',
-      `this Idempotency-Key belongs to payment ${payment.id}, and the 402 at hand has no entry with its terms ` +
+      `this Idempotency-Key or intent belongs to payment ${payment.id}, and the 402 at hand has no entry with its terms ` +
         '(scheme, network, asset, payTo, amount); one key is one purchase',
       { nextAction, field: 'paymentRequired' },
     );

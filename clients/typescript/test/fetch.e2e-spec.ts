@@ -7,6 +7,7 @@ import {
   ApprovalRequired,
   Bursar,
   BursarError,
+  type BursarInit,
   NotConfirmed,
   PaidNotDelivered,
   PaymentOutcomeUnknown,
@@ -866,7 +867,9 @@ describe('what an agent may say', () => {
       [{ max_amount: '0.05' }, 'there is no option max_amount'],
       [{ intent: '' }, 'intent is empty'],
     ] as const) {
-      await expect(bursar.fetch(seller.url, options)).rejects.toThrow(new TypeError(words));
+      await expect(bursar.fetch(seller.url, options as BursarInit)).rejects.toThrow(
+        new TypeError(words),
+      );
     }
     expect(seller.seen).toEqual([]);
     const signed = bursar.fetch(seller.url, { waitForApproval: true as never });

@@ -239,6 +239,17 @@ describe.each(ROWS)('the configuration of $host', (row) => {
     expect(printed).toMatch(/has no entry of Bursar; nothing was changed/);
   });
 
+  it('is gone again where setup made it, or where nothing else was in it', async () => {
+    const path = join(home, row.path);
+    for (const before of [undefined, '', ...(row.read === readJson ? ['{}\n'] : [])]) {
+      if (before !== undefined) await given(row, before);
+      await setup(row.host);
+      await setup(`${row.host} --remove`, { env: {} });
+      expect(await readdir(dirname(path))).toEqual([]);
+      expect(printed).toContain('and with it the file, which held nothing else');
+    }
+  });
+
   it('is not touched by --dry-run, nor where it cannot be read', async () => {
     const path = await given(row);
     await setup(`${row.host} --dry-run`);
@@ -266,6 +277,7 @@ describe('a configuration', () => {
 
   it('keeps its mode when an entry without a secret is left', async () => {
     const path = join(home, '.claude.json');
+    await writeFile(path, '{ "theme": "dark" }\n');
     await setup('claude-code');
     await chmod(path, 0o640);
     await setup('claude-code --remove');
@@ -326,8 +338,11 @@ describe('an entry', () => {
     }
     await setup('cursor --http');
     await setup('cursor --remove');
-    const left = readJson(await readFile(path, 'utf8'));
-    expect(left).toEqual({ mcpServers: {}, ...(before as object) });
+    // A section that is empty, and a file of nothing else, go with the entry.
+    const { mcpServers: section, ...others } = before as { mcpServers?: object };
+    const kept = { ...others, ...(/"a"|none yet/.test(text) ? { mcpServers: section } : {}) };
+    const left = await readFile(path, 'utf8').catch(() => '{}');
+    expect(readJson(left)).toEqual(kept);
   });
 
   it('is not put into what is no object', async () => {
@@ -354,12 +369,11 @@ describe('an entry', () => {
     expect(put).toEqual({ ...before, extensions: { ...before.extensions, ...put.extensions } });
     await setup('goose --remove');
     const { bursar: _, ...others } = before.extensions ?? {};
-    const left = (parseYaml(await readFile(path, 'utf8')) ?? {}) as typeof before;
-    expect(left).toEqual({ ...before, extensions: left.extensions });
-    expect(left.extensions ?? {}).toEqual(others);
-    for (const comment of text.match(/#.*/g) ?? []) {
-      expect(await readFile(path, 'utf8')).toContain(comment);
-    }
+    const rest = await readFile(path, 'utf8').catch(() => '');
+    const left: unknown = parseYaml(rest) ?? {};
+    const { extensions: _section, ...kept } = before;
+    expect(left).toEqual(Object.keys(others).length > 0 ? { ...kept, extensions: others } : kept);
+    for (const comment of text.match(/#.*/g) ?? []) expect(rest).toContain(comment);
   });
 });
 

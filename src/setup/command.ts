@@ -3,7 +3,7 @@ import type { Entry } from './entry.js';
 import { FORMATS } from './formats.js';
 import { HOSTS, type Host, type Machine } from './hosts.js';
 import type { SetupValues } from './options.js';
-import { diffOf, readConfig, writeConfig } from './write-config.js';
+import { diffOf, readConfig, removeConfig, writeConfig } from './write-config.js';
 
 /** Process that {@link setupCommand} runs in. */
 export interface SetupProcess extends Machine {
@@ -36,10 +36,12 @@ export async function setupCommand(
   }
   setup.print(`${path}\n${diffOf(before, after)}`);
   if (values.dryRun) return setup.print('nothing was written (--dry-run)\n');
-  await writeConfig(path, after, entry !== undefined);
+  const isEmptied = values.remove === true && /^\s*(?:\{\s*\}\s*)?$/.test(after);
+  if (isEmptied) await removeConfig(path);
+  else await writeConfig(path, after, entry !== undefined);
   setup.print(
     values.remove
-      ? `removed; restart ${name}\n`
+      ? `removed${isEmptied ? ', and with it the file, which held nothing else' : ''}; restart ${name}\n`
       : `written, readable by you alone since it holds the token; restart ${name}\n`,
   );
 }

@@ -27,8 +27,12 @@ function editYaml(text: string, keys: readonly string[], entry: Entry | undefine
   const last = places.at(-1);
   if (!first || !last || (entry === undefined && places.length === 1)) {
     // The section is missing, empty or written in braces, or ends with this entry: the library writes it.
-    if (entry === undefined) document.deleteIn(keys);
-    else document.setIn(keys, document.createNode(entry));
+    if (entry === undefined) {
+      document.deleteIn(keys);
+      const rest = document.get(section);
+      // A section that is left without anything was made for its entry.
+      if (isMap(rest) && rest.items.length === 0 && !rest.comment) document.delete(section);
+    } else document.setIn(keys, document.createNode(entry));
     return document.toString({ lineWidth: 0 });
   }
   const eol = text.includes('\r\n') ? '\r\n' : '\n';

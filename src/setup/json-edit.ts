@@ -36,13 +36,25 @@ export function editJson(text: string, keys: readonly string[], entry: Entry | u
       return jsonc.applyEdits(given, insertion(given, object, key, nested));
     }
     if (depth === keys.length - 1) {
-      if (entry === undefined) return jsonc.applyEdits(given, removal(given, object, property));
+      if (entry === undefined) {
+        const rest = jsonc.applyEdits(given, removal(given, object, property));
+        return depth === 0 ? rest : withoutEmpty(rest, keys.slice(0, depth));
+      }
       const content = render(given, entry, indentAt(given, property.offset));
       return jsonc.applyEdits(given, [{ offset: value.offset, length: value.length, content }]);
     }
     object = value;
   }
   return text;
+}
+
+/** Takes a section out as well when nothing is left in it, not even a comment: it was made for its entry. */
+function withoutEmpty(text: string, keys: readonly string[]): string {
+  const root = jsonc.parseTree(text, [], { allowTrailingComma: true });
+  const section = root && jsonc.findNodeAtLocation(root, [...keys]);
+  if (!section) return text;
+  const inside = text.slice(section.offset, section.offset + section.length);
+  return /^\{\s*\}$/.test(inside) ? editJson(text, keys, undefined) : text;
 }
 
 function insertion(text: string, object: jsonc.Node, key: string, value: Entry): Edit[] {

@@ -1,4 +1,4 @@
-import { chmod, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
+import { chmod, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { makeDirectory } from '../make-directory.js';
 
@@ -23,6 +23,12 @@ export async function writeConfig(path: string, text: string, hasSecret: boolean
   await writeFile(temporary, text, { mode: 0o600, flag: 'wx' });
   await chmod(temporary, mode);
   await rename(temporary, target);
+}
+
+/** Removes a file that holds nothing any more. Where the path is a link, its target is removed too. */
+export async function removeConfig(path: string): Promise<void> {
+  await rm(await realpath(path));
+  await rm(path, { force: true });
 }
 
 /** Pattern of a token, which is written and never shown. */

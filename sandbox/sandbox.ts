@@ -110,7 +110,7 @@ async function mintAgentToken({ service }: Stack, adminToken: string): Promise<s
 }
 
 function asText(
-  { service, chain, facilitator, seller }: Stack,
+  { service, chain, facilitator, seller, operatorEnvironment }: Stack,
   gatewayUrl: string,
   adminToken: string,
   agentToken: string,
@@ -127,6 +127,12 @@ As an admin, for the steps of docs/tutorial.md:
 
 export BURSAR=${service.url} PAY_TO=${seller.payTo} RPC=${chain.rpcUrl}
 export ADMIN_TOKEN=${adminToken}
+
+As an operator, for npx bursar check, wallets, jobs and the like:
+
+export ${Object.entries(operatorEnvironment)
+    .map(([name, value]) => `${name}='${value}'`)
+    .join(' ')}
 
   API         ${service.url}/docs
   paid API    ${seller.url}/data/7 ($0.01), ${seller.url}/report ($2.50),

@@ -57,6 +57,8 @@ export interface Stack {
   readonly facilitator: Facilitator;
   readonly seller: Seller;
   readonly dataDir: string;
+  /** Variables that the operators' commands need beside those of a shell. */
+  readonly operatorEnvironment: Readonly<Record<string, string>>;
   /** The service's configuration. */
   readonly config: GivenConfig;
   /** Stops all of it, in the reverse order of starting. Idempotent. */
@@ -85,9 +87,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     progress('a local chain with test tokens');
     const chain = await startChain();
     opened.push(() => chain.stop());
-    const config = loadConfig({
-      PORT: String(options.port ?? 0),
-      BURSAR_METRICS_PORT: '0',
+    const operatorEnvironment = {
       BURSAR_DATA_DIR: dataDir,
       BURSAR_WALLET_MNEMONIC: TEST_MNEMONIC,
       BURSAR_NETWORKS: JSON.stringify([
@@ -99,8 +99,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           assets: chain.tokens.map(assetOf),
         },
       ]),
-      BURSAR_WEBHOOK_ALLOW: '127.0.0.0/8,::1/128',
       ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
+    };
+    const config = loadConfig({
+      ...operatorEnvironment,
+      PORT: String(options.port ?? 0),
+      BURSAR_METRICS_PORT: '0',
+      BURSAR_WEBHOOK_ALLOW: '127.0.0.0/8,::1/128',
       ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),
       ...options.environment,
     });
@@ -149,7 +154,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     }
     const service = await startService(config, logger);
     opened.push(() => service.stop());
-    return { service, chain, facilitator, seller, dataDir, config, stop };
+    return { service, chain, facilitator, seller, dataDir, operatorEnvironment, config, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -19,10 +19,13 @@ await runUntilSignalled('bursar', async (onStop, stopped) => {
     stopped,
     hosts: {
       async mcp() {
+        const { accessOf } = await import('./cli/session.js');
+        const { url, token, fetch, onToken } = accessOf();
         const { mcpCommand } = await import('./mcp/command.js');
         // All other output goes to standard error: standard output carries the protocol.
         process.stdout.write = process.stderr.write.bind(process.stderr);
         await mcpCommand({
+          access: { url, token, fetch, onToken },
           env: process.env,
           stdin: process.stdin,
           write: (chunk, done) => void write(chunk, done),

@@ -216,8 +216,24 @@ describe('npx bursar mcp', () => {
       errors += text;
     });
     const [code] = await once(child, 'close');
-    expect(code).toBe(1);
-    expect(errors).toMatch(/^bursar: BURSAR_TOKEN is not set; .*npx bursar setup/);
+    expect(code).toBe(2);
+    expect(errors).toMatch(/^bursar: BURSAR_TOKEN missing; .*npx bursar login/);
+  });
+
+  it('takes what login stored, and the environment before that', async () => {
+    const [stored, other] = await Promise.all(
+      [1, 2].map(() => stack.admin.mint({ budget: '1.00' })),
+    );
+    const { BURSAR_URL, BURSAR_TOKEN: _, ...env } = environment('');
+    const config = join(home, 'profile', 'bursar');
+    await mkdir(config, { recursive: true });
+    const profile = { url: BURSAR_URL, token: stored?.token };
+    await writeFile(join(config, 'profile.json'), JSON.stringify(profile));
+    const logged = { ...env, XDG_CONFIG_HOME: join(home, 'profile') };
+    const host = await hostOf(logged);
+    expect(await host.answer('get_budget')).toMatchObject({ grantId: stored?.grant.id });
+    const winner = await hostOf({ ...environment(other?.token ?? ''), ...logged });
+    expect(await winner.answer('get_budget')).toMatchObject({ grantId: other?.grant.id });
   });
 
   it('loads neither Nest nor the database', async () => {

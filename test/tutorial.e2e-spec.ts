@@ -28,13 +28,24 @@ async function commandsOf(path: string): Promise<string[]> {
   return [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, commands = '']) => commands);
 }
 
+it('the sandbox prints all that the commands of operators need', async () => {
+  await until('the sandbox is ready', () => sandbox.output().stdout.includes('Ctrl-C'), 90_000);
+  const exports = sandbox.output().stdout.match(/^export .+$/gm) ?? [];
+  for (const command of ['check', 'wallets', 'jobs']) {
+    const line = `${exports.join('\n')}\n${process.execPath} bin/bursar.mjs ${command}`;
+    const { PATH, HOME } = process.env;
+    const { stdout } = await run('bash', ['-ec', line], { cwd: ROOT, env: { PATH, HOME } });
+    expect(stdout).toMatch(/All of it holds|0x\w{40} {2}main|no job has failed/);
+  }
+});
+
 it('every step of docs/tutorial.md does what it says, with what the sandbox prints', async () => {
   await until('the sandbox is ready', () => sandbox.output().stdout.includes('Ctrl-C'), 90_000);
   const exports = sandbox
     .output()
     .stdout.split('\n')
     .filter((line) => line.startsWith('export '));
-  expect(exports).toHaveLength(4);
+  expect(exports).toHaveLength(5);
   const steps = await commandsOf('docs/tutorial.md');
   expect(steps).toHaveLength(11);
   const marked = steps.map((commands, n) => `printf '\\n== ${n}\\n'\n${commands}`);

@@ -7,6 +7,7 @@ const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
 try {
   await mcpCommand({
+    access: { url: needed('BURSAR_URL'), token: needed('BURSAR_TOKEN') },
     env: process.env,
     stdin: process.stdin,
     write: (chunk, done) => void write(chunk, done),
@@ -15,4 +16,10 @@ try {
 } catch (error) {
   process.stderr.write(`bursar: ${(error as Error).message}\n`);
   process.exitCode = 1;
+}
+
+function needed(name: string): string {
+  const value = process.env[name];
+  if (value) return value;
+  throw new Error(`${name} is not set; set it in the settings of the extension`);
 }

@@ -11,8 +11,18 @@ import { mcpServer } from './server.js';
 import { TokenStore } from './token-store.js';
 import { bursarTools } from './tools.js';
 
+/** The service and the token of the grant that the tools are for. */
+export interface McpAccess {
+  readonly url: string;
+  readonly token: string;
+  /** Keeps a renewed token where the given one came from. Default: a file of its own, which the next start reads. */
+  readonly onToken?: ((token: string) => void) | undefined;
+  readonly fetch?: typeof fetch | undefined;
+}
+
 /** Process that {@link mcpCommand} runs in. */
 export interface McpProcess {
+  readonly access: McpAccess;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdin: Readable;
   /** Writes to standard output. Nobody else may: it carries the protocol alone. */
@@ -22,23 +32,25 @@ export interface McpProcess {
 }
 
 /**
- * `bursar mcp`: the tools over stdio, on the agent's machine, for the grant of BURSAR_URL and BURSAR_TOKEN. Returns
- * when the host closes standard input, or when the process is stopped.
- *
- * @throws Error with one line for what is not set.
+ * `bursar mcp`: the tools over stdio, on the agent's machine. Returns when the host closes standard input, or when the
+ * process is stopped.
  */
-export async function mcpCommand({ env, stdin, write, stopped }: McpProcess): Promise<void> {
-  const url = needed(env, 'BURSAR_URL');
+export async function mcpCommand({
+  access,
+  env,
+  stdin,
+  write,
+  stopped,
+}: McpProcess): Promise<void> {
+  const { url } = access;
   const store = new TokenStore(stateDirectory(env));
-  const bursar = new Bursar({
-    url,
-    token: await store.newest(needed(env, 'BURSAR_TOKEN')),
-    onToken: (token) => {
-      store.keep(token).catch((error: Error) => {
-        process.stderr.write(`bursar: the renewed token could not be kept: ${error.message}\n`);
-      });
-    },
-  });
+  const keep = (token: string) => {
+    store.keep(token).catch((error: Error) => {
+      process.stderr.write(`bursar: the renewed token could not be kept: ${error.message}\n`);
+    });
+  };
+  const token = await store.newest(access.token);
+  const bursar = new Bursar({ ...access, token, onToken: access.onToken ?? keep });
   const tools = [...bursarTools('file'), fetchTool(bursar, new BodyFiles())];
   const server = mcpServer(new ClientDesk(bursar, url, store), tools, VERSION);
   const closed = new Promise<void>((resolve) => {
@@ -52,17 +64,6 @@ export async function mcpCommand({ env, stdin, write, stopped }: McpProcess): Pr
   await closed;
   await bursar.idle();
 }
-
-function needed(env: McpProcess['env'], name: string): string {
-  const value = env[name];
-  if (value) return value;
-  throw new Error(`${name} is not set; set it to ${NEEDS[name]}, or run: npx bursar setup HOST`);
-}
-
-const NEEDS: Readonly<Record<string, string>> = {
-  BURSAR_URL: 'the address of the service',
-  BURSAR_TOKEN: 'the token of your grant',
-};
 
 /** Where state of this user is kept (XDG Base Directory Specification). */
 function stateDirectory(env: McpProcess['env']): string {

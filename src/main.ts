@@ -48,7 +48,10 @@ async function main(): Promise<void> {
     // A connection that did not close in time holds nobody up.
     process.exit();
   };
-  void stopRequest.wait.then(stop);
+  void stopRequest.wait.then(stop, (error) => {
+    failWith(error);
+    return stop('unwritable output');
+  });
   service = await starting;
   if (stopping) return;
   const { url } = service;

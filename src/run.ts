@@ -23,6 +23,13 @@ export async function runUntilSignalled(
 ): Promise<void> {
   const closers: (() => Promise<void>)[] = [];
   const stop = hearStopRequests();
+  let isTold = false;
+  const tellOnce = (error: unknown): void => {
+    if (!isTold) failWith(error, name);
+    isTold = true;
+  };
+  // Output fails later than it is written, even when the work is done.
+  stop.wait.catch(tellOnce);
   let isRunning = false;
   const job = work((close) => closers.push(close), stop.signal);
   try {
@@ -31,7 +38,7 @@ export async function runUntilSignalled(
     if (isRunning) await stop.wait;
   } catch (error) {
     // The work under way fails when the process is told to stop.
-    if (stop.received === undefined) failWith(error, name);
+    if (stop.received === undefined) tellOnce(error);
   }
   setTimeout(() => {
     process.stderr.write(`${name}: stopping took too long\n`);

@@ -15,13 +15,18 @@ const GONE: readonly (string | undefined)[] = ['EPIPE', 'EIO', 'ERR_STREAM_DESTR
 /** How often a program that npm started looks whether npm is still there, in milliseconds. */
 const PARENT_POLL_MS = 500;
 
+/** Output that cannot be written, because a disk is full or the like. */
+function unwritable({ code, message }: NodeJS.ErrnoException): Error {
+  return new Error(`the output cannot be written (${code ?? message})`);
+}
+
 /** A request to stop, heard from the moment this is made until the process ends. */
 export interface StopRequest {
   /** The first signal, once there is one. */
   readonly received: StopSignal | undefined;
-  /** Resolves with the first signal. */
+  /** Resolves with the first signal. Rejects where the output cannot be written. */
   readonly wait: Promise<StopSignal>;
-  /** Aborted at the first signal. */
+  /** Aborted at the first signal, and where the output cannot be written. */
   readonly signal: AbortSignal;
 }
 
@@ -33,21 +38,33 @@ export interface StopRequest {
 export function hearStopRequests(): StopRequest {
   const abort = new AbortController();
   let received: StopSignal | undefined;
+  let hasFailed = false;
   let resolve: (signal: StopSignal) => void = () => {};
-  const wait = new Promise<StopSignal>((settle) => {
+  let reject: (error: Error) => void = () => {};
+  const wait = new Promise<StopSignal>((settle, fail) => {
     resolve = settle;
+    reject = fail;
   });
   const hear = (signal: StopSignal): void => {
-    if (received !== undefined) return;
+    if (received !== undefined || hasFailed) return;
     received = signal;
     abort.abort(new Error(`stopped by ${signal}`));
     resolve(signal);
   };
+  const fail = (error: Error): void => {
+    if (received !== undefined || hasFailed) return;
+    hasFailed = true;
+    // Whoever wrote it may know more, and is told first.
+    setImmediate(() => {
+      reject(error);
+      abort.abort(error);
+    });
+  };
   for (const signal of SIGNALS) process.on(signal, () => hear(signal));
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (!GONE.includes(error.code)) throw error;
-      hear('SIGPIPE');
+      if (GONE.includes(error.code)) hear('SIGPIPE');
+      else fail(unwritable(error));
     });
   }
   watchNpm(() => hear('SIGTERM'));

@@ -1,4 +1,4 @@
-import type { Argument, Command, CommanderError } from 'commander';
+import type { Argument, Command, CommanderError, Option } from 'commander';
 import { UsageError } from './options.js';
 import { bold, writeStyled } from './terminal.js';
 
@@ -39,6 +39,7 @@ export function addCommand(parent: Command, usage: string, text: CommandText): C
  */
 export async function runCommandLine(program: Command, args: readonly string[]): Promise<void> {
   unify(program);
+  program.hook('preAction', (_program, command) => checkValues(command));
   try {
     await program.parseAsync(helpLast(program, args), { from: 'user' });
   } catch (error) {
@@ -69,6 +70,7 @@ function unify(command: Command): void {
     .configureOutput({ writeErr: () => {}, writeOut: writeStyled })
     .configureHelp({
       styleTitle: bold,
+      optionDescription: describeOption,
       subcommandTerm: (each) => [each.name(), ...each.registeredArguments.map(termOf)].join(' '),
     })
     .exitOverride((error) => {
@@ -76,6 +78,38 @@ function unify(command: Command): void {
     });
   for (const each of command.commands) unify(each);
 }
+
+/** An option's description, with what the parser knows of it: that it is required, or its default. */
+function describeOption({ description, mandatory, defaultValue }: Option): string {
+  if (mandatory) return `${description} (required)`;
+  return typeof defaultValue === 'string'
+    ? `${description} (default: ${defaultValue})`
+    : description;
+}
+
+/** Options whose value may be empty. Elsewhere an empty value is a variable that is not set. */
+const MAY_BE_EMPTY: readonly (string | undefined)[] = ['--data'];
+
+/** @throws UsageError for a value that is empty, or that is the next option because the value was forgotten. */
+function checkValues(command: Command): void {
+  const help = helpOf(command);
+  for (const [at, argument] of command.registeredArguments.entries()) {
+    if (command.args[at] !== '') continue;
+    throw new UsageError(`${argument.name().toUpperCase()} ${EMPTY} ${help}`);
+  }
+  const names = command.options.flatMap(({ long, short }) => [long, short]);
+  for (const option of command.options) {
+    const values: unknown[] = [command.getOptionValue(option.attributeName())].flat();
+    if (values.includes('') && !MAY_BE_EMPTY.includes(option.long)) {
+      throw new UsageError(`${option.long} ${EMPTY} ${help}`);
+    }
+    if (values.some((value) => typeof value === 'string' && names.includes(value))) {
+      throw new UsageError(`${option.long} needs a value; ${help}`);
+    }
+  }
+}
+
+const EMPTY = 'is empty; is a variable in it unset?';
 
 function termOf(argument: Argument): string {
   const name = `${argument.name()}${argument.variadic ? '...' : ''}`;
@@ -104,12 +138,17 @@ export function pathOf(command: Command): string {
   return names.join(' ');
 }
 
+/** Tells where the help of a command is. */
+function helpOf(command: Command): string {
+  return `see: ${['npx bursar', pathOf(command), '--help'].filter(Boolean).join(' ')}`;
+}
+
 function inOurWords({ code, message }: CommanderError, command: Command): string {
   const path = pathOf(command);
   const [, given = ''] = /'([^']*)'/.exec(message) ?? [];
   const [, near] = /\(Did you mean (.+)\?\)/.exec(message) ?? [];
   const meant = near === undefined ? '' : `; did you mean ${near}?`;
-  const help = `see: npx bursar ${path === '' ? '' : `${path} `}--help`;
+  const help = helpOf(command);
   const option = given.split(' ').find((word) => word.startsWith('--')) ?? given;
   switch (code) {
     case 'commander.unknownOption':

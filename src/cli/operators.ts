@@ -33,7 +33,7 @@ export interface Operators {
   check(): Promise<void>;
 }
 
-const HEADING = 'Operators, with the environment of the service:';
+const HEADING = 'For operators, with the environment of the service:';
 
 /** Adds the operators' commands: those that read the database, the chains or files. */
 export function addOperatorCommands(program: Command, operators: Operators): void {
@@ -161,7 +161,7 @@ function addOperations(program: Command, runs: Runs, operators: Operators): void
     examples: ['npx bursar signer --socket /run/bursar/signer.sock --max-per-hour 50.00'],
   })
     .helpGroup(HEADING)
-    .option('--socket <path>', 'where to listen')
+    .requiredOption('--socket <path>', 'where to listen')
     .option('--max-per-hour <amount>', 'sign no more within an hour, of each wallet and token')
     .action(runs('signer'));
 }
@@ -198,7 +198,7 @@ function addWallets(program: Command, runs: Runs): void {
       'Make encrypted keystores, opened by BURSAR_KEYSTORE_PASSWORD, and print their addresses.',
     examples: ['npx bursar wallets new --dir keys --count 4'],
   })
-    .option('--dir <dir>', 'where to write them')
+    .requiredOption('--dir <dir>', 'where to write them')
     .option('--count <n>', 'how many', DEFAULTS.count)
     .action(runs('wallets', 'new'));
   const does = {
@@ -229,8 +229,8 @@ function addIncidents(program: Command, runs: Runs): void {
     ],
   })
     .helpGroup(HEADING)
-    .option('--treasury <name>', 'its name or id; again for more', again)
-    .option('--all', 'every treasury')
+    .option('--treasury <name>', 'its name or id; again for more (required, or --all)', again)
+    .option('--all', 'every treasury (required, or --treasury)')
     .option('--reason <text>', 'for the audit log')
     .action(runs('stop'));
   addCommand(program, 'resume', {
@@ -240,8 +240,8 @@ function addIncidents(program: Command, runs: Runs): void {
     examples: ['npx bursar resume --treasury main --reason "the token is revoked"'],
   })
     .helpGroup(HEADING)
-    .option('--treasury <name>', 'its name or id; again for more', again)
-    .option('--all', 'every treasury')
+    .option('--treasury <name>', 'its name or id; again for more (required, or --all)', again)
+    .option('--all', 'every treasury (required, or --treasury)')
     .option('--reason <text>', 'for the audit log')
     .action(runs('resume'));
   addCommand(program, 'adopt <transaction>', {
@@ -251,7 +251,7 @@ function addIncidents(program: Command, runs: Runs): void {
     examples: [`npx bursar adopt 0x${'5'.repeat(8)}... --reason "withdrawn to the cold wallet"`],
   })
     .helpGroup(HEADING)
-    .option('--reason <text>', 'for the audit log; required')
+    .requiredOption('--reason <text>', 'for the audit log')
     .option('--grant <id>', 'whose payment it was')
     .option('--key <key>', "that payment's Idempotency-Key")
     .action(runs('adopt'));
@@ -274,7 +274,7 @@ function addRecovery(program: Command, runs: Runs): void {
     examples: ['npx bursar fence --reason "restored the dump of 02:00"'],
   })
     .helpGroup(HEADING)
-    .option('--reason <text>', 'for the audit log; required')
+    .requiredOption('--reason <text>', 'for the audit log')
     .option('--treasury <id>', 'this treasury alone; again for more', again)
     .action(runs('fence'));
   addCommand(program, 'unfence', {
@@ -282,7 +282,7 @@ function addRecovery(program: Command, runs: Runs): void {
     examples: ['npx bursar unfence --reason "no payment was made after the dump"'],
   })
     .helpGroup(HEADING)
-    .option('--reason <text>', 'for the audit log; required')
+    .requiredOption('--reason <text>', 'for the audit log')
     .option('--treasury <id>', 'this treasury alone; again for more', again)
     .action(runs('unfence'));
 }

@@ -35,6 +35,27 @@ function examplesOf(command: Command): string[] {
   return examples.split('\n').filter((line) => line.trim() !== '');
 }
 
+/** The help of a command, as it is printed. */
+async function helpOf(name: string): Promise<string> {
+  const write = process.stdout.write;
+  let text = '';
+  process.stdout.write = (chunk: string | Uint8Array) => {
+    text += String(chunk);
+    return true;
+  };
+  try {
+    await runCommandLine(program(), [...name.split(' '), '--help']);
+  } finally {
+    process.stdout.write = write;
+  }
+  return text;
+}
+
+/** Pattern of an option in a help that is marked as required, before the next option begins. */
+function required(option: string): RegExp {
+  return new RegExp(`${option} (?:(?!\\n {2}-)[^])*?\\(required`);
+}
+
 /** The words of a line as a shell splits them; undefined where it does more than that. */
 function wordsOf(line: string): string[] | undefined {
   const [text = ''] = line.split(/\s(?:>|\||#)\s?/);
@@ -66,11 +87,59 @@ describe('the help of every command', () => {
     },
   );
 
+  it('marks what its parser requires, and shows no default that is empty', async () => {
+    for (const command of commands) {
+      const help = await helpOf(path(command));
+      for (const { mandatory, long } of command.options) {
+        if (mandatory) expect(help).toMatch(required(long ?? ''));
+      }
+      expect(help).not.toMatch(/default: (?:\[\]|false)/);
+    }
+  });
+
+  it.each([
+    ['raises ask', ['reason']],
+    ['signer', ['socket']],
+    ['wallets new', ['dir']],
+    ['adopt', ['reason']],
+    ['fence', ['reason']],
+    ['unfence', ['reason']],
+    ['grants mint', ['holder', 'budget']],
+    ['grants delegate', ['holder', 'budget']],
+    ['stop', ['treasury', 'all']],
+    ['resume', ['treasury', 'all']],
+  ])('of "%s" says that %j are required', async (name, options) => {
+    const help = await helpOf(name);
+    for (const option of options) expect(help).toMatch(required(`--${option}`));
+  });
+
   it('has a summary of one line for the overview', () => {
     for (const command of commands) {
       expect(command.summary()).toMatch(/^[a-z].{5,90}[^.]$/);
       expect(command.description()).toMatch(/^.{5,}\.?$/s);
     }
+  });
+});
+
+describe('a value', () => {
+  it.each([
+    [['payments', ''], /PAYMENT is empty; is a variable in it unset\?/],
+    [['payments', '--grant', ''], /--grant is empty/],
+    [['payments', '--grant', '--json'], /--grant needs a value/],
+    [['grants', 'show', ''], /GRANT is empty/],
+    [['fetch', 'x.example', '--intent', ''], /--intent is empty/],
+  ])('that is missing in %j is named', async (words, message) => {
+    await expect(runCommandLine(program(), words)).rejects.toThrow(message);
+  });
+
+  it('of -d may be empty', async () => {
+    const fresh = program();
+    const run: string[] = [];
+    for (const each of every(fresh)) {
+      if (each.name() === 'fetch') each.action((_url, { data }) => void run.push(...data));
+    }
+    await runCommandLine(fresh, ['fetch', 'x.example', '-d', '']);
+    expect(run).toEqual(['']);
   });
 });
 

@@ -3,6 +3,7 @@ import type { Network } from '../domain/network.js';
 import { adoptAsPayment } from '../ledger/adoptions.js';
 import { fence, unfence } from '../ledger/fences.js';
 import { adoptSpends } from '../ledger/outside-spends.js';
+import { UsageError } from '../options.js';
 
 /** Whom the log names for what is done on the command line. */
 const ACTOR = 'admin:cli';
@@ -82,5 +83,5 @@ export async function setFences(
 
 function requireReason(reason: string | undefined): string {
   if (reason !== undefined && reason.trim() !== '' && reason.length <= 1000) return reason;
-  throw new Error('--reason is missing; say in at most 1,000 characters why');
+  throw new UsageError('--reason is missing; say in at most 1,000 characters why');
 }

@@ -17,18 +17,18 @@ export async function listApprovals({ grant, json }: { grant?: string; json?: bo
       { title: 'payment', of: ({ id }) => id },
       { title: 'amount', of: ({ amount, currency }) => `${amount} ${currency}`, isRight: true },
       { title: 'for', of: ({ resource }) => shortUrl(resource, 40), shrinks: true },
-      { title: 'memo', of: ({ memo }) => memo },
-      { title: 'grant', of: ({ grantId }) => grantId },
-      { title: 'asked', of: ({ createdAt }) => fromNow(createdAt) },
+      { title: 'memo', dropped: 4, of: ({ memo }) => memo },
+      { title: 'grant', dropped: 1, of: ({ grantId }) => grantId },
+      { title: 'asked', dropped: 2, of: ({ createdAt }) => fromNow(createdAt) },
       { title: 'state', of: stateOf, style: coloured },
+      { title: 'lapses', dropped: 3, of: ({ approval }) => fromNow(approval?.lapsesAt) },
     ],
     'no payment waits for an approval',
   );
 }
 
 function stateOf({ status, approval }: Payment): string {
-  const lapses = `lapses ${fromNow(approval?.lapsesAt)}`;
-  return approval?.approvedAt ? `approved, uncollected; ${lapses}` : `${status}; ${lapses}`;
+  return approval?.approvedAt ? 'approved' : status;
 }
 
 /** `bursar approvals approve` and `reject`. */

@@ -9,10 +9,12 @@ export interface Column<Row> {
   readonly isRight?: boolean;
   /** Cut where the terminal is too narrow for the table. */
   readonly shrinks?: boolean;
+  /** Left out where there is too little room for the column that shrinks: 1 first, then 2 and so on. */
+  readonly dropped?: number;
 }
 
-/** The least that is left of a column that is cut, in characters. */
-const MIN_WIDTH = 12;
+/** Room that a column needs to be of use when it is cut, in characters. */
+const USEFUL_WIDTH = 18;
 
 /** Whether to print tables: on a terminal, unless JSON was asked for. */
 export function isTable(json: boolean | undefined): boolean {
@@ -24,17 +26,15 @@ export { printJson };
 /** Prints a table, or a line where it would be empty. */
 export function printTable<Row>(
   rows: readonly Row[],
-  columns: readonly Column<Row>[],
+  given: readonly Column<Row>[],
   empty: string,
 ): void {
   if (rows.length === 0) {
     printLine(empty);
     return;
   }
-  const { cells, widths } = fitting(
-    rows.map((row) => columns.map(({ of }) => cell(of(row)))),
-    columns,
-  );
+  const columns = columnsFor(rows, given);
+  const { cells, widths } = fitting(cellsOf(rows, columns), columns);
   const pad = (text: string, at: number) => {
     const space = ' '.repeat(Math.max(0, (widths[at] ?? 0) - [...text].length));
     return columns[at]?.isRight ? space + text : text + space;
@@ -57,17 +57,50 @@ export function printTable<Row>(
   for (const line of [head, ...lines]) writeStyled(`${line.join('  ').trimEnd()}\n`);
 }
 
-/** The cells as a terminal has room for them, and the width of each column. */
-function fitting(cells: string[][], columns: readonly Pick<Column<never>, 'title' | 'shrinks'>[]) {
-  const widths = columns.map(({ title }, at) =>
+function cellsOf<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string[][] {
+  return rows.map((row) => columns.map(({ of }) => cell(of(row))));
+}
+
+function widthsOf(cells: string[][], columns: readonly Pick<Column<never>, 'title'>[]): number[] {
+  return columns.map(({ title }, at) =>
     Math.max(title.length, ...cells.map((line) => [...(line[at] ?? '')].length)),
   );
-  const room = process.stdout.columns ?? Number.POSITIVE_INFINITY;
-  const excess = widths.reduce((sum, width) => sum + width + 2, -2) - room;
+}
+
+/** Width that a table has too much for the terminal. A terminal that does not know its size has room for all. */
+function excessOf(widths: readonly number[]): number {
+  const room = process.stdout.columns || Number.POSITIVE_INFINITY;
+  return widths.reduce((sum, width) => sum + width + 2, -2) - room;
+}
+
+/** The columns that the terminal has room for. Of those that may be dropped, empty ones go first. */
+function columnsFor<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): Column<Row>[] {
+  const cells = cellsOf(rows, columns);
+  const isEmpty = (at: number) => cells.every((line) => line[at] === '');
+  const order = ({ dropped = 0 }: Column<Row>, at: number) =>
+    dropped && isEmpty(at) ? 0.5 : dropped;
+  const candidates = columns
+    .map((column, at) => ({ column, order: order(column, at) }))
+    .filter(({ order }) => order > 0)
+    .sort((a, b) => a.order - b.order);
+  let kept = [...columns];
+  for (const { column } of candidates) {
+    const widths = widthsOf(cellsOf(rows, kept), kept);
+    const width = widths[kept.findIndex(({ shrinks }) => shrinks)] ?? 0;
+    if (excessOf(widths) <= Math.max(0, width - USEFUL_WIDTH)) break;
+    kept = kept.filter((each) => each !== column);
+  }
+  return kept;
+}
+
+/** The cells as a terminal has room for them, and the width of each column. */
+function fitting(cells: string[][], columns: readonly Pick<Column<never>, 'title' | 'shrinks'>[]) {
+  const widths = widthsOf(cells, columns);
+  const excess = excessOf(widths);
   const at = columns.findIndex(({ shrinks }) => shrinks);
   const width = widths[at];
   if (excess <= 0 || width === undefined) return { cells, widths };
-  const most = Math.min(width, Math.max(width - excess, MIN_WIDTH));
+  const most = Math.min(width, Math.max(width - excess, USEFUL_WIDTH));
   const cut = (text: string) =>
     [...text].length > most ? `${[...text].slice(0, most - 1).join('')}…` : text;
   return {

@@ -59,10 +59,14 @@ function printOptions({ options, selected, decision, grant }: Quote): void {
         of: ({ amount, currency }) => (amount ? `${amount} ${currency}` : '?'),
         isRight: true,
       },
-      { title: 'network', of: ({ network }) => network },
-      { title: 'pay to', of: ({ payTo }) => short(payTo) },
+      { title: 'network', dropped: 2, of: ({ network }) => network },
+      { title: 'pay to', dropped: 1, of: ({ payTo }) => short(payTo) },
       { title: 'decision', of: (each) => each.decision, style: coloured },
-      { title: 'why', of: ({ reasons }) => reasons.map(({ code }) => code).join(', ') },
+      {
+        title: 'why',
+        shrinks: true,
+        of: ({ reasons }) => reasons.map(({ code }) => code).join(', '),
+      },
     ],
     'the 402 offers nothing',
   );

@@ -6,12 +6,15 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { type HttpService, serve } from '../sandbox/ports.js';
 import { startTestStack, type TestStack } from './support/bursar.js';
-import { command, commandInTerminal } from './support/command.js';
+import { command, commandInTerminal, shell } from './support/command.js';
 import { build, deadPort, sourcesOf } from './support/program.js';
 
 jest.setTimeout(240_000);
 
 const ESC = '\u001b';
+
+/** A delegation that lacks nothing. */
+const CHILD = ['grants', 'delegate', '--holder', 'x', '--budget', '0.10'];
 
 let stack: TestStack;
 let plain: HttpService;
@@ -213,15 +216,55 @@ describe('bursar fetch', () => {
     [2, ['fetc', 'x.example'], /no command "fetc"; did you mean fetch\?/],
     [2, ['grants', 'lst'], /did you mean list\?/],
     [2, ['grants'], /grants takes one of: list, show/],
-    [2, ['grants', 'mint'], /--holder NAME and --budget AMOUNT missing/],
+    [2, ['grants', 'delegate'], /--holder NAME and --budget AMOUNT missing/],
     [2, ['why', 'nonsense'], /is no payment/],
-    [1, ['payments', 'pay_none'], /must be a pay_ id/],
+    [2, ['payments', 'pay_none'], /^bursar: PAYMENT: must be a pay_ id/],
+    [2, ['payments', '--grant', 'x'], /^bursar: --grant: must be a grt_ id/],
+    [2, ['payments', '--status', 'x'], /^bursar: --status: /],
+    [2, ['payments', '--pay-to', 'x'], /^bursar: --pay-to: /],
+    [2, ['payments', '--from', 'x'], /^bursar: --from is "x"; give a time such as 2026/],
+    [2, ['payments', '--limit', '0'], /^bursar: --limit is "0"; give a whole number from 1/],
+    [2, ['report', '--by', 'x'], /^bursar: --by: /],
+    [2, ['watch', '--after', 'x'], /^bursar: --after: /],
+    [2, ['watch', '--kind', 'x'], /^bursar: --kind: /],
+    [2, ['watch', '--count', '0'], /^bursar: --count is "0"/],
+    [2, [...CHILD, '--until', 'x'], /^bursar: --until is "x"/],
+    [2, [...CHILD, '--until', '2999-01-01T00:00:00Z', '--ttl', '1h'], /give --ttl or --until/],
+    [2, [...CHILD, '--pay-to', 'x'], /^bursar: --pay-to: /],
+    [2, [...CHILD, '--network', 'x'], /^bursar: --network: /],
+    [2, [...CHILD, '--resource', 'x'], /^bursar: --resource: /],
+    [3, [...CHILD, '--depth', '8'], /--depth is wider than its parent's/],
+    [2, ['grants', 'mint', '--holder', 'x', '--budget', '1'], /npx bursar grants delegate/],
+    [3, ['fetch', '$PAGE', '--max-amount', '0.001'], /the --max-amount of 0\.001/],
     [2, ['payments', '--label', 'foo'], /give it as name=value/],
   ])('exits %i for %j', async (expected, args, message) => {
-    const { code, stderr, stdout } = await command(root, args);
+    const words = args.map((word) => word.replace('$PAGE', page));
+    const { code, stderr, stdout } = await command(root, words);
     expect({ code, stdout }).toEqual({ code: expected, stdout: '' });
     expect(stderr).toMatch(message);
     for (const line of stderr.trimEnd().split('\n')) expect(line).toMatch(/^bursar: /);
+  });
+
+  it('tells an admin that an admin pays nothing', async () => {
+    const advice = /an admin cannot pay; mint a grant .* npx bursar grants mint/;
+    const fetched = await command(admin, ['fetch', page]);
+    expect(fetched).toMatchObject({ code: 3, stderr: expect.stringMatching(advice) });
+    const examined = await command(admin, ['doctor', page, '--pay']);
+    expect(examined).toMatchObject({ code: 2, stderr: expect.stringMatching(advice) });
+  });
+
+  it('names an address where another program answers', async () => {
+    for (const url of [plain.url, stack.seller.url]) {
+      for (const words of [['payments'], ['grants', 'show'], ['watch'], ['fetch', page]]) {
+        const { code, stderr } = await command({ ...root, BURSAR_URL: url }, words);
+        expect({ words, code }).toEqual({ words, code: 1 });
+        expect(stderr).toMatch(/^bursar: .* does not look like a Bursar service; .*\n$/);
+        expect(stderr).toContain(url);
+      }
+    }
+    const login = ['login', '--url', plain.url, '--token-stdin'];
+    const { stderr } = await command({ XDG_CONFIG_HOME: folder }, login, root.BURSAR_TOKEN);
+    expect(stderr).toMatch(/does not look like a Bursar service/);
   });
 
   it('exits 1 where nobody answers, 2 without a token, 3 for a refusal', async () => {
@@ -267,6 +310,21 @@ describe('an approval', () => {
     );
   });
 
+  it('that does not come in time is told once when it begins, and once that the time is over', async () => {
+    const words = ['fetch', report, '--intent', 'a report to wait for', '--wait', '1s'];
+    const { code, stderr } = await command(root, words);
+    const [begins, ends, ...more] = stderr.trimEnd().split('\n');
+    expect({ code, more }).toEqual({ code: 4, more: [] });
+    expect(begins).toMatch(/waits for an approval; .* approve pay_\w+; waiting for 1s at most$/);
+    expect(ends).toMatch(/^bursar: 1s are over, and nobody has approved it; nothing was paid; /);
+    const told = (await command(root, [...words, '--json'])).stderr.trimEnd().split('\n');
+    const [waiting, failed] = told.map((line) => JSON.parse(line));
+    expect({ waiting, failed }).toMatchObject({
+      waiting: { waiting: { status: 'pending_approval' } },
+      failed: { error: { code: 'approval_required', detail: expect.stringContaining('--wait') } },
+    });
+  });
+
   it('that is rejected answers the same key with exit code 3', async () => {
     const asked = await command(root, ['fetch', report, '--intent', 'the report, dear']);
     const [id = ''] = /pay_\w+/.exec(asked.stderr) ?? [];
@@ -308,7 +366,7 @@ describe('bursar quote, payments and why', () => {
       ]);
       expect(why.allowedBy).toEqual(
         expect.arrayContaining([
-          `${childId} (kid): maxPerPayment of 2.50 or more; it is 0.05`,
+          `${childId} (kid): --max-per-payment 2.50 or more; it is 0.05`,
           `${childId} (kid): a budget of 2.50 or more; it is 0.50`,
         ]),
       );
@@ -406,6 +464,22 @@ describe('bursar grants', () => {
     ]);
     expect(asked.stdout).toMatch(/is revoked, 2 grants in all\n0\.01 USDC of 1 payment/);
     expect((await run(root, 'grants', 'show', id)).status).toBe('revoked');
+  });
+
+  it('tells of a --ttl that is cut to the end of the parent', async () => {
+    const ended = [...CHILD, '--token-only', '--ttl'];
+    expect((await command(root, [...ended, '90d'])).stderr).toMatch(
+      /^bursar: --ttl is cut: the grant ends at .*, the parent's end\n$/,
+    );
+    expect((await command(root, [...ended, '10s'])).stderr).toBe('');
+  });
+
+  it('exits 1 where a person answers no before a revocation', async () => {
+    const line = `stty cols 200; exec '${process.execPath}' bin/bursar.mjs grants revoke ${childId}`;
+    const asked = await shell(root, `echo n | script -qefc "${line}" /dev/null`);
+    expect(asked.stdout).toMatch(/End it for good\? \[y\/N\][\s\S]*nothing was done/);
+    expect(asked.code).toBe(1);
+    expect((await run(child, 'grants', 'show')).status).toBe('active');
   });
 
   it('refuses a delegation that is wider, and sends nothing with --dry-run', async () => {
@@ -633,6 +707,18 @@ describe('the program itself', () => {
     for (const shell of ['zsh', 'fish']) {
       expect((await command({}, ['completion', shell])).stdout).toContain('grants delegate');
     }
+  });
+
+  it.each([
+    ['payments > /dev/full', /^bursar: the output cannot be written \(ENOSPC\)\n$/],
+    ['watch --after 0-0 > /dev/full', /^bursar: the output cannot be written \(ENOSPC\)\n$/],
+    ['completion bash > /dev/full', /^bursar: the output cannot be written \(ENOSPC\)\n$/],
+    ['fetch $PAGE -s > /dev/full', /^bursar: .* \(ENOSPC\); it was paid by pay_\w+, .*\n$/],
+    ['payments > /dev/full 2>&1', /^$/],
+  ])('fails with one line for "%s"', async (line, message) => {
+    const { code, stderr } = await shell({ ...root, PAGE: page }, `bursar ${line}`);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(message);
   });
 
   it('is ended by a pipe that closes, without a word', async () => {

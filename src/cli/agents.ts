@@ -3,7 +3,7 @@ import { addCommand } from '../command-line.js';
 import { telling } from './failure.js';
 import { again } from './parse.js';
 
-const HEADING = 'Pay:';
+const HEADING = 'For agents, to pay:';
 
 /** Adds the commands that pay, and that look at what was paid. */
 export function addAgentCommands(program: Command, stopped: AbortSignal): void {
@@ -52,15 +52,11 @@ function addFetch(program: Command, stopped: AbortSignal): void {
     .option('--memo <text>', 'a note for the audit log')
     .option('--wait <time>', 'wait for an approval, such as 10m; default: exit 4 at once')
     .option('--json', 'tell the cost and errors as JSON on standard error')
-    .action((url, options) =>
-      telling(
-        options.json,
-        async () => {
-          const { fetchCommand } = await import('./fetch.js');
-          await fetchCommand(url, options, stopped);
-        },
-        options.intent !== undefined || options.key !== undefined,
-      ),
+    .action((url, options, command) =>
+      telling(command, async () => {
+        const { fetchCommand } = await import('./fetch.js');
+        await fetchCommand(url, options, stopped);
+      }),
     );
 }
 
@@ -74,8 +70,8 @@ function addQuote(program: Command, stopped: AbortSignal): void {
   withRequest(command)
     .option('--max-amount <amount>', 'the most it may cost, such as 0.05')
     .option('--json', 'JSON instead of a table')
-    .action((url, options) =>
-      telling(options.json, async () => {
+    .action((url, options, command) =>
+      telling(command, async () => {
         const { quoteCommand } = await import('./quote.js');
         await quoteCommand(url, options, stopped);
       }),
@@ -98,8 +94,8 @@ function addServices(program: Command): void {
     .option('--grant <id>', 'what this grant could pay; default: your own')
     .option('--limit <n>', 'how many', '20')
     .option('--json', 'JSON instead of a table')
-    .action((query, options) =>
-      telling(options.json, async () => {
+    .action((query, options, command) =>
+      telling(command, async () => {
         const { servicesCommand } = await import('./services.js');
         await servicesCommand(query, options);
       }),
@@ -131,8 +127,8 @@ function addPayments(program: Command): void {
     .option('--refused', 'the refusals instead, which made no payment')
     .option('--limit <n>', 'how many', '20')
     .option('--json', 'JSON instead of a table')
-    .action((payment, options) =>
-      telling(options.json, async () => {
+    .action((payment, options, command) =>
+      telling(command, async () => {
         const { paymentsCommand } = await import('./payments.js');
         await paymentsCommand(payment, options);
       }),
@@ -153,8 +149,8 @@ function addPayments(program: Command): void {
     .option('--from <time>', 'payments made at this time or later')
     .option('--to <time>', 'payments made at this time or earlier')
     .option('--json', 'JSON instead of a table')
-    .action((options) =>
-      telling(options.json, async () => (await import('./report.js')).reportCommand(options)),
+    .action((options, command) =>
+      telling(command, async () => (await import('./report.js')).reportCommand(options)),
     );
   addCommand(program, 'why [id]', {
     summary: 'why a payment was allowed or refused: every check of every grant',
@@ -164,8 +160,8 @@ function addPayments(program: Command): void {
   })
     .helpGroup(HEADING)
     .option('--json', 'JSON instead of tables')
-    .action((id, options) =>
-      telling(options.json, async () => {
+    .action((id, options, command) =>
+      telling(command, async () => {
         const { whyCommand } = await import('./why.js');
         await whyCommand(id, options);
       }),
@@ -190,8 +186,8 @@ function addWatch(program: Command, stopped: AbortSignal): void {
     .option('--after <cursor>', 'begin behind the event with this cursor; default: begin now')
     .option('--count <n>', 'end after so many events')
     .option('--json', 'JSON lines instead of text')
-    .action((options) =>
-      telling(options.json, async () => {
+    .action((options, command) =>
+      telling(command, async () => {
         const { watchCommand } = await import('./watch.js');
         await watchCommand(options, stopped);
       }),
@@ -212,8 +208,8 @@ function addDoctor(program: Command, stopped: AbortSignal): void {
     .option('--pay', 'make one real payment, look at the answer, and replay its proof')
     .option('--max-amount <amount>', 'the most that payment may cost, such as 0.05')
     .option('--json', 'JSON instead of a table')
-    .action((url, options) =>
-      telling(options.json, async () => {
+    .action((url, options, command) =>
+      telling(command, async () => {
         const { doctorCommand } = await import('./doctor/doctor.js');
         await doctorCommand(url, options, stopped);
       }),

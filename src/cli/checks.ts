@@ -175,7 +175,7 @@ function perPayment({ maxPerPayment, currency }: Grant, { amount }: Purchase): F
   return {
     terms: maxPerPayment === null ? 'any' : `at most ${maxPerPayment} ${currency}`,
     refusesNow: maxPerPayment === null ? false : isMore(amount, maxPerPayment),
-    remedy: `maxPerPayment of ${amount ?? 'the price'} or more; it is ${maxPerPayment}`,
+    remedy: `--max-per-payment ${amount ?? 'of the price'} or more; it is ${maxPerPayment}`,
   };
 }
 
@@ -183,7 +183,7 @@ function paymentsOf({ maxPayments, payments }: Grant): Finding {
   return {
     terms: maxPayments === null ? 'any number' : `${payments} of ${maxPayments} made`,
     refusesNow: maxPayments !== null && payments >= maxPayments,
-    remedy: `maxPayments above ${payments}; it is ${maxPayments}`,
+    remedy: `--max-payments above ${payments}; it is ${maxPayments}`,
   };
 }
 

@@ -1,5 +1,9 @@
+import type { Command } from 'commander';
+import { pathOf } from '../command-line.js';
+import { givenAs, inWordsOf } from './api-words.js';
 import { tell } from './output.js';
-import { ApprovalRequired, BursarError } from './sdk.js';
+import { ApprovalRequired, BursarError, type Payment } from './sdk.js';
+import { ADMIN_PAYS_NOTHING, isAdmin, NO_BURSAR, NOT_BURSAR } from './session.js';
 
 /** Problems that say no to a purchase, or to a change of a grant. All others say that something failed. */
 const REFUSALS = [
@@ -15,9 +19,10 @@ const REFUSALS = [
   'window_exceeded',
 ];
 
-/** The exit code of an error of the service: 3 refused, 4 waiting for an approval, else 1. */
-function exitCodeOf(error: BursarError): number {
+/** The exit code of an error of the service: 2 called wrongly, 3 refused, 4 waiting for an approval, else 1. */
+function exitCodeOf(error: BursarError, command: Command): number {
   if (error instanceof ApprovalRequired) return 4;
+  if (isMisuse(error, command)) return 2;
   const { code, nextAction, payment } = error;
   const isRefused =
     REFUSALS.includes(code) ||
@@ -26,63 +31,94 @@ function exitCodeOf(error: BursarError): number {
   return isRefused ? 3 : 1;
 }
 
+/** Whether the service found a mistake in what was typed, or in the file of `--terms`. */
+function isMisuse({ code, field }: BursarError, command: Command): boolean {
+  if (code !== 'invalid_request' || field === undefined) return false;
+  return givenAs(command, field) !== undefined || command.getOptionValue('terms') !== undefined;
+}
+
 /** Tells what to do next about an error, in the words of this command line. */
 const ADVICE: Readonly<Partial<Record<string, string>>> = {
   ask: 'a person or the grant above can raise the limit or resume the grant; see: npx bursar why',
-  choose_cheaper: 'raise --max-amount, or choose something cheaper',
   renew_token: 'the token no longer works; run: npx bursar login, or set BURSAR_TOKEN',
   use_payment: 'the key has a payment already; see: npx bursar payments',
   new_key: 'the payment is over and took no money; repeat with another --intent or --key',
 };
 
 /**
- * Runs a command's work. An error of the service is told in one line, and another with what to do; with `--json` it is a
- * JSON object on standard error.
- *
- * @param isNamed - whether the command names its purchase by itself, so that repeating it continues that.
+ * Runs the work of a command. An error of the service is told in one line, and another with what to do; with `--json` it
+ * is a JSON object on standard error. Both are in the words of the command, whose options the SDK does not know.
  */
-export async function telling(
-  json: boolean | undefined,
-  work: () => Promise<void>,
-  isNamed = false,
-): Promise<void> {
+export async function telling(command: Command, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
     if (!(error instanceof BursarError)) throw error;
-    process.exitCode = exitCodeOf(error);
-    const { code, detail, nextAction, retryAfter, grantId, limit, remaining, field, payment, key } =
-      error;
-    if (json === true) {
+    process.exitCode = exitCodeOf(error, command);
+    const detail = detailOf(error, command);
+    if (command.getOptionValue('json') === true) {
+      const { code, nextAction, retryAfter, grantId, limit, remaining, field, payment, key } =
+        error;
       const told = { code, detail, nextAction, retryAfter, grantId, limit, remaining, field, key };
       const about = payment && { id: payment.id, status: payment.status };
       process.stderr.write(`${JSON.stringify({ error: { ...told, payment: about } })}\n`);
       return;
     }
-    if (!(error instanceof ApprovalRequired)) tell(error.message);
-    const advice = adviceOf(error, isNamed);
+    if (!(error instanceof ApprovalRequired)) {
+      tell(isMisuse(error, command) ? detail : `${error.code}: ${detail}`);
+    }
+    const advice = adviceOf(error, command);
     if (advice !== undefined) tell(advice);
   }
 }
 
-function adviceOf(error: BursarError, isNamed: boolean): string | undefined {
-  const { code, nextAction, retryAfter, key, payment } = error;
+/** The sentence of an error. An answer that no Bursar gives names the address: another program may listen there. */
+function detailOf({ code, detail, field, status = 0 }: BursarError, command: Command): string {
+  if (code === 'unexpected_answer' && status < 500 && status !== 429) {
+    return `${detail}; it ${NO_BURSAR}`;
+  }
+  return inWordsOf(command, detail, field);
+}
+
+function adviceOf(error: BursarError, command: Command): string | undefined {
+  const { code, detail, nextAction, retryAfter, key, payment } = error;
+  const { intent, key: givenKey, wait } = command.opts<Record<string, string | undefined>>();
+  // A command that names its purchase continues it when it is repeated.
+  const isNamed = intent !== undefined || givenKey !== undefined;
   const again =
     key === undefined || isNamed ? 'repeat the same command' : `repeat it with: --key ${key}`;
   if (error instanceof ApprovalRequired) {
-    return `${payment?.amount} ${payment?.currency} waits for an approval; an admin or a holder above runs: npx bursar approvals approve ${payment?.id}; then ${again}`;
+    return wait === undefined
+      ? `${approvalOf(payment)}; then ${again}`
+      : `${wait} are over, and nobody has approved it; nothing was paid; once it is approved, ${again}`;
   }
-  if (code === 'unreachable') return undefined;
+  if (code === 'unreachable' || code === NOT_BURSAR || code === 'unexpected_answer')
+    return undefined;
+  if (code === 'forbidden') return forbiddenAdvice(pathOf(command));
   if (code === 'paid_not_delivered') {
     return `use the answer of before, if you kept it; to buy again, take another --intent; see: npx bursar payments ${payment?.id ?? ''}`.trimEnd();
   }
   if (code === 'idempotency_mismatch') {
     return 'an --intent or --key is one request; take another one for this request, or see: npx bursar payments';
   }
-  if (code === 'not_found')
+  if (code === 'not_found' && !detail.startsWith('there is no GET'))
     return 'what the token may not see is not found either; see: npx bursar whoami';
   if (nextAction === 'wait') {
     return retryAfter === undefined ? again : `wait ${retryAfter} s, then ${again}`;
   }
   return ADVICE[nextAction];
+}
+
+/** Tells that a payment waits, and who ends that. */
+export function approvalOf(
+  payment: Partial<Pick<Payment, 'id' | 'amount' | 'currency'>> = {},
+): string {
+  const { id, amount, currency } = payment;
+  return `${amount} ${currency} waits for an approval; an admin or a holder above runs: npx bursar approvals approve ${id}`;
+}
+
+function forbiddenAdvice(path: string): string {
+  return /^(?:fetch|quote|raises ask)$/.test(path) && isAdmin()
+    ? ADMIN_PAYS_NOTHING
+    : 'the token has no right to that; see: npx bursar whoami';
 }

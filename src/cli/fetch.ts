@@ -4,10 +4,11 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { printable } from '../domain/printable.js';
 import { UsageError } from '../options.js';
+import { approvalOf } from './failure.js';
 import { tell } from './output.js';
 import { parseAmountText, parseDuration } from './parse.js';
 import { plainError, type RequestOptions, requestOf, urlOfWords } from './request.js';
-import { type Bursar, keyOfIntent } from './sdk.js';
+import { type Bursar, keyOfIntent, type Payment } from './sdk.js';
 import { openBursar } from './session.js';
 
 /** The options of `bursar fetch`. */
@@ -53,12 +54,8 @@ export async function fetchCommand(
       signal: stopped,
       ...(name === undefined ? {} : { intent: name }),
       ...(memo === undefined ? {} : { memo }),
-      onApproval: ({ id, amount, currency }) => {
-        if (wait !== undefined) {
-          tell(
-            `${id} of ${amount} ${currency} waits for an approval: npx bursar approvals approve ${id}`,
-          );
-        }
+      onApproval: (payment) => {
+        if (wait !== undefined) tellWaiting(payment, wait, json);
       },
     })
     .catch(async (error: unknown) => {
@@ -90,6 +87,15 @@ export async function fetchCommand(
     process.exitCode = 1;
   }
   if (response.status === 402) process.exitCode = 1;
+}
+
+function tellWaiting(payment: Payment, wait: string, json: boolean | undefined): void {
+  const { id, amount, currency, status } = payment;
+  if (json) {
+    process.stderr.write(`${JSON.stringify({ waiting: { id, amount, currency, status } })}\n`);
+  } else {
+    tell(`${approvalOf(payment)}; waiting for ${wait} at most`);
+  }
 }
 
 function tellCost(bursar: Bursar, response: Response, { silent, json }: FetchOptions): void {

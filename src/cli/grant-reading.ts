@@ -10,7 +10,7 @@ import {
   printLine,
   printTable,
 } from './output.js';
-import { parseWhole } from './parse.js';
+import { parseLimit } from './parse.js';
 import type { Bursar, Grant } from './sdk.js';
 import { openBursar, ownGrant } from './session.js';
 
@@ -25,9 +25,9 @@ interface ListOptions {
 
 /** `bursar grants list`. */
 export async function listGrants({ parent, status, holder, label, limit, json }: ListOptions) {
-  const most = parseWhole('--limit', limit, 100_000);
+  const most = parseLimit(limit);
   const query = {
-    limit: Math.min(Math.max(most, 1), 200),
+    limit: Math.min(most, 200),
     ...(parent ? { parentId: parent } : {}),
     ...(status ? { status } : {}),
     ...(holder ? { holder } : {}),
@@ -46,10 +46,10 @@ export async function listGrants({ parent, status, holder, label, limit, json }:
       { title: 'holder', of: ({ holder: name }) => name, shrinks: true },
       { title: 'status', of: (grant) => grant.status, style: coloured },
       { title: 'budget', of: ({ budget, currency }) => `${budget} ${currency}`, isRight: true },
-      { title: 'spent', of: ({ spent }) => spent, isRight: true },
-      { title: 'open', of: ({ reserved }) => reserved, isRight: true },
+      { title: 'spent', dropped: 2, of: ({ spent }) => spent, isRight: true },
+      { title: 'open', dropped: 1, of: ({ reserved }) => reserved, isRight: true },
       { title: 'left', of: ({ remaining }) => remaining, isRight: true },
-      { title: 'ends', of: ({ expiresAt }) => fromNow(expiresAt) },
+      { title: 'ends', dropped: 3, of: ({ expiresAt }) => fromNow(expiresAt) },
     ],
     'no grant; an admin mints one with: npx bursar grants mint',
   );
@@ -114,7 +114,7 @@ export function printGrant(grant: Grant): void {
 
 /** `bursar grants tree`. */
 export async function showTree(id: string | undefined, options: { limit: string; json?: boolean }) {
-  const most = parseWhole('--limit', options.limit, 100_000);
+  const most = parseLimit(options.limit);
   const { grants, totals, isWhole } = await readTree(openBursar(), ownGrant(id), most);
   if (!isTable(options.json)) return printJson({ items: grants, totals, isWhole });
   const prefixes = prefixesOf(grants);
@@ -129,10 +129,10 @@ export async function showTree(id: string | undefined, options: { limit: string;
       { title: 'grant', of: (grant) => grant.id },
       { title: 'status', of: ({ status }) => status, style: coloured },
       { title: 'budget', of: ({ budget }) => budget, isRight: true },
-      { title: 'spent', of: ({ spent }) => spent, isRight: true },
-      { title: 'open', of: ({ reserved }) => reserved, isRight: true },
+      { title: 'spent', dropped: 2, of: ({ spent }) => spent, isRight: true },
+      { title: 'open', dropped: 1, of: ({ reserved }) => reserved, isRight: true },
       { title: 'left', of: ({ remaining }) => remaining, isRight: true },
-      { title: 'ends', of: ({ expiresAt }) => fromNow(expiresAt) },
+      { title: 'ends', dropped: 3, of: ({ expiresAt }) => fromNow(expiresAt) },
     ],
     'no grant',
   );

@@ -5,12 +5,15 @@ import { again } from './parse.js';
 
 const GRANT = 'grt_01m8jtabxke06vcf5jt8fd55r7';
 
+/** Heading of the commands that decide about grants. */
+export const HEADING = 'For holders and people, to give and to decide:';
+
 /** Adds `grants` and all below it. */
 export function addGrantCommands(program: Command): void {
   const grants = addCommand(program, 'grants', {
     summary: 'list, show, mint, delegate, amend, suspend, resume and revoke grants',
     examples: ['npx bursar grants list', 'npx bursar grants show'],
-  }).helpGroup('Grants:');
+  }).helpGroup(HEADING);
   addReading(grants);
   addMinting(grants);
   addAmending(grants);
@@ -32,8 +35,8 @@ function addReading(grants: Command): void {
     .option('--label <name=value>', 'with this label')
     .option('--limit <n>', 'how many', '100')
     .option('--json', 'JSON instead of a table')
-    .action((options) =>
-      telling(options.json, async () => (await import('./grant-reading.js')).listGrants(options)),
+    .action((options, command) =>
+      telling(command, async () => (await import('./grant-reading.js')).listGrants(options)),
     );
   addCommand(grants, 'show [grant]', {
     summary: 'show a grant: its limits, its scope, what is spent and left',
@@ -42,10 +45,8 @@ function addReading(grants: Command): void {
     examples: ['npx bursar grants show', `npx bursar grants show ${GRANT}`],
   })
     .option('--json', 'JSON instead of lines')
-    .action((id, options) =>
-      telling(options.json, async () =>
-        (await import('./grant-reading.js')).showGrant(id, options),
-      ),
+    .action((id, options, command) =>
+      telling(command, async () => (await import('./grant-reading.js')).showGrant(id, options)),
     );
   addCommand(grants, 'tree [grant]', {
     summary: 'show a grant and all below it, with totals',
@@ -54,15 +55,18 @@ function addReading(grants: Command): void {
   })
     .option('--limit <n>', 'how many grants at most', '200')
     .option('--json', 'JSON instead of a tree')
-    .action((id, options) =>
-      telling(options.json, async () => (await import('./grant-reading.js')).showTree(id, options)),
+    .action((id, options, command) =>
+      telling(command, async () => (await import('./grant-reading.js')).showTree(id, options)),
     );
 }
 
 function withTerms(command: Command): Command {
   return command
-    .option('--holder <name>', 'who will hold it')
-    .option('--budget <amount>', 'the most it may spend in all, such as 25.00')
+    .option('--holder <name>', 'who will hold it (required, here or in --terms)')
+    .option(
+      '--budget <amount>',
+      'the most it may spend in all, such as 25.00 (required, here or in --terms)',
+    )
     .option('--ttl <time>', 'at most how long it lasts, such as 90s, 30m, 12h or 7d')
     .option('--until <time>', 'exactly when it ends, such as 2026-12-31T00:00:00Z')
     .option('--max-per-payment <amount>', 'the most that one payment may be')
@@ -109,8 +113,8 @@ function addMinting(grants: Command): void {
   withTerms(mint)
     .option('--parent <id>', 'the grant to mint it below')
     .option('--treasury <id>', 'whose money; default main')
-    .action((options) =>
-      telling(options.json, async () => (await import('./minting.js')).mintGrant(options)),
+    .action((options, command) =>
+      telling(command, async () => (await import('./minting.js')).mintGrant(options)),
     );
   const delegate = addCommand(grants, 'delegate', {
     summary: 'give a part of your own grant to a sub-agent and print its token',
@@ -120,8 +124,8 @@ function addMinting(grants: Command): void {
       'npx bursar grants delegate --holder reader --budget 0.50 --max-per-payment 0.05 --ttl 10m',
     ],
   });
-  withTerms(delegate).action((options) =>
-    telling(options.json, async () => (await import('./minting.js')).delegateGrant(options)),
+  withTerms(delegate).action((options, command) =>
+    telling(command, async () => (await import('./minting.js')).delegateGrant(options)),
   );
 }
 
@@ -142,8 +146,8 @@ function addAmending(grants: Command): void {
     .option('--approval-above <amount>', 'above this, a person must approve; none for nobody')
     .option('--reason <text>', 'for the audit log')
     .option('--json', 'JSON instead of lines')
-    .action((id, options) =>
-      telling(options.json, async () => (await import('./raises.js')).amendGrant(id, options)),
+    .action((id, options, command) =>
+      telling(command, async () => (await import('./raises.js')).amendGrant(id, options)),
     );
 }
 
@@ -153,7 +157,7 @@ function addRaises(program: Command): void {
   const raises = addCommand(program, 'raises', {
     summary: 'ask for a larger budget; list, approve and reject such requests',
     examples: ['npx bursar raises list', `npx bursar raises approve ${REQUEST}`],
-  }).helpGroup('Grants:');
+  }).helpGroup(HEADING);
   addCommand(raises, 'ask <budget>', {
     summary: 'ask whoever is above your grant for a larger budget, in total',
     examples: ['npx bursar raises ask 50.00 --reason "twice the pages"'],
@@ -161,8 +165,8 @@ function addRaises(program: Command): void {
     .requiredOption('--reason <text>', 'why, for whoever decides')
     .option('--until <time>', 'also for more time, such as 2026-12-31T00:00:00Z')
     .option('--json', 'JSON instead of lines')
-    .action((budget, options) =>
-      telling(options.json, async () => (await import('./raises.js')).askRaise(budget, options)),
+    .action((budget, options, command) =>
+      telling(command, async () => (await import('./raises.js')).askRaise(budget, options)),
     );
   addCommand(raises, 'list', {
     summary: 'list the raises that wait for a decision',
@@ -170,8 +174,8 @@ function addRaises(program: Command): void {
   })
     .option('--all', 'those decided too')
     .option('--json', 'JSON instead of a table')
-    .action((options) =>
-      telling(options.json, async () => (await import('./raises.js')).listRaises(options)),
+    .action((options, command) =>
+      telling(command, async () => (await import('./raises.js')).listRaises(options)),
     );
   const decide = {
     approve: 'amend the grant as its holder asked',
@@ -184,8 +188,8 @@ function addRaises(program: Command): void {
     })
       .option('--reason <text>', 'for the audit log')
       .option('--json', 'JSON instead of lines')
-      .action((id, options) =>
-        telling(options.json, async () => {
+      .action((id, options, command) =>
+        telling(command, async () => {
           const { decideRaise } = await import('./raises.js');
           await decideRaise(name as keyof typeof decide, id, options);
         }),
@@ -230,8 +234,8 @@ function addLife(grants: Command): void {
         .option('--cancel-outstanding', 'cancel what is signed and unsettled, on chain')
         .option('-y, --yes', 'do not ask on a terminal');
     }
-    command.action((id, options) =>
-      telling(options.json, async () => {
+    command.action((id, options, command) =>
+      telling(command, async () => {
         const { changeGrant } = await import('./grant-life.js');
         await changeGrant(name as keyof typeof LIFE, id, options);
       }),

@@ -6,7 +6,7 @@ import { callerEnvironment } from './environment.js';
 import { at, fromNow, isTable, printFacts, printJson, printLine } from './output.js';
 import { profilePath, readProfile, removeProfile, writeProfile } from './profile.js';
 import { Api, Bursar } from './sdk.js';
-import { accessOf, grantOf, urlOf } from './session.js';
+import { accessOf, accessTo, grantOf, urlOf } from './session.js';
 
 /** `bursar login`: stores address and token once the service has taken them. */
 export async function loginCommand(options: { url?: string; tokenStdin?: boolean }): Promise<void> {
@@ -66,7 +66,7 @@ function readStored() {
 
 /** Asks the service with the token. */
 async function identify(url: string, token: string): Promise<string> {
-  const access = { url, token, renewToken: false };
+  const access = accessTo(url, token);
   if (grantOf(token) !== undefined) {
     const { id, holder, remaining, currency, status } = await new Bursar(access).grants.self();
     const state = status === 'active' ? '' : `, which is ${status.replaceAll('_', ' ')}`;

@@ -2,10 +2,17 @@ import { readFileSync } from 'node:fs';
 import { UsageError } from '../options.js';
 import { bold } from '../terminal.js';
 import { labelOf, printGrant } from './grant-reading.js';
-import { isTable, printJson, printLine, tell } from './output.js';
-import { defined, parseAmountText, parseDuration, parseWhole } from './parse.js';
-import type { GrantTerms } from './sdk.js';
-import { accessOf, grantOf, openBursar } from './session.js';
+import { at, isTable, printJson, printLine, tell } from './output.js';
+import {
+  defined,
+  given,
+  parseAmountText,
+  parseDuration,
+  parseTimeText,
+  parseWhole,
+} from './parse.js';
+import type { Grant, GrantTerms } from './sdk.js';
+import { isAdmin, openBursar } from './session.js';
 
 /** The options of `grants mint` and `grants delegate`. */
 interface MintOptions {
@@ -37,12 +44,17 @@ interface MintOptions {
 
 /** `bursar grants mint`: a root, or a child of `--parent`, by an admin. */
 export function mintGrant(options: MintOptions): Promise<void> {
+  if (!options.dryRun && !isAdmin()) {
+    throw new UsageError(
+      "mint takes an admin's token; the holder of a grant gives a part of it with: npx bursar grants delegate",
+    );
+  }
   return mint(options);
 }
 
 /** `bursar grants delegate`: a child of the caller's own grant. */
 export function delegateGrant(options: MintOptions): Promise<void> {
-  if (grantOf(accessOf().token) === undefined) {
+  if (isAdmin()) {
     throw new UsageError(
       'delegate takes the token of a grant; an admin mints a child with: npx bursar grants mint --parent GRANT',
     );
@@ -55,6 +67,7 @@ async function mint(options: MintOptions): Promise<void> {
   const terms = termsOf(options);
   if (dryRun) return printJson(terms);
   const { grant, token } = await openBursar().grants.mint(terms);
+  tellOfCut(terms, grant);
   if (tokenOnly) return printLine(token);
   if (!isTable(json)) return printJson({ grant, token });
   printGrant(grant);
@@ -62,11 +75,16 @@ async function mint(options: MintOptions): Promise<void> {
   tell('its holder uses it as BURSAR_TOKEN, or runs: npx bursar login');
 }
 
+/** Tells of a grant that ends before its --ttl is over: with the grant above it. */
+function tellOfCut({ ttlSeconds }: GrantTerms, { createdAt, expiresAt }: Grant): void {
+  const seconds = (Date.parse(expiresAt) - Date.parse(createdAt)) / 1_000;
+  if (ttlSeconds === undefined || seconds > ttlSeconds - 1) return;
+  tell(`--ttl is cut: the grant ends at ${at(expiresAt)}, the parent's end`);
+}
+
 /** The terms that the options say, over those of `--terms`. */
 function termsOf(options: MintOptions): GrantTerms {
   const { ttl, until, maxPerPayment, approvalAbove, maxPayments, depth } = options;
-  const money = (name: string, text: string | undefined) =>
-    text === undefined ? undefined : parseAmountText(name, text);
   const scope = defined({
     networks: options.network,
     payTo: options.payTo,
@@ -76,13 +94,12 @@ function termsOf(options: MintOptions): GrantTerms {
     ...(options.terms === undefined ? {} : fileTerms(options.terms)),
     ...defined({
       holder: options.holder,
-      budget: money('--budget', options.budget),
-      ttlSeconds: ttl === undefined ? undefined : parseDuration('--ttl', ttl),
-      expiresAt: until,
-      maxPerPayment: money('--max-per-payment', maxPerPayment),
-      maxPayments:
-        maxPayments === undefined ? undefined : parseWhole('--max-payments', maxPayments),
-      approvalAbove: money('--approval-above', approvalAbove),
+      budget: given('--budget', options.budget, parseAmountText),
+      ttlSeconds: given('--ttl', ttl, parseDuration),
+      expiresAt: given('--until', until, parseTimeText),
+      maxPerPayment: given('--max-per-payment', maxPerPayment, parseAmountText),
+      maxPayments: given('--max-payments', maxPayments, parseWhole),
+      approvalAbove: given('--approval-above', approvalAbove, parseAmountText),
       approveNewPayees: options.approveNewPayees,
       breaker: options.breaker === undefined ? undefined : breakerOf(options.breaker),
       windows: options.window?.map(windowOf),

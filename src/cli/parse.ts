@@ -13,9 +13,21 @@ export function parseDuration(option: string, text: string): number {
 }
 
 /** Parses a whole number. */
-export function parseWhole(option: string, text: string, most = 1_000_000_000): number {
-  if (/^(?:0|[1-9][0-9]{0,9})$/.test(text) && Number(text) <= most) return Number(text);
-  throw new UsageError(`${option} is "${text}"; give a whole number from 0 to ${most}`);
+export function parseWhole(option: string, text: string, most = 1_000_000_000, least = 0): number {
+  const number = /^(?:0|[1-9][0-9]{0,9})$/.test(text) ? Number(text) : Number.NaN;
+  if (number >= least && number <= most) return number;
+  throw new UsageError(`${option} is "${text}"; give a whole number from ${least} to ${most}`);
+}
+
+/** Checks a time, such as 2026-12-31T00:00:00Z. */
+export function parseTimeText(option: string, text: string): string {
+  if (/^\d{4}-\d\d-\d\dT/.test(text) && !Number.isNaN(Date.parse(text))) return text;
+  throw new UsageError(`${option} is "${text}"; give a time such as 2026-12-31T00:00:00Z`);
+}
+
+/** Parses how many rows a list prints at most. */
+export function parseLimit(text: string): number {
+  return parseWhole('--limit', text, 100_000, 1);
 }
 
 /** Checks an amount in currency units, such as 0.05. */
@@ -39,6 +51,15 @@ export function textOrFile(option: string, text: string): Buffer {
   } catch (error) {
     throw new UsageError(`${option}: ${(error as Error).message}`);
   }
+}
+
+/** An option's value, parsed where it is given. */
+export function given<Value>(
+  option: string,
+  text: string | undefined,
+  parse: (option: string, text: string) => Value,
+): Value | undefined {
+  return text === undefined ? undefined : parse(option, text);
 }
 
 /** The members that are given. Requests of the API leave out what is not. */

@@ -10,7 +10,7 @@ import {
   printTable,
   short,
 } from './output.js';
-import { defined, parseWhole } from './parse.js';
+import { defined, given, parseLimit, parseTimeText } from './parse.js';
 import type { Payment, PaymentQuery } from './sdk.js';
 import { openApi, openBursar } from './session.js';
 
@@ -35,7 +35,7 @@ export async function paymentsCommand(
 ): Promise<void> {
   const { grant, status, refused, limit, json, payTo, host, label, from, to } = options;
   if (id !== undefined) return showPayment(id, json);
-  const most = parseWhole('--limit', limit, 10_000);
+  const most = parseLimit(limit);
   if (refused) {
     const refusals = await latestRefusals(openApi(), most, grant);
     return isTable(json) ? printRefusals(refusals) : printJson(refusals);
@@ -47,8 +47,8 @@ export async function paymentsCommand(
     payTo,
     host,
     label: label === undefined ? undefined : labelOf(label).join(':'),
-    from,
-    to,
+    from: given('--from', from, parseTimeText),
+    to: given('--to', to, parseTimeText),
   };
   const query = { limit: Math.min(most, 200), order: 'desc', ...defined(filters) };
   for await (const payment of openBursar().payments.list(query as PaymentQuery)) {
@@ -65,7 +65,7 @@ function printPayments(payments: readonly Payment[], empty: string): void {
     payments,
     [
       { title: 'payment', of: ({ id }) => id },
-      { title: 'made', of: ({ createdAt }) => at(createdAt) },
+      { title: 'made', dropped: 1, of: ({ createdAt }) => at(createdAt) },
       { title: 'amount', of: ({ amount, currency }) => `${amount} ${currency}`, isRight: true },
       { title: 'status', of: ({ status }) => status, style: coloured },
       { title: 'for', of: ({ resource }) => shortUrl(resource), shrinks: true },
@@ -106,10 +106,11 @@ function printRefusals(refusals: readonly RefusalEvent[]): void {
     refusals,
     [
       { title: 'refusal', of: ({ id }) => id },
-      { title: 'when', of: ({ at: time }) => at(time) },
+      { title: 'when', dropped: 1, of: ({ at: time }) => at(time) },
       { title: 'code', of: ({ data }) => data.code, style: coloured },
       {
         title: 'refused by',
+        dropped: 2,
         of: ({ data }) => data.refusedBy ?? REFUSERS[data.code] ?? 'the treasury',
       },
       { title: 'for', of: ({ data }) => shortUrl(data.request.url), shrinks: true },

@@ -2,6 +2,10 @@ import type { Command } from 'commander';
 import { addCommand } from '../command-line.js';
 import { SHELLS } from './completion.js';
 import { telling } from './failure.js';
+import { HEADING } from './grants.js';
+
+/** Heading of the commands that come before all others. */
+export const SETTING_UP = 'To set up:';
 
 const PAYMENT = 'pay_01m8jtad3fe06vcf798k41p7av';
 
@@ -18,7 +22,7 @@ export function addPeopleCommands(program: Command): void {
     ],
     description: `Print completions of the command "bursar" for a shell: ${SHELLS.join(', ')}. With alias bursar='npx bursar' they complete that.`,
   })
-    .helpGroup('Set up:')
+    .helpGroup(SETTING_UP)
     .action(async (shell) => {
       const { completionCommand } = await import('./completion.js');
       completionCommand(program, shell);
@@ -29,15 +33,15 @@ function addApprovals(program: Command): void {
   const approvals = addCommand(program, 'approvals', {
     summary: 'list, approve and reject payments that wait for a person',
     examples: ['npx bursar approvals list', `npx bursar approvals approve ${PAYMENT}`],
-  }).helpGroup('Grants:');
+  }).helpGroup(HEADING);
   addCommand(approvals, 'list', {
     summary: 'list the payments that wait for an approval, or to be collected',
     examples: ['npx bursar approvals list'],
   })
     .option('--grant <id>', 'of this grant and those below it')
     .option('--json', 'JSON instead of a table')
-    .action((options) =>
-      telling(options.json, async () => (await import('./approvals.js')).listApprovals(options)),
+    .action((options, command) =>
+      telling(command, async () => (await import('./approvals.js')).listApprovals(options)),
     );
   const decide = {
     approve: 'let a payment be signed when its agent asks again',
@@ -50,8 +54,8 @@ function addApprovals(program: Command): void {
     })
       .option('--reason <text>', 'for the audit log')
       .option('--json', 'JSON instead of lines')
-      .action((id, options) =>
-        telling(options.json, async () => {
+      .action((id, options, command) =>
+        telling(command, async () => {
           const { decideApproval } = await import('./approvals.js');
           await decideApproval(name as keyof typeof decide, id, options);
         }),
@@ -69,25 +73,25 @@ function addLogin(program: Command): void {
       'npx bursar admin-token | npx bursar login --url http://127.0.0.1:4020 --token-stdin',
     ],
   })
-    .helpGroup('Set up:')
+    .helpGroup(SETTING_UP)
     .option('--url <url>', 'the address of the service')
     .option('--token-stdin', 'read the token from standard input')
-    .action((options) =>
-      telling(false, async () => (await import('./login.js')).loginCommand(options)),
+    .action((options, command) =>
+      telling(command, async () => (await import('./login.js')).loginCommand(options)),
     );
   addCommand(program, 'logout', {
     summary: 'remove what login stored',
     examples: ['npx bursar logout'],
   })
-    .helpGroup('Set up:')
+    .helpGroup(SETTING_UP)
     .action(async () => (await import('./login.js')).logoutCommand());
   addCommand(program, 'whoami', {
     summary: 'whose token is used, from where, and until when',
     examples: ['npx bursar whoami'],
   })
-    .helpGroup('Set up:')
+    .helpGroup(SETTING_UP)
     .option('--json', 'JSON instead of lines')
-    .action((options) =>
-      telling(options.json, async () => (await import('./login.js')).whoamiCommand(options)),
+    .action((options, command) =>
+      telling(command, async () => (await import('./login.js')).whoamiCommand(options)),
     );
 }

@@ -1,7 +1,7 @@
 import { UsageError } from '../options.js';
 import { printGrant } from './grant-reading.js';
 import { coloured, count, fromNow, isTable, printJson, printLine, printTable } from './output.js';
-import { defined, parseAmountText, parseWhole } from './parse.js';
+import { defined, given, parseAmountText, parseTimeText, parseWhole } from './parse.js';
 import type { Amendment, GrantRequest } from './sdk.js';
 import { openBursar } from './session.js';
 
@@ -33,20 +33,19 @@ export async function amendGrant(id: string, options: AmendOptions): Promise<voi
 }
 
 function amendmentOf(options: AmendOptions): Amendment {
-  const limit = <Value>(text: string | undefined, parse: (text: string) => Value) =>
-    text === 'none' ? null : given(text, parse);
-  const money = (option: string) => (text: string) => parseAmountText(option, text);
+  const { budget, until, maxPerPayment, maxPayments, approvalAbove } = options;
+  const limit = <Value>(
+    option: string,
+    text: string | undefined,
+    parse: (option: string, text: string) => Value,
+  ) => (text === 'none' ? null : given(option, text, parse));
   return defined({
-    budget: given(options.budget, money('--budget')),
-    expiresAt: options.until,
-    maxPerPayment: limit(options.maxPerPayment, money('--max-per-payment')),
-    maxPayments: limit(options.maxPayments, (text) => parseWhole('--max-payments', text)),
-    approvalAbove: limit(options.approvalAbove, money('--approval-above')),
+    budget: given('--budget', budget, parseAmountText),
+    expiresAt: given('--until', until, parseTimeText),
+    maxPerPayment: limit('--max-per-payment', maxPerPayment, parseAmountText),
+    maxPayments: limit('--max-payments', maxPayments, parseWhole),
+    approvalAbove: limit('--approval-above', approvalAbove, parseAmountText),
   });
-}
-
-function given<Value>(text: string | undefined, parse: (text: string) => Value): Value | undefined {
-  return text === undefined ? undefined : parse(text);
 }
 
 /** `bursar raises ask`: asks whoever is above the caller's own grant for more. */
@@ -57,7 +56,7 @@ export async function askRaise(
   const request = await openBursar().requestRaise({
     budget: parseAmountText('BUDGET', budget),
     reason,
-    ...defined({ expiresAt: until }),
+    ...defined({ expiresAt: given('--until', until, parseTimeText) }),
   });
   if (!isTable(json)) return printJson(request);
   printLine(`${request.id} asks for ${request.budget} ${request.currency} in total`);
@@ -75,9 +74,9 @@ export async function listRaises({ all, json }: { all?: boolean; json?: boolean 
     [
       { title: 'request', of: ({ id }) => id },
       { title: 'budget', of: ({ budget, currency }) => `${budget} ${currency}`, isRight: true },
-      { title: 'grant', of: ({ grantId }) => grantId },
+      { title: 'grant', dropped: 1, of: ({ grantId }) => grantId },
       { title: 'reason', of: ({ reason }) => reason, shrinks: true },
-      { title: 'asked', of: ({ createdAt }) => fromNow(createdAt) },
+      { title: 'asked', dropped: 2, of: ({ createdAt }) => fromNow(createdAt) },
       { title: 'state', of: ({ status }) => status, style: coloured },
     ],
     'no raise is asked for',

@@ -1,5 +1,5 @@
 import { isTable, printJson, printTable } from './output.js';
-import { defined } from './parse.js';
+import { defined, given, parseTimeText } from './parse.js';
 import type { SpendItem } from './sdk.js';
 import { openBursar } from './session.js';
 
@@ -16,7 +16,11 @@ interface ReportOptions {
 export async function reportCommand({ by, grant, from, to, json }: ReportOptions): Promise<void> {
   const groupBy = by.split(',').filter(Boolean);
   const items: SpendItem[] = [];
-  const query = { groupBy, ...defined({ grantId: grant, from, to }) };
+  const span = {
+    from: given('--from', from, parseTimeText),
+    to: given('--to', to, parseTimeText),
+  };
+  const query = { groupBy, ...defined({ grantId: grant, ...span }) };
   for await (const item of openBursar().reports.spend(query)) items.push(item);
   if (!isTable(json)) return printJson(items);
   const figures = ['settled', 'open', 'released'] as const;
@@ -33,8 +37,9 @@ export async function reportCommand({ by, grant, from, to, json }: ReportOptions
         title: figure,
         of: (item: SpendItem) => item[figure],
         isRight: true,
+        ...(figure === 'released' ? { dropped: 1 } : {}),
       })),
-      { title: 'refused', of: ({ refused }) => String(refused), isRight: true },
+      { title: 'refused', dropped: 2, of: ({ refused }) => String(refused), isRight: true },
       { title: '', of: ({ currency }) => currency },
     ],
     'nothing was spent',

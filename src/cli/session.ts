@@ -10,7 +10,19 @@ interface Access {
   /** Hears of each renewed token. Where nobody can keep one, none is renewed. */
   readonly onToken?: ((token: string) => void) | undefined;
   readonly renewToken: boolean;
+  readonly fetch: typeof fetch;
 }
+
+/** Tells of an address where another program answers. */
+export const NO_BURSAR =
+  'does not look like a Bursar service; check BURSAR_URL, or the --url of login';
+
+/** Code of the errors for such an address. */
+export const NOT_BURSAR = 'not_bursar';
+
+/** Tells an admin who tries to pay what to do. */
+export const ADMIN_PAYS_NOTHING =
+  'an admin cannot pay; mint a grant and use its token: npx bursar grants mint --holder NAME --budget AMOUNT --token-only';
 
 /**
  * The access of the environment, else of the profile. Variables win, and one alone takes the other from the profile
@@ -20,7 +32,7 @@ interface Access {
  */
 export function accessOf(environment = callerEnvironment()): Access {
   const { url: givenUrl, token: givenToken } = environment;
-  if (givenUrl && givenToken) return { url: urlOf(givenUrl), token: givenToken, renewToken: false };
+  if (givenUrl && givenToken) return accessTo(urlOf(givenUrl), givenToken);
   const profile = readProfile();
   if (!profile) {
     const missing = [givenUrl ? '' : 'BURSAR_URL', givenToken ? '' : 'BURSAR_TOKEN'];
@@ -28,14 +40,37 @@ export function accessOf(environment = callerEnvironment()): Access {
       `${missing.filter(Boolean).join(' and ')} missing; set the environment, or run: npx bursar login`,
     );
   }
-  if (givenToken) return { url: profile.url, token: givenToken, renewToken: false };
+  if (givenToken) return accessTo(profile.url, givenToken);
   if (givenUrl && urlOf(givenUrl) !== profile.url) {
     throw new UsageError(
       `BURSAR_URL is ${givenUrl}, and the profile's token is for ${profile.url}; set BURSAR_TOKEN, or run: npx bursar login`,
     );
   }
   const onToken = (token: string) => void writeProfile({ ...profile, token });
-  return { ...profile, onToken, renewToken: true };
+  return { ...accessTo(profile.url, profile.token), onToken, renewToken: true };
+}
+
+/** Access of a token that nobody keeps a renewal of. */
+export function accessTo(url: string, token: string): Access {
+  return { url, token, renewToken: false, fetch: fetchOf(url) };
+}
+
+/**
+ * A `fetch` that tells where another program answers at the service's address: web pages and redirects become an error of
+ * the contract's form. Requests to sellers pass unchanged.
+ */
+function fetchOf(url: string): typeof fetch {
+  return async (input, init) => {
+    if (!String(input).startsWith(`${url}/v1/`)) return fetch(input, init);
+    const response = await fetch(input, { ...init, redirect: 'manual' });
+    const { status, headers } = response;
+    const type = headers.get('content-type');
+    if (status >= 400 || status === 204 || /json|event-stream/.test(type ?? '')) return response;
+    await response.body?.cancel();
+    const found = headers.get('location') ?? type ?? 'no type of content';
+    const detail = `${url} answered ${status} with ${found}; it ${NO_BURSAR}`;
+    return Response.json({ code: NOT_BURSAR, detail, nextAction: 'stop' }, { status: 404 });
+  };
 }
 
 /** The service's address as it is compared and stored: without a slash at its end. */
@@ -64,6 +99,11 @@ export function grantOf(token: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Whether the caller's token is an admin's. */
+export function isAdmin(): boolean {
+  return grantOf(accessOf().token) === undefined;
 }
 
 /** The grant that a command is about: the one that is named, else the caller's own. */

@@ -16,8 +16,8 @@ export interface WatchOptions {
 /** `bursar watch`: a line for each event, as it happens, until it is stopped or has printed enough. */
 export async function watchCommand(options: WatchOptions, stopped: AbortSignal): Promise<void> {
   const { kind, grant, treasury, after, json } = options;
-  const most = options.count === undefined ? undefined : parseWhole('--count', options.count);
-  if (most === 0) return;
+  const most =
+    options.count === undefined ? undefined : parseWhole('--count', options.count, undefined, 1);
   const isText = isTable(json);
   const followed: EventOptions = defined({
     types: kind?.split(',') as EventOptions['types'],

@@ -106,7 +106,7 @@ function ownMaximum(limit: string | null | undefined, amount: string | undefined
     grantId: '',
     holder: 'the caller',
     name: 'own maximum',
-    terms: `maxAmount of ${limit}`,
+    terms: `at most ${limit}`,
     refusesNow: true,
     remedy: `--max-amount ${amount ?? 'of the price'} or more, or none`,
   };
@@ -225,8 +225,8 @@ function printExplanation(explanation: Explanation): void {
     checks.filter(isTelling),
     [
       { title: 'check', of: ({ name }) => name },
-      { title: 'grant', of: ({ grantId }) => grantId },
-      { title: 'holder', of: ({ holder }) => holder },
+      { title: 'grant', dropped: 1, of: ({ grantId }) => grantId },
+      { title: 'holder', dropped: 2, of: ({ holder }) => holder },
       { title: 'terms now', of: ({ terms }) => cut(terms), shrinks: true },
       { title: 'result', of: ({ result }) => result, style: coloured },
     ],

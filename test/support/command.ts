@@ -19,6 +19,15 @@ export async function command(
   return ran(process.execPath, ['bin/bursar.mjs', ...args], environment, input);
 }
 
+/** Runs a line of bash, in which `bursar` is the program. */
+export async function shell(
+  environment: Readonly<Record<string, string>>,
+  line: string,
+): Promise<Ran> {
+  const bursar = `bursar() { '${process.execPath}' bin/bursar.mjs "$@"; }`;
+  return ran('bash', ['-c', `${bursar}; ${line}`], environment);
+}
+
 /** Runs it in a pseudo-terminal of so many columns. `script` is part of util-linux. */
 export async function commandInTerminal(
   environment: Readonly<Record<string, string>>,

@@ -4,7 +4,7 @@ import { coloured, isTable, printFacts, printJson, printLine, printTable } from 
 import { parseAmountText } from '../parse.js';
 import { noAnswer, urlOfWords } from '../request.js';
 import { Api, Bursar } from '../sdk.js';
-import { accessOf, grantOf } from '../session.js';
+import { ADMIN_PAYS_NOTHING, accessOf, grantOf } from '../session.js';
 import { type Exchange, exchange } from './exchange.js';
 import { type Finding, finding, ok } from './finding.js';
 import { type Price, payFindings, quoteFindings } from './paying.js';
@@ -25,11 +25,13 @@ export async function doctorCommand(
   stopped: AbortSignal,
 ): Promise<void> {
   const url = urlOfWords(words);
-  const access = callerAccess();
+  const caller = callerAccess();
+  const access = caller && grantOf(caller.token) !== undefined ? caller : undefined;
   if (options.pay && !access) {
-    throw new UsageError(
-      '--pay needs the token of a grant: set BURSAR_URL and BURSAR_TOKEN, or run: npx bursar login',
-    );
+    const remedy = caller
+      ? ADMIN_PAYS_NOTHING
+      : 'set BURSAR_URL and BURSAR_TOKEN, or run: npx bursar login';
+    throw new UsageError(`--pay needs the token of a grant: ${remedy}`);
   }
   const { findings, price } = await examine(url, options, access, stopped);
   const isPayable = !findings.some(({ level, check }) => level === 'fail' && BLOCKING.test(check));
@@ -44,11 +46,10 @@ const BLOCKING = /^(?:answers 402|redirect|x402|v[12] accepts|payable|paid reque
 
 type Access = ReturnType<typeof accessOf>;
 
-/** The access of a grant, where there is one: an admin's token pays nothing. */
+/** The caller's access; undefined where none is set. A seller needs none. */
 function callerAccess(): Access | undefined {
   try {
-    const access = accessOf();
-    return grantOf(access.token) === undefined ? undefined : access;
+    return accessOf();
   } catch (error) {
     if (error instanceof UsageError) return undefined;
     throw error;

@@ -54,7 +54,7 @@ export function hearStopRequests(): StopRequest {
   const fail = (error: Error): void => {
     if (received !== undefined || hasFailed) return;
     hasFailed = true;
-    // Whoever wrote it may know more, and is told first.
+    // The work that wrote it may know more, so let its error be told first.
     setImmediate(() => {
       reject(error);
       abort.abort(error);

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { pathOf } from '../command-line.js';
 import { givenAs, inWordsOf } from './api-words.js';
-import { tell } from './output.js';
+import { tell, tellJson } from './output.js';
 import { ApprovalRequired, BursarError, type Payment } from './sdk.js';
-import { ADMIN_PAYS_NOTHING, isAdmin, NO_BURSAR, NOT_BURSAR } from './session.js';
+import { ADMIN_PAYS_NOTHING, isAdmin, NO_BURSAR } from './session.js';
 
 /** Problems that say no to a purchase, or to a change of a grant. All others say that something failed. */
 const REFUSALS = [
@@ -61,8 +61,7 @@ export async function telling(command: Command, work: () => Promise<void>): Prom
         error;
       const told = { code, detail, nextAction, retryAfter, grantId, limit, remaining, field, key };
       const about = payment && { id: payment.id, status: payment.status };
-      process.stderr.write(`${JSON.stringify({ error: { ...told, payment: about } })}\n`);
-      return;
+      return tellJson({ error: { ...told, payment: about } });
     }
     if (!(error instanceof ApprovalRequired)) {
       tell(isMisuse(error, command) ? detail : `${error.code}: ${detail}`);
@@ -92,8 +91,7 @@ function adviceOf(error: BursarError, command: Command): string | undefined {
       ? `${approvalOf(payment)}; then ${again}`
       : `${wait} are over, and nobody has approved it; nothing was paid; once it is approved, ${again}`;
   }
-  if (code === 'unreachable' || code === NOT_BURSAR || code === 'unexpected_answer')
-    return undefined;
+  if (code === 'unreachable') return undefined;
   if (code === 'forbidden') return forbiddenAdvice(pathOf(command));
   if (code === 'paid_not_delivered') {
     return `use the answer of before, if you kept it; to buy again, take another --intent; see: npx bursar payments ${payment?.id ?? ''}`.trimEnd();

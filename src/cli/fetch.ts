@@ -5,7 +5,7 @@ import { Writable } from 'node:stream';
 import { printable } from '../domain/printable.js';
 import { UsageError } from '../options.js';
 import { approvalOf } from './failure.js';
-import { tell } from './output.js';
+import { tell, tellJson } from './output.js';
 import { parseAmountText, parseDuration } from './parse.js';
 import { plainError, type RequestOptions, requestOf, urlOfWords } from './request.js';
 import { type Bursar, keyOfIntent, type Payment } from './sdk.js';
@@ -92,7 +92,7 @@ export async function fetchCommand(
 function tellWaiting(payment: Payment, wait: string, json: boolean | undefined): void {
   const { id, amount, currency, status } = payment;
   if (json) {
-    process.stderr.write(`${JSON.stringify({ waiting: { id, amount, currency, status } })}\n`);
+    tellJson({ waiting: { id, amount, currency, status } });
   } else {
     tell(`${approvalOf(payment)}; waiting for ${wait} at most`);
   }
@@ -103,7 +103,7 @@ function tellCost(bursar: Bursar, response: Response, { silent, json }: FetchOpt
   const { status } = response;
   if (silent) return;
   if (json) {
-    process.stderr.write(`${JSON.stringify({ status, payment: payment ?? null })}\n`);
+    tellJson({ status, payment: payment ?? null });
   } else if (payment) {
     const { id, amount, currency, remaining, replayed, answered } = payment;
     const left = remaining === '' ? '' : `, ${remaining} ${currency} left`;

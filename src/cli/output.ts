@@ -135,6 +135,11 @@ export function printLine(text: string): void {
   writeStyled(`${text}\n`);
 }
 
+/** Tells a program something beside the output: a line of JSON on standard error. */
+export function tellJson(value: object): void {
+  process.stderr.write(`${JSON.stringify(value)}\n`);
+}
+
 /** Tells something beside the output, on standard error. */
 export function tell(text: string): void {
   process.stderr.write(`bursar: ${printable(text)}\n`);

@@ -17,9 +17,6 @@ interface Access {
 export const NO_BURSAR =
   'does not look like a Bursar service; check BURSAR_URL, or the --url of login';
 
-/** Code of the errors for such an address. */
-export const NOT_BURSAR = 'not_bursar';
-
 /** Tells an admin who tries to pay what to do. */
 export const ADMIN_PAYS_NOTHING =
   'an admin cannot pay; mint a grant and use its token: npx bursar grants mint --holder NAME --budget AMOUNT --token-only';
@@ -69,7 +66,7 @@ function fetchOf(url: string): typeof fetch {
     await response.body?.cancel();
     const found = headers.get('location') ?? type ?? 'no type of content';
     const detail = `${url} answered ${status} with ${found}; it ${NO_BURSAR}`;
-    return Response.json({ code: NOT_BURSAR, detail, nextAction: 'stop' }, { status: 404 });
+    return Response.json({ code: 'not_bursar', detail, nextAction: 'stop' }, { status: 404 });
   };
 }
 

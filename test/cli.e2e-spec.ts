@@ -217,6 +217,7 @@ describe('bursar fetch', () => {
     [2, ['grants', 'lst'], /did you mean list\?/],
     [2, ['grants'], /grants takes one of: list, show/],
     [2, ['grants', 'delegate'], /--holder NAME and --budget AMOUNT missing/],
+    [2, ['login', '--url', 'x', '--token-stdin'], /^bursar: --url is "x"/],
     [2, ['why', 'nonsense'], /is no payment/],
     [2, ['payments', 'pay_none'], /^bursar: PAYMENT: must be a pay_ id/],
     [2, ['payments', '--grant', 'x'], /^bursar: --grant: must be a grt_ id/],

@@ -15,6 +15,7 @@ export async function loginCommand(options: { url?: string; tokenStdin?: boolean
   const given = options.url ?? environment.url;
   const url = urlOf(
     given || (await ask('Address of the service', stored?.url ?? 'http://127.0.0.1:4020')),
+    options.url === undefined ? 'BURSAR_URL' : '--url',
   );
   const token = options.tokenStdin
     ? readFileSync(0, 'utf8').trim()

@@ -71,9 +71,9 @@ function fetchOf(url: string): typeof fetch {
 }
 
 /** The service's address as it is compared and stored: without a slash at its end. */
-export function urlOf(text: string): string {
+export function urlOf(text: string, givenAs = 'BURSAR_URL'): string {
   if (!URL.canParse(text) || !/^https?:/.test(text)) {
-    throw new UsageError(`BURSAR_URL is "${text}"; give the address of the service, http(s)`);
+    throw new UsageError(`${givenAs} is "${text}"; give the address of the service, http(s)`);
   }
   return text.replace(/\/+$/, '');
 }

@@ -55,7 +55,7 @@ interface Search {
 async function causeOfNone({ q, maxPrice, network, grantId }: Search): Promise<string> {
   const hasFilters = maxPrice !== undefined || network !== undefined;
   if (hasFilters && (await isAny('/v1/services', { q, grantId }))) {
-    return '--max-price or --network leave all of it out; without them services are found';
+    return 'services match, but --max-price or --network excludes all of them';
   }
   if (q !== undefined && (await isAny('/v1/services', { grantId }))) {
     return `services are listed, and none of them matches "${q}"; try other words, or none`;

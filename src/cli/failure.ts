@@ -3,7 +3,7 @@ import { pathOf } from '../command-line.js';
 import { givenAs, inWordsOf } from './api-words.js';
 import { tell, tellJson } from './output.js';
 import { ApprovalRequired, BursarError, type Payment } from './sdk.js';
-import { ADMIN_PAYS_NOTHING, isAdmin, NO_BURSAR } from './session.js';
+import { ADMIN_PAYS_NOTHING, isAdmin } from './session.js';
 
 /** Problems that say no to a purchase, or to a change of a grant. All others say that something failed. */
 const REFUSALS = [
@@ -55,7 +55,7 @@ export async function telling(command: Command, work: () => Promise<void>): Prom
   } catch (error) {
     if (!(error instanceof BursarError)) throw error;
     process.exitCode = exitCodeOf(error, command);
-    const detail = detailOf(error, command);
+    const detail = inWordsOf(command, error.detail, error.field);
     if (command.getOptionValue('json') === true) {
       const { code, nextAction, retryAfter, grantId, limit, remaining, field, payment, key } =
         error;
@@ -69,14 +69,6 @@ export async function telling(command: Command, work: () => Promise<void>): Prom
     const advice = adviceOf(error, command);
     if (advice !== undefined) tell(advice);
   }
-}
-
-/** The sentence of an error. An answer that no Bursar gives names the address: another program may listen there. */
-function detailOf({ code, detail, field, status = 0 }: BursarError, command: Command): string {
-  if (code === 'unexpected_answer' && status < 500 && status !== 429) {
-    return `${detail}; it ${NO_BURSAR}`;
-  }
-  return inWordsOf(command, detail, field);
 }
 
 function adviceOf(error: BursarError, command: Command): string | undefined {

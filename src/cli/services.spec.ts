@@ -48,7 +48,9 @@ async function told(subject: string, q: string | undefined, options: object): Pr
 describe('a search that finds nothing', () => {
   it('says that the filters leave out what the words find', async () => {
     finds = (query) => query.get('q') === 'rain' && !query.has('maxPrice');
-    expect(await told('grt_1', 'rain', { maxPrice: '0.01' })).toMatch(/--max-price or --network excludes all of them/);
+    expect(await told('grt_1', 'rain', { maxPrice: '0.01' })).toMatch(
+      /--max-price or --network excludes all of them/,
+    );
   });
 
   it('says that the words match nothing', async () => {

@@ -25,6 +25,8 @@ export async function watchCommand(options: WatchOptions, stopped: AbortSignal):
     treasuryId: treasury,
     after,
     signal: stopped,
+    onRetry: (error: unknown, waitMs: number) =>
+      tell(`${(error as Error).message}; trying again in ${Math.ceil(waitMs / 1_000)} s`),
   });
   if (isText) tell('watching; Ctrl-C ends it');
   let printed = 0;

@@ -271,8 +271,8 @@ export function problemOf(response: Response, body: Record<string, unknown> = {}
   }
   const isTemporary = status === 429 || status >= 500;
   const nextAction: NextAction = isTemporary ? 'wait' : 'fix_request';
-  const text = `${response.url} answered ${status}, and is no Bursar; check the address`;
-  return new BursarError('unexpected_answer', text, {
+  const hint = isTemporary ? '' : '; it is no Bursar service';
+  return new BursarError('unexpected_answer', `${response.url} answered ${status}${hint}`, {
     status,
     nextAction,
   });

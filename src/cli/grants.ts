@@ -104,7 +104,7 @@ function addMinting(grants: Command): void {
   const mint = addCommand(grants, 'mint', {
     summary: 'mint a grant and print its token, as an admin',
     description:
-      'Mint a grant and print its token, as an admin: a root, or a child of --parent. Limits and scope that are left out of a child are those of its parent.',
+      'Mint a grant and print its token, as an admin: a root, which needs --ttl or --until, or a child of --parent. Limits and scope that are left out of a child are those of its parent.',
     examples: [
       'npx bursar grants mint --holder orchestrator --budget 25.00 --ttl 24h --depth 1',
       'export BURSAR_TOKEN=$(npx bursar grants mint --holder reader --budget 1.00 --ttl 1h --token-only)',

@@ -19,7 +19,7 @@ export const NO_BURSAR =
 
 /** Tells an admin who tries to pay what to do. */
 export const ADMIN_PAYS_NOTHING =
-  'an admin cannot pay; mint a grant and use its token: npx bursar grants mint --holder NAME --budget AMOUNT --token-only';
+  'an admin cannot pay; mint a grant and use its token: npx bursar grants mint --holder NAME --budget AMOUNT --ttl TIME --token-only';
 
 /**
  * The access of the environment, else of the profile. Variables win, and one alone takes the other from the profile

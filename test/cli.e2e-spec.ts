@@ -259,13 +259,13 @@ describe('bursar fetch', () => {
       for (const words of [['payments'], ['grants', 'show'], ['watch'], ['fetch', page]]) {
         const { code, stderr } = await command({ ...root, BURSAR_URL: url }, words);
         expect({ words, code }).toEqual({ words, code: 1 });
-        expect(stderr).toMatch(/^bursar: .* does not look like a Bursar service; .*\n$/);
+        expect(stderr).toMatch(/^bursar: .* is no Bursar service\nbursar: check BURSAR_URL.*\n$/);
         expect(stderr).toContain(url);
       }
     }
     const login = ['login', '--url', plain.url, '--token-stdin'];
     const { stderr } = await command({ XDG_CONFIG_HOME: folder }, login, root.BURSAR_TOKEN);
-    expect(stderr).toMatch(/does not look like a Bursar service/);
+    expect(stderr).toMatch(/is no Bursar service\nbursar: check BURSAR_URL/);
   });
 
   it('exits 1 where nobody answers, 2 without a token, 3 for a refusal', async () => {

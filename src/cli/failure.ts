@@ -84,6 +84,9 @@ function adviceOf(error: BursarError, command: Command): string | undefined {
       : `${wait} are over, and nobody has approved it; nothing was paid; once it is approved, ${again}`;
   }
   if (code === 'unreachable') return undefined;
+  if (code === 'not_bursar' || (code === 'unexpected_answer' && nextAction === 'fix_request')) {
+    return 'check BURSAR_URL, or the --url of login';
+  }
   if (code === 'forbidden') return forbiddenAdvice(pathOf(command));
   if (code === 'paid_not_delivered') {
     return `use the answer of before, if you kept it; to buy again, take another --intent; see: npx bursar payments ${payment?.id ?? ''}`.trimEnd();

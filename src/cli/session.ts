@@ -13,10 +13,6 @@ interface Access {
   readonly fetch: typeof fetch;
 }
 
-/** Tells of an address where another program answers. */
-export const NO_BURSAR =
-  'does not look like a Bursar service; check BURSAR_URL, or the --url of login';
-
 /** Tells an admin who tries to pay what to do. */
 export const ADMIN_PAYS_NOTHING =
   'an admin cannot pay; mint a grant and use its token: npx bursar grants mint --holder NAME --budget AMOUNT --ttl TIME --token-only';
@@ -65,7 +61,7 @@ function fetchOf(url: string): typeof fetch {
     if (status >= 400 || status === 204 || /json|event-stream/.test(type ?? '')) return response;
     await response.body?.cancel();
     const found = headers.get('location') ?? type ?? 'no type of content';
-    const detail = `${url} answered ${status} with ${found}; it ${NO_BURSAR}`;
+    const detail = `${url} answered ${status} with ${found}; it is no Bursar service`;
     return Response.json({ code: 'not_bursar', detail, nextAction: 'stop' }, { status: 404 });
   };
 }

@@ -123,13 +123,29 @@ export class LowTreasuries {
     return parseAmount(this.config.treasuryLow ?? '0', currencyOf(currency), 'BURSAR_TREASURY_LOW');
   }
 
-  /** Amounts settled in the last day by treasury, network and currency. */
+  /**
+   * Amounts of the payments made in the last day and settled, by treasury, network and currency. Whole hours come from
+   * the sums of reports, the part of an hour at the beginning of the day from its payments.
+   */
   private async spentOfLate(): Promise<Map<string, bigint>> {
     const { rows } = await this.database.pool.query<{ name: string; spent: string }>(
-      `SELECT concat_ws(' ', s.treasury_id, s.network, g.currency) AS name, sum(h.amount)::text AS spent
-       FROM spend_hours h JOIN spend_series s ON s.treasury_id = h.treasury_id AND s.id = h.series_id
-       JOIN grants g ON g.treasury_id = s.treasury_id AND g.id = s.grant_id
-       WHERE h.status = 'settled' AND h.hour > now() - make_interval(hours => $1) GROUP BY 1`,
+      `WITH day AS (
+         SELECT since, date_trunc('hour', since, 'UTC') + interval '1 hour' AS whole
+         FROM (SELECT now() - make_interval(hours => $1) AS since) n)
+       SELECT concat_ws(' ', s.treasury_id, s.network, g.currency) AS name, sum(s.amount)::text AS spent
+       FROM (
+         SELECT s.treasury_id, s.grant_id, s.network, h.amount
+         FROM spend_hours h JOIN spend_series s ON s.treasury_id = h.treasury_id AND s.id = h.series_id
+         WHERE h.status = 'settled' AND h.hour >= (SELECT whole FROM day)
+         UNION ALL
+         -- Grouped within the treasury, so that each reads its own part of the index.
+         SELECT t.id, p.grant_id, p.network, p.amount
+         FROM treasuries t CROSS JOIN LATERAL (
+           SELECT p.grant_id, p.network, sum(p.paid) AS amount FROM payments p
+           WHERE p.treasury_id = t.id AND p.status = 'settled'
+             AND p.created_at >= (SELECT since FROM day) AND p.created_at < (SELECT whole FROM day)
+           GROUP BY p.grant_id, p.network) p) s
+       JOIN grants g ON g.treasury_id = s.treasury_id AND g.id = s.grant_id GROUP BY 1`,
       [TRAILING_HOURS],
     );
     return new Map(rows.map(({ name, spent }) => [name, BigInt(spent)]));

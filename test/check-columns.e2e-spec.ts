@@ -89,6 +89,11 @@ beforeAll(async () => {
   await until('every event is sealed', async () => {
     return !(await found('SELECT 1 FROM unsealed_events'));
   });
+  await until('every leaf is folded', async () => {
+    return !(await found(
+      'SELECT 1 FROM leaves l LEFT JOIN spend_cursors c USING (treasury_id) WHERE l.leaf_index >= coalesce(c.leaf_index, 0)',
+    ));
+  });
   await until('a witness has it', () => found('SELECT 1 FROM log_witnesses'));
   await stack.service.stop();
   // A database that anybody is connected to cannot be cloned.

@@ -23,10 +23,12 @@ let stack: TestStack;
 let directory: string;
 /** Every answer that a client got: what `--headers` takes. */
 const received: Paid[] = [];
-const grants: Record<'root' | 'agent' | 'carved' | 'paused' | 'revoked', Minted> =
-  Object.create(null);
+const grants: Record<
+  'root' | 'agent' | 'carved' | 'paused' | 'revoked' | 'tripped' | 'cautious',
+  Minted
+> = Object.create(null);
 const payments: Record<
-  'settled' | 'v1' | 'released' | 'cancelled' | 'open' | 'resumed' | 'beforeEnd',
+  'settled' | 'v1' | 'released' | 'cancelled' | 'open' | 'resumed' | 'beforeEnd' | 'known',
   Paid
 > = Object.create(null);
 const ids = {
@@ -51,6 +53,9 @@ beforeAll(async () => {
   grants.paused = await root.mint({ budget: '1.00' });
   grants.revoked = await root.mint({ budget: '1.00', funding: 'reserved' });
   const asking = await root.mint({ budget: '1.00', approvalAbove: '0.001' });
+  const breaker = { refusals: 2, seconds: 600 };
+  grants.tripped = await root.mint({ budget: '1.00', maxPerPayment: '0.001', breaker });
+  grants.cautious = await root.mint({ budget: '0.02', approveNewPayees: true });
   const agent = admin.as(grants.agent.token);
   const pay = async (by = agent, body: unknown = order(chain)) => {
     const paid = await by.paid(body);
@@ -82,6 +87,15 @@ beforeAll(async () => {
   await admin.post(`/v1/payments/${ids.rejected}/reject`, { reason: 'no' });
   await admin.post(`/v1/payments/${ids.approved}/approve`, { reason: 'yes' });
   await admin.as(asking.token).paid(order(chain), 'approved');
+  // Refused, and the second refusal trips the breaker.
+  for (const _ of [1, 2]) {
+    expect((await admin.as(grants.tripped.token).pay(order(chain))).status).toBe(403);
+  }
+  // The first payment to the payee, which comes to half of the budget.
+  const cautious = admin.as(grants.cautious.token);
+  const first = await cautious.pay<Paid>(order(chain), 'first');
+  await admin.post(`/v1/payments/${first.body.payment.id}/approve`, {});
+  payments.known = await cautious.paid(order(chain), 'first');
   await settle(stack, payments.settled);
   await until('the cancellation is final', async () => {
     return (await admin.payment(payments.cancelled.payment.id)).status === 'cancelled';
@@ -90,6 +104,12 @@ beforeAll(async () => {
   payments.open = await pay(agent);
   await until('every event is sealed', async () => {
     const { rows } = await stack.db.query('SELECT 1 FROM unsealed_events');
+    return rows.length === 0;
+  });
+  await until('every ended payment is folded', async () => {
+    const { rows } = await stack.db.query(
+      'SELECT 1 FROM leaves l LEFT JOIN spend_cursors c USING (treasury_id) WHERE l.leaf_index >= coalesce(c.leaf_index, 0)',
+    );
     return rows.length === 0;
   });
   const { rows } = await stack.db.query(
@@ -150,20 +170,20 @@ describe('books that are in order', () => {
     expect(report).toMatchObject({ ok: true, exitCode: 0 });
     const checked = Object.fromEntries(report.invariants.map(({ id, checked }) => [id, checked]));
     expect(checked).toMatchObject({
-      I1: { grants: 6, windows: expect.any(Number), payments: 8 },
-      I2: { grants: 6, 'carve-outs': 2, payments: 7 },
-      I3: { payments: 10, nonces: 8 },
-      I4: { decisions: 8, headers: 7, signatures: 7 },
-      I5: { payments: 8, 'revocations and pauses': 2 },
+      I1: { grants: 8, windows: expect.any(Number), payments: 9 },
+      I2: { grants: 8, 'carve-outs': 2, payments: 8, 'sums of reports': expect.any(Number) },
+      I3: { payments: 11, nonces: 9 },
+      I4: { decisions: 9, headers: 7, signatures: 7 },
+      I5: { payments: 9, 'revocations and pauses': 3 },
       I6: { settled: 1, cancelled: 1, released: 1 },
-      I7: { wallets: 4, balances: 4, 'balances on chain': 4, 'open payments': 5 },
+      I7: { wallets: 4, balances: 4, 'balances on chain': 4, 'open payments': 6 },
       I8: {
-        payments: 10,
-        grants: 6,
+        payments: 11,
+        grants: 8,
         'sealed records': expect.any(Number),
         checkpoints: expect.any(Number),
       },
-      I9: { 'open payments': 5, 'waiting for an approval': 1, 'unsealed events': 0 },
+      I9: { 'open payments': 6, 'waiting for an approval': 1, 'unsealed events': 0 },
     });
     for (const counts of Object.values(checked)) {
       expect(Math.max(...Object.values(counts))).toBeGreaterThan(0);
@@ -192,6 +212,10 @@ const TABLES = [
   'wallet_balances',
   'log_checkpoints',
   'treasury_usage',
+  'known_payees',
+  'spend_hours',
+  'spend_series',
+  'spend_cursors',
 ];
 
 let clone: TestDatabase;
@@ -284,6 +308,79 @@ const BREAKS: readonly (readonly [string, () => string, () => readonly string[]]
     'a treasury that forgets what is open',
     () => 'UPDATE treasury_usage SET open_payments = open_payments - 1',
     () => [`I2 ${ids.treasury}`],
+  ],
+  [
+    'a sum of reports with more money than was settled',
+    () => `UPDATE spend_hours SET amount = amount + 1 WHERE status = 'settled'`,
+    () => [`I2 ${grant('carved')}`],
+  ],
+  [
+    'a sum of reports that is gone',
+    () => `DELETE FROM spend_hours WHERE status = 'settled'`,
+    () => [`I2 ${grant('carved')}`],
+  ],
+  [
+    'a sum of reports of another host',
+    () =>
+      `UPDATE spend_series SET host = 'elsewhere.example' WHERE grant_id = '${grant('carved')}'`,
+    () => [`I2 ${grant('carved')}`],
+  ],
+  [
+    'a sum of reports with more refusals than there were',
+    () => `UPDATE spend_hours SET payments = payments + 1 WHERE status = 'refused'`,
+    () => [`I2 ${grant('tripped')}`],
+  ],
+  [
+    'a fold that is further than its log',
+    () => 'UPDATE spend_cursors SET leaf_index = leaf_index + 1000',
+    () => [`I2 ${ids.treasury}`],
+  ],
+  [
+    'a trip by refusals that do not count',
+    () => `UPDATE events SET record = replace(record, '"code":"per_payment_exceeded"', '"code":"grant_suspended"')
+      WHERE grant_id = '${grant('tripped')}' AND kind = 'payment.refused'`,
+    () => [`I1 ${grant('tripped')}`],
+  ],
+  [
+    'a trip after fewer refusals than its breaker counts',
+    () => `UPDATE events SET record = replace(record, '"since":"', '"since":"2')
+      WHERE grant_id = '${grant('tripped')}' AND kind = 'grant.tripped'`,
+    () => [`I1 ${grant('tripped')}`],
+  ],
+  [
+    'a trip of a grant that has no breaker',
+    () => `UPDATE events SET grant_id = '${grant('agent')}' WHERE kind = 'grant.tripped'`,
+    () => [`I1 ${grant('agent')}`],
+  ],
+  [
+    'a threshold that its grant had not come to',
+    () => `UPDATE events SET record = replace(record, '"used":"10000"', '"used":"9999"')
+      WHERE grant_id = '${grant('cautious')}' AND kind = 'grant.threshold'`,
+    () => [`I1 ${grant('cautious')}`],
+  ],
+  [
+    'a threshold that is told twice',
+    () => `INSERT INTO events (treasury_id, id, seq, kind, actor, grant_id, record, created_at)
+      SELECT treasury_id, id || 'x', -seq, kind, actor, grant_id, record, created_at FROM events
+      WHERE grant_id = '${grant('cautious')}' AND kind = 'grant.threshold'`,
+    () => [`I1 ${grant('cautious')}`],
+  ],
+  [
+    'a payee that no approval made known',
+    () => `INSERT INTO known_payees (treasury_id, since, grant_id, network, pay_to, payment_id)
+      SELECT treasury_id, since, grant_id, network, '0x${'ee'.repeat(20)}', payment_id FROM known_payees`,
+    () => [`I1 ${grant('cautious')}`],
+  ],
+  [
+    'a payee that is forgotten',
+    () => 'DELETE FROM known_payees',
+    () => [`I1 ${grant('cautious')}`],
+  ],
+  [
+    'a first payment to a payee that nobody approved',
+    () => `UPDATE payments SET approval_from_above = NULL, approved_at = NULL, approval_lapses_at = NULL
+      WHERE id = '${payment('known')}'`,
+    () => [`I1 ${payment('known')}`],
   ],
   [
     'a commitment that nothing opens',

@@ -28,7 +28,6 @@ const BREAKERS =
   'the refusals of the last time; when they trip a breaker, that is an event, which is checked';
 const LINKS =
   'acts as its approver under the rules of approvals, which are checked; a spoilt one opens nothing';
-const SUMS = 'a sum for reports, folded from the log; no payment is decided by it';
 const WAITING = 'a queue; an event that is missing in it is found as one without a place';
 const MARKS = 'tells a start what held before; no payment and no authority depends on it';
 const SESSIONS =
@@ -259,24 +258,14 @@ export const COLUMNS: Readonly<Record<string, Table>> = {
     ),
   },
   spend_series: {
-    checked: [],
-    free: Object.fromEntries(
-      ['treasury_id', 'id', 'grant_id', 'network', 'pay_to', 'host'].map((column) => [
-        column,
-        SUMS,
-      ]),
-    ),
+    checked: ['treasury_id', 'id', 'grant_id', 'network', 'pay_to', 'host'],
+    free: {},
   },
   spend_hours: {
-    checked: [],
-    free: Object.fromEntries(
-      ['treasury_id', 'series_id', 'hour', 'status', 'payments', 'amount'].map((column) => [
-        column,
-        SUMS,
-      ]),
-    ),
+    checked: ['treasury_id', 'series_id', 'hour', 'status', 'payments', 'amount'],
+    free: {},
   },
-  spend_cursors: { checked: [], free: { treasury_id: SUMS, leaf_index: SUMS } },
+  spend_cursors: { checked: ['treasury_id', 'leaf_index'], free: {} },
   log_keys: {
     checked: ['treasury_id', 'public_key', 'created_at'],
     free: { sealed_private: SEALED },

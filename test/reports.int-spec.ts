@@ -2,8 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import pg from 'pg';
 import type { Caller } from '../src/access/caller.js';
+import { FOLDED } from '../src/check/folded.js';
+import { Tally } from '../src/check/report.js';
+import { Snapshot } from '../src/check/snapshot.js';
 import { Database } from '../src/database/database.js';
-import { currencyOf, formatAmount } from '../src/domain/money.js';
+import { currencyOf, formatAmount, parseAmount } from '../src/domain/money.js';
 import { type SpendItem, spendQuery } from '../src/reports/reports.dto.js';
 import { ReportsService } from '../src/reports/reports.service.js';
 import { SpendFold } from '../src/reports/spend-fold.js';
@@ -22,6 +25,7 @@ let db: pg.Pool;
 let database: Database;
 let reports: ReportsService;
 let fold: SpendFold;
+let snapshot: Snapshot;
 let treasuryCount = 0;
 
 beforeAll(async () => {
@@ -30,9 +34,11 @@ beforeAll(async () => {
   database = new Database(test.url, { maxConnections: 3 });
   reports = new ReportsService(database);
   fold = new SpendFold(database);
+  snapshot = await Snapshot.open(test.url, 10);
 });
 
 afterAll(async () => {
+  await snapshot?.end();
   await database?.close();
   await db?.end();
   await test?.drop();
@@ -169,22 +175,58 @@ async function report(ledger: SpendLedger, asked: Asked, limit: number): Promise
   return items;
 }
 
+/** Sums of a report over all its groups, in atomic units. */
+function totalsOf(items: readonly SpendItem[]) {
+  const usdc = currencyOf('USDC');
+  const sum = (name: 'settled' | 'open' | 'released') =>
+    items.reduce((total, item) => total + parseAmount(item[name], usdc, name), 0n).toString();
+  const payments = items.reduce((total, item) => total + item.payments, 0);
+  return { payments, settled: sum('settled'), open: sum('open'), released: sum('released') };
+}
+
+/** The same sums as the rows of the payments have them. */
+async function totalsOfLedger({ treasuryId }: SpendLedger) {
+  const { rows } = await db.query(
+    `SELECT count(*)::int AS payments, coalesce(sum(paid), 0)::text AS settled,
+       coalesce(sum(amount) FILTER (WHERE status = 'authorized'), 0)::text AS open,
+       coalesce(sum(amount) FILTER (WHERE status IN ('released', 'cancelled')), 0)::text AS released
+     FROM payments WHERE treasury_id = $1`,
+    [treasuryId],
+  );
+  return rows[0];
+}
+
+/** Groups that the payments of a case fall into. */
+const groupsOf = ({ payments }: SpendLedger) =>
+  new Set(
+    payments.map(({ grant, payTo, host, network, at }) =>
+      [grant, payTo, host, network, Math.floor(at / 3_600_000)].join(' '),
+    ),
+  );
+
+/** Differences that the checker finds between the sums and the payments. */
+async function foundByCheck() {
+  const tally = new Tally('I2', 'sums', 10);
+  await snapshot.take();
+  await snapshot.ask(tally, FOLDED);
+  await snapshot.close();
+  return tally.finding().offenders;
+}
+
 const DIMENSIONS = ['day', 'hour', 'grant', 'root', 'holder', 'payTo', 'host', 'network', 'status'];
 const minutes = fc.integer({ min: 0, max: 7 * 60 });
 const grant = fc.constantFrom(...Object.keys(GRANTS));
 const payTo = fc.constantFrom('0xAa', '0xbB');
 const host = fc.constantFrom('a.example', 'b.example');
 const network = fc.constantFrom(...NETWORKS);
+const pay = fc.record({
+  do: fc.constant('pay' as const),
+  ...{ grant, payTo, host, network, minutes },
+  amount: fc.oneof(fc.bigInt(0n, 5n), fc.bigInt(0n, 10n ** 24n)),
+  how: fc.constantFrom('signed', 'signed', 'waiting', 'waiting', 'adopted'),
+});
 const act = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      do: fc.constant('pay' as const),
-      ...{ grant, payTo, host, network, minutes },
-      amount: fc.oneof(fc.bigInt(0n, 5n), fc.bigInt(0n, 10n ** 24n)),
-      how: fc.constantFrom('signed', 'signed', 'waiting', 'waiting', 'adopted'),
-    }),
-  },
+  { weight: 5, arbitrary: pay },
   {
     weight: 5,
     arbitrary: fc.record({ do: fc.constant('move' as const), pick: fc.nat(), to: fc.nat(2) }),
@@ -224,6 +266,19 @@ const asked: fc.Arbitrary<Asked> = fc.record({
 });
 
 type Act = typeof act extends fc.Arbitrary<infer Value> ? Value : never;
+
+/** Acts with a payment of every grant among them, in any order. */
+const acts: fc.Arbitrary<Act[]> = fc
+  .tuple(
+    fc.tuple(
+      ...Object.keys(GRANTS).map((each) => pay.map((made): Act => ({ ...made, grant: each }))),
+    ),
+    fc.array(act, { minLength: 5, maxLength: 36 }),
+  )
+  .chain(([some, others]) => {
+    const all = [...some, ...others];
+    return fc.shuffledSubarray(all, { minLength: all.length });
+  });
 
 async function perform(ledger: SpendLedger, step: Act) {
   const at = START + ('minutes' in step ? step.minutes : 0) * MINUTE;
@@ -317,7 +372,7 @@ describe('a report of spend', () => {
   it('says what the ledger has, to the atomic unit, however much of it is sealed and folded', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(act, { minLength: 5, maxLength: 40 }),
+        acts,
         fc.array(asked, { minLength: 4, maxLength: 4 }),
         fc.integer({ min: 1, max: 4 }),
         async (steps, questions, limit) => {
@@ -331,8 +386,18 @@ describe('a report of spend', () => {
               if (!isBackwards(question)) {
                 expect(await report(ledger, question, 1000)).toEqual(expected(ledger, question));
               }
+              expect(await foundByCheck()).toEqual([]);
             }
           }
+          // A case of one group would pass with any grouping.
+          expect(groupsOf(ledger).size).toBeGreaterThanOrEqual(3);
+          const due = await totalsOfLedger(ledger);
+          for (const groupBy of [[], ['grant', 'payTo', 'hour'], ['status', 'host', 'network']]) {
+            const items = await report(ledger, { ...ALL_TIME, groupBy }, 1000);
+            expect({ groupBy, ...totalsOf(items) }).toEqual({ groupBy, ...due });
+            if (groupBy.includes('grant')) expect(items.length).toBeGreaterThanOrEqual(3);
+          }
+          expect(await foundByCheck()).toEqual([]);
           for (const question of questions.filter((each) => !isBackwards(each))) {
             expect(await report(ledger, question, limit)).toEqual(expected(ledger, question));
           }

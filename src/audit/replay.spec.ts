@@ -28,6 +28,40 @@ const decidedAt = (seconds: number) => ({
   decision: { decidedAt: at(seconds), validBefore: String(Date.parse(at(seconds)) / 1000 + 60) },
 });
 
+/** Terms with a breaker. */
+const BREAKER = { breaker: { refusals: 2, seconds: 60 } };
+const refused = (log: SyntheticLog, code = 'budget_exceeded') =>
+  log.line('payment.refused', { grantId: ROOT, data: { code } });
+const tripped = (log: SyntheticLog, data: Record<string, unknown> = {}, actor = 'system:breaker') =>
+  log.line('grant.tripped', {
+    grantId: ROOT,
+    actor,
+    data: { refusals: 2, seconds: 60, since: at(0), unrecorded: 0, isLastRecorded: true, ...data },
+  });
+
+/** Two of the synthetic log's payments come to all of it. */
+const SMALL = { budget: '20000' };
+const reached = (
+  log: SyntheticLog,
+  data: Record<string, unknown> = {},
+  actor = 'system:thresholds',
+) =>
+  log.line('grant.threshold', {
+    grantId: ROOT,
+    actor,
+    data: { percent: 50, used: '10000', limit: '20000', unit: 'amount', window: null, ...data },
+  });
+
+/** Terms that ask for an approval of each new payee. */
+const CAUTIOUS = { approveNewPayees: true };
+/** A payment that waits and is approved, not collected yet. */
+const approves = (log: SyntheticLog, number: number) => {
+  const of = { grantId: ROOT, paymentId: id('pay', number) };
+  return [log.line('payment.pending', of), log.line('payment.approved', of)];
+};
+const paysTo = (log: SyntheticLog, number: number, payTo: string) =>
+  log.authorized(number, [ROOT], '10000', { decision: { to: payTo } });
+
 describe('Replay', () => {
   it('comes to the counters of every grant of a chain', () => {
     const taken = replay({}, (log) => [
@@ -181,6 +215,22 @@ describe('Replay', () => {
       ]);
     told('0');
     expect(() => told('1')).toThrow('its record says reserved 1 of grant');
+  });
+
+  it('accepts a trip, a threshold and a known payee that the records before them bear out', () => {
+    replay(BREAKER, (log) => [refused(log), refused(log), tripped(log)]);
+    replay(BREAKER, (log) => [
+      refused(log),
+      tripped(log, { unrecorded: 1, isLastRecorded: false }),
+    ]);
+    replay(SMALL, (log) => [
+      ...pays(log, 1),
+      reached(log),
+      ...pays(log, 2),
+      reached(log, { percent: 80, used: '20000' }),
+      reached(log, { percent: 100, used: '20000' }),
+    ]);
+    replay(CAUTIOUS, (log) => [...approves(log, 1), ...pays(log, 1), ...pays(log, 2)]);
   });
 
   const contradictions: [string, RegExp, Record<string, unknown>, Tell][] = [
@@ -516,6 +566,135 @@ describe('Replay', () => {
         log.line('grant.returned', { grantId: CARVED, data: { amount: '50000', to: [ROOT] } }),
         log.authorized(1, [ROOT, CARVED]),
       ],
+    ],
+    [
+      'a trip after fewer refusals than its breaker counts',
+      /trips after 1 refusals and 0 without a record/,
+      BREAKER,
+      (log) => [refused(log), tripped(log)],
+    ],
+    [
+      'a trip by refusals that do not count',
+      /trips after 1 refusals/,
+      BREAKER,
+      (log) => [refused(log), refused(log, 'grant_suspended'), tripped(log)],
+    ],
+    [
+      'a trip by more refusals without a record than there can be',
+      /trips after 2 refusals and 1 without a record/,
+      BREAKER,
+      (log) => [refused(log), refused(log), tripped(log, { unrecorded: 1 })],
+    ],
+    [
+      'a trip by other terms than those of its breaker',
+      /asks for 2 in 60 s/,
+      BREAKER,
+      (log) => [refused(log), refused(log), tripped(log, { seconds: 3_600 })],
+    ],
+    [
+      'a trip by refusals further apart than its breaker counts',
+      /asks for 2 in 60 s/,
+      BREAKER,
+      (log) => {
+        const first = refused(log);
+        log.pass(59_000);
+        const second = refused(log);
+        log.pass(2_000);
+        return [first, second, tripped(log)];
+      },
+    ],
+    [
+      'a trip of a grant without a breaker',
+      /its breaker does not/,
+      {},
+      (log) => [refused(log), refused(log), tripped(log)],
+    ],
+    [
+      'a trip by somebody else',
+      /trips by system:test/,
+      BREAKER,
+      (log) => [refused(log), refused(log), tripped(log, {}, 'system:test')],
+    ],
+    [
+      'a trip of a grant that is stopped',
+      /was stopped already/,
+      BREAKER,
+      (log) => [refused(log), refused(log), tripped(log), tripped(log, { unrecorded: 2 })],
+    ],
+    [
+      'a payment after the refusals that trip its grant',
+      /pays after the refusals that trip grant/,
+      BREAKER,
+      (log) => [refused(log), refused(log), ...pays(log, 1)],
+    ],
+    [
+      'a refusal after those that trip its grant',
+      /is refused a payment after the refusals that trip/,
+      BREAKER,
+      (log) => [refused(log), refused(log), refused(log)],
+    ],
+    [
+      'a threshold that was not reached',
+      /comes to 80 % with 10000 of 20000/,
+      SMALL,
+      (log) => [...pays(log, 1), reached(log, { percent: 80 })],
+    ],
+    [
+      'a threshold by other usage than there is',
+      /comes to 80 % with 16000 of 20000, and has 10000/,
+      SMALL,
+      (log) => [...pays(log, 1), reached(log, { percent: 80, used: '16000' })],
+    ],
+    [
+      'a threshold of another budget',
+      /of 10000, and has 10000 of 20000/,
+      SMALL,
+      (log) => [...pays(log, 1), reached(log, { percent: 100, limit: '10000' })],
+    ],
+    [
+      'a threshold that is told twice',
+      /comes to 50 % of the same twice/,
+      SMALL,
+      (log) => [...pays(log, 1), reached(log), reached(log)],
+    ],
+    [
+      'a threshold that is none',
+      /comes to 40 % by system:thresholds/,
+      SMALL,
+      (log) => [...pays(log, 1), reached(log, { percent: 40 })],
+    ],
+    [
+      'a threshold by somebody else',
+      /by system:test, and none tells that/,
+      SMALL,
+      (log) => [...pays(log, 1), reached(log, {}, 'system:test')],
+    ],
+    [
+      'a threshold of a window that there is not',
+      /a threshold of a window that it has not/,
+      SMALL,
+      (log) => [
+        ...pays(log, 1),
+        reached(log, { window: { index: 0, seconds: 60, period: 0, startsAt: at(0) } }),
+      ],
+    ],
+    [
+      'a first payment to a payee that nobody approved',
+      /without the approval that grant .* asks for/,
+      CAUTIOUS,
+      (log) => pays(log, 1),
+    ],
+    [
+      'a payee known by an approval that was not collected',
+      /without the approval that grant .* asks for/,
+      CAUTIOUS,
+      (log) => [...approves(log, 1), ...pays(log, 2)],
+    ],
+    [
+      'a payment to another payee than the known one',
+      /without the approval that grant .* asks for/,
+      CAUTIOUS,
+      (log) => [...approves(log, 1), ...pays(log, 1), paysTo(log, 2, WALLET)],
     ],
     ['an amount that is none', /is not an amount/, { budget: '1e9' }, () => []],
     ['a negative amount', /is not an amount/, {}, (log) => pays(log, 1, '-1')],

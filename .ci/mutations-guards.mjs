@@ -33,6 +33,11 @@ const BULK = {
 
 const HOOKS = 'test/webhooks.e2e-spec.ts';
 
+const LOW = {
+  test: 'test/treasury-low.e2e-spec.ts',
+  name: 'counts a payment of 23 h 59 min ago, and none of 24 h 1 min ago',
+};
+
 const RANK = {
   test: 'test/catalog.e2e-spec.ts',
   name: 'rank by price and by how payments to their host ended',
@@ -126,6 +131,27 @@ export default [
       test: HOOKS,
       name: 'that is paused in the middle of a delivery sends no more, and forgets nothing',
     },
+  ),
+  status(
+    'a treasury is low by what settled',
+    'src/treasury/low-treasuries.ts',
+    "WHERE p.treasury_id = t.id AND p.status = 'settled'",
+    "WHERE p.treasury_id = t.id AND p.status <> 'none'",
+    LOW,
+  ),
+  status(
+    'a treasury is low by the sums of what settled',
+    'src/treasury/low-treasuries.ts',
+    "WHERE h.status = 'settled'",
+    "WHERE h.status <> 'none'",
+    LOW,
+  ),
+  status(
+    'a day of spend begins at its minute',
+    'src/treasury/low-treasuries.ts',
+    'p.created_at >= (SELECT since FROM day)',
+    "p.created_at >= (SELECT whole - interval '1 hour' FROM day)",
+    LOW,
   ),
   lock(
     'one folder of sums a treasury',
@@ -692,11 +718,6 @@ export default [
 
 /** Guards without a mutation, as text of the line they stand in, and why. */
 export const accepted = {
-  'src/treasury/low-treasuries.ts': {
-    "WHERE w.status = 'active' AND b.code IS NULL":
-      'warns people; what a payment may take is decided over locked balances',
-    "WHERE h.status = 'settled' AND h.hour": 'warns people; it bounds no payment',
-  },
   'src/catalog/catalog-rows.ts': {
     'FOR NO KEY UPDATE': 'keeps two writers of a catalog apart, as its lease does already',
     "WHERE h.status IN ('settled', 'released') AND": 'the filters above decide; it reads less',
@@ -739,6 +760,10 @@ export const accepted = {
   },
   'src/events/webhooks.service.ts': {
     "status <> 'ended'`": 'without it the bound is only narrower',
+  },
+  'src/treasury/low-treasuries.ts': {
+    "WHERE w.status = 'active' AND b.code IS NULL":
+      'warns people; what a payment may take is decided over locked balances',
   },
   'src/approval-links/approval-links.service.ts': {
     "payment.status !== 'pending_approval' || !lapsesAt":

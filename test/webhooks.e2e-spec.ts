@@ -1,3 +1,8 @@
+import type { LookupAddress } from 'node:dns';
+import dns from 'node:dns/promises';
+import { once } from 'node:events';
+import { syncBuiltinESMExports } from 'node:module';
+import { createServer, type Server } from 'node:net';
 import {
   afterAll,
   afterEach,
@@ -54,6 +59,8 @@ beforeAll(async () => {
       BURSAR_WEBHOOKS_PER_ROOT: '3',
       BURSAR_WEBHOOKS_PER_TREASURY: '8',
       BURSAR_MAX_GRANT_SECONDS: '3000000',
+      // Not the whole of loopback: 127.0.0.2 is an address inside that nobody allowed.
+      BURSAR_WEBHOOK_ALLOW: '127.0.0.1',
     },
   });
   admin = stack.admin;
@@ -282,6 +289,60 @@ describe('a webhook', () => {
     );
     const again = receiver.received.slice(4).map(({ headers }) => headers['webhook-id']);
     expect(again.slice(-2)).toEqual(ids.slice(0, 2));
+  });
+
+  it('replays what lies in a span of time, both ends included, each event once', async () => {
+    const { webhook } = await register({ kinds: ['grant.minted'] });
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    await mintAll(...names);
+    await until('all five', () => receiver.received.length >= 5);
+    const first = [...receiver.received];
+    const times = first.map(({ body }) => body.timestamp);
+    expect(new Set(times).size).toBe(5);
+    const span = { from: times[1], to: times[3] };
+    const path = `/v1/webhooks/${webhook.id}`;
+    const { body, status } = await admin.post<{ deliveries: number }>(`${path}/replay`, span);
+    expect([status, body.deliveries]).toEqual([202, 3]);
+    // An event that comes later is sent once the replay is over.
+    await mintAll('f');
+    await until('the next one', () => holders(receiver.received).includes('f'));
+    const origins = async () =>
+      (await deliveriesOf(webhook.id)).map(({ origin, status, tries }) => [origin, status, tries]);
+    await until('all are noted', async () =>
+      (await origins()).every(([, status]) => status === 'delivered'),
+    );
+    expect(holders(receiver.received)).toEqual([...names, 'b', 'c', 'd', 'f']);
+    const idsOf = (some: readonly Received[]) => some.map(({ headers }) => headers['webhook-id']);
+    expect(idsOf(receiver.received.slice(5, 8))).toEqual(idsOf(first.slice(1, 4)));
+    expect((await origins()).filter(([origin]) => origin === 'replay')).toEqual(
+      Array(3).fill(['replay', 'delivered', 1]),
+    );
+  });
+
+  it('tells that a breaker tripped, to an admin and to the holder of the grant', async () => {
+    const breaker = { refusals: 2, seconds: 600 };
+    const terms = { budget: '1.00', maxPerPayment: '0.001', ttlSeconds: 3_600, breaker };
+    const { grant, token } = await admin.mint(terms);
+    await register({ kinds: ['grant.tripped'] });
+    const own = await startReceiver();
+    await register({ kinds: ['grant.*'], url: own.url }, token);
+    for (const _ of [1, 2]) {
+      expect((await admin.as(token).pay(order(stack.chain))).status).toBe(403);
+    }
+    for (const { received } of [receiver, own]) {
+      await until('the trip', () => received.length >= 1);
+      expect(received.map(({ body }) => body)).toEqual([
+        expect.objectContaining({
+          type: 'grant.tripped',
+          data: expect.objectContaining({
+            grantId: grant.id,
+            actor: 'system:breaker',
+            data: expect.objectContaining({ refusals: 2, to: 'suspended' }),
+          }),
+        }),
+      ]);
+    }
+    await own.stop();
   });
 
   it('is paused and resumed by whoever it belongs to, and sends what happened meanwhile', async () => {
@@ -533,5 +594,71 @@ describe('a receiver that', () => {
     await stack.passTime(6);
     await until('it has both', () => receiver.received.length >= 3);
     expect(holders(receiver.received)).toEqual(['held', 'held', 'up']);
+  });
+});
+
+describe('a receiver whose name', () => {
+  /** A name that nobody else resolves, and where it leads. */
+  const NAME = 'hooks.test';
+  const { lookup } = dns;
+  let addresses: string[] = [];
+  /** A server at an address inside, and how often it was connected to. */
+  let inside: Server | undefined;
+  let connections = 0;
+
+  beforeAll(() => {
+    const resolve = async (name: string, options: object): Promise<LookupAddress[]> =>
+      name === NAME
+        ? addresses.map((address) => ({ address, family: 4 }))
+        : lookup(name, { ...options, all: true });
+    Object.assign(dns, { lookup: resolve });
+    syncBuiltinESMExports();
+  });
+  afterAll(() => {
+    inside?.close();
+    Object.assign(dns, { lookup });
+    syncBuiltinESMExports();
+  });
+
+  it('leads inside is refused at each delivery, and never connected to', async () => {
+    const { port } = new URL(receiver.url);
+    inside = createServer((socket) => {
+      connections += 1;
+      socket.destroy();
+    }).listen(Number(port), '127.0.0.2');
+    await once(inside, 'listening');
+    addresses = ['127.0.0.1'];
+    // Registered while it leads to an address that is allowed, and pointed elsewhere later.
+    const { webhook } = await register({ url: `http://${NAME}:${port}/hook` });
+    await mintAll('before');
+    await until('the first', () => receiver.received.length === 1);
+    const refusedOf = async () =>
+      Number(
+        /^bursar_webhook_attempts_total\{outcome="refused"\} (\d+)$/m.exec(
+          await metricsOf(stack.service),
+        )?.[1] ?? 0,
+      );
+    const refusedBefore = await refusedOf();
+    addresses = ['127.0.0.2'];
+    await mintAll('after');
+    const attemptsOf = async () =>
+      (await deliveriesOf(webhook.id)).find(({ status }) => status === 'pending')?.attempts ?? [];
+    const refused = (error: string) => expect.objectContaining({ status: null, error });
+    await until('it is refused', async () => (await attemptsOf()).length === 1);
+    // A name that has an allowed address too may not lead elsewhere by another one.
+    addresses = ['127.0.0.1', '10.0.0.1'];
+    await stack.passTime(6);
+    await until('it is refused again', async () => (await attemptsOf()).length === 2);
+    expect(await attemptsOf()).toEqual([
+      refused('127.0.0.2 is no public address (loopback)'),
+      refused('10.0.0.1 is no public address (private)'),
+    ]);
+    await until('both are counted', async () => (await refusedOf()) === refusedBefore + 2);
+    expect(connections).toBe(0);
+    expect(receiver.received).toHaveLength(1);
+    addresses = ['127.0.0.1'];
+    await stack.passTime(300);
+    await until('it comes once the name leads back', () => receiver.received.length >= 2);
+    expect(holders(receiver.received)).toEqual(['before', 'after']);
   });
 });

@@ -536,6 +536,15 @@ export default [
   },
   {
     row: 'queues and shutdown',
+    guard: 'who leaves ends its event streams in order',
+    file: 'src/events/event-streams.ts',
+    find: "for (const open of this.#open) this.endOne(open, 'drain');",
+    replace: "for (const open of this.#open) open.end = 'drain';",
+    test: 'test/shutdown.e2e-spec.ts',
+    name: 'SIGTERM ends every open event stream in order, with the time to come back, and the process is out in time',
+  },
+  {
+    row: 'queues and shutdown',
     guard: 'a queue that does not close is given up',
     file: 'src/outbox/queues.ts',
     find: 'if (await within(closed, CLOSE_TIMEOUT_MS)) return;',

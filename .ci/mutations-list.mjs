@@ -4248,6 +4248,15 @@ export default [
   },
   {
     row: 'a link that approves',
+    guard: 'a link ends with the raise that it is for',
+    file: 'src/approval-links/approval-links.service.ts',
+    find: "if (request.status !== 'pending' || isPast(request.lapsesAt)) throw noSuchLink();",
+    replace: "if (request.status !== 'pending') throw noSuchLink();",
+    test: 'test/approval-links.e2e-spec.ts',
+    name: 'decides nothing once the request has lapsed',
+  },
+  {
+    row: 'a link that approves',
     guard: 'only a hash is kept',
     file: 'src/approval-links/approval-links.service.ts',
     find: '        sha256Hex(link),\n        kind ===',

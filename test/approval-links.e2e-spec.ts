@@ -3,7 +3,8 @@ import type { Caller } from '../src/access/caller.js';
 import { ApprovalLinks } from '../src/approval-links/approval-links.service.js';
 import type { Config } from '../src/config/config.js';
 import { Database } from '../src/database/database.js';
-import type { RequestsService } from '../src/grants/requests.service.js';
+import { RequestsService } from '../src/grants/requests.service.js';
+import type { Notifier } from '../src/outbox/notifier.js';
 import type { ApprovalsService } from '../src/payments/approvals.service.js';
 import { PaymentList } from '../src/payments/payment-list.service.js';
 import { type Api, expectProblem, type Paid } from './support/api.js';
@@ -185,6 +186,46 @@ describe('a one-time link', () => {
     const response = await fetch(`${stack.service.url}/approve/${link}`);
     expect([400, 401, 404]).toContain(response.status);
   });
+});
+
+describe('a link for a raise', () => {
+  it('decides nothing once the request has lapsed', async () => {
+    // No worker runs, so that the request still waits when its time is over.
+    const environment = { BURSAR_ROLE: 'api', BURSAR_APPROVAL_SECONDS: '1' };
+    const own = await startTestStack({ environment });
+    const books = new Database(own.databaseUrl, { maxConnections: 2 });
+    try {
+      const { grant, token } = await own.admin.mint({ budget: '1.00' });
+      const holder = own.admin.as(token);
+      const { body } = await holder.post<{ request: { id: string } }>('/v1/grant-requests', {
+        budget: '2.00',
+        reason: 'more pages',
+      });
+      const maker = new ApprovalLinks(
+        books,
+        new PaymentList(books),
+        {} as ApprovalsService,
+        new RequestsService(books, {} as Notifier, {} as Config),
+        { publicUrl: own.service.url } as Config,
+      );
+      const link = await maker.make(
+        { ...ADMIN, role: 'admin' },
+        { kind: 'raise', id: body.request.id },
+      );
+      await until('its page is gone', async () => (await fetch(link)).status === 404);
+      // A page that was open before decides nothing either.
+      expect(await post(link, 'approve')).toMatchObject({
+        status: 409,
+        text: expect.stringContaining('waits no more: it is lapsed'),
+      });
+      const { items } = await own.admin.read<{ items: object[] }>('/v1/grant-requests');
+      expect(items).toEqual([expect.objectContaining({ status: 'pending', decidedBy: null })]);
+      expect((await own.admin.grant(grant.id)).budget).toBe('1.00');
+    } finally {
+      await books.close();
+      await own.stop();
+    }
+  }, 60_000);
 });
 
 describe('a webhook with approval links', () => {

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it, jest } from '@jest/globals';
 import { MIGRATION_LOCK } from '../prisma/migrate.js';
 import { environmentOf, startTestStack, type TestStack } from './support/bursar.js';
+import { openStream } from './support/event-stream.js';
 import { brokenInvariants } from './support/invariants.js';
 import { build, killPrograms, type Program, startProgram } from './support/program.js';
 import { hasRedis, type OwnRedis, startRedis } from './support/redis.js';
@@ -165,6 +166,30 @@ it('SIGTERM hears out a connection that was taken before nothing listens any mor
   const [answer] = await Promise.race([once(socket, 'data'), once(socket, 'close')]);
   expect(String(answer)).toMatch(/^HTTP\/1\.1 200 /);
   expect(await program.exited).toBe(0);
+});
+
+it('SIGTERM ends every open event stream in order, with the time to come back, and the process is out in time', async () => {
+  const program = start({ BURSAR_DRAIN_SECONDS: '1' });
+  const url = await program.ready();
+  const { token } = await stack.admin.mint({ budget: '1.00' });
+  const tokens = [stack.admin.token ?? '', token, token];
+  const streams = await Promise.all(tokens.map((each) => openStream(url, each)));
+  const opened = streams.map(({ retries }) => retries);
+  try {
+    const { code, ms } = await terminate(program);
+    expect(code).toBe(0);
+    expect(ms).toBeLessThan(OUT_MS);
+    await until('all have ended', () => streams.every(({ ended }) => ended !== undefined));
+    expect(streams.map(({ ended }) => ended)).toEqual(tokens.map(() => 'in order'));
+    // Another `retry:` than that with which each began.
+    expect(streams.map(({ retries }) => retries)).toEqual(opened.map((before) => before + 1));
+    for (const { retry, comments } of streams) {
+      expect(retry).toBeGreaterThanOrEqual(1_000);
+      expect(comments.at(-1)).toMatch(/process stops/);
+    }
+  } finally {
+    for (const stream of streams) stream.close();
+  }
 });
 
 // Where there is no Redis server, there is no case to pass or to skip.

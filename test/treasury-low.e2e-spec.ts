@@ -83,9 +83,9 @@ describe('the spend of a day', () => {
     try {
       const ledger = new SpendLedger(db, 'trs_day');
       await ledger.open();
-      const [network] = NETWORKS;
-      const pay = async (ago: number, amount: bigint, status: string) => {
-        const of = { grant: 'grt_b', payTo: '0xAa', host: 'a.example', network };
+      const [network, other] = NETWORKS;
+      const pay = async (ago: number, amount: bigint, status: string, on: string = network) => {
+        const of = { grant: 'grt_b', payTo: '0xAa', host: 'a.example', network: on };
         const payment = await ledger.pay({ ...of, amount, at: Date.now() - ago }, false);
         if (status !== 'authorized') await ledger.move(payment, status, Date.now());
       };
@@ -96,7 +96,9 @@ describe('the spend of a day', () => {
       await pay(DAY + MINUTE, 2_000n, 'settled');
       await pay(DAY + 90 * MINUTE, 20_000n, 'settled');
       await pay(DAY - MINUTE, 200_000n, 'released');
-      await pay(DAY - MINUTE, 2_000_000n, 'authorized');
+      await pay(5 * MINUTE, 2_000_000n, 'released');
+      // Nothing is spent on the other network.
+      await pay(DAY - MINUTE, 2n, 'authorized', other);
       await ledger.seal(100);
       await new SpendFold(database).foldAll();
       const lows = new LowTreasuries(

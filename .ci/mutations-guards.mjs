@@ -543,6 +543,30 @@ export default [
     test: 'test/shutdown.e2e-spec.ts',
     name: 'SIGTERM ends every open event stream in order, with the time to come back, and the process is out in time',
   },
+  ...[
+    [
+      'series of webhooks are of treasuries',
+      'src/ops/webhook-gauges.ts',
+      'SELECT t.name AS treasury, w.status, count',
+      'SELECT max(w.url) AS treasury, w.status, count',
+    ],
+    [
+      'times are of routes, not of paths',
+      'src/http/request-times.ts',
+      "request.routeOptions.url ?? 'none'",
+      "request.url ?? 'none'",
+    ],
+    [
+      'a path that nobody serves has no method of its own',
+      'src/http/request-times.ts',
+      "route === 'none' ? 'any' : request.method",
+      "route === '' ? 'any' : request.method + request.url",
+    ],
+  ].map(([guard, file, find, replace]) => ({
+    ...{ row: 'labels of metrics', guard, file, find, replace },
+    test: 'test/metrics.e2e-spec.ts',
+    name: 'have values that no caller makes, whatever grants, holders, hosts and webhooks there are',
+  })),
   {
     row: 'queues and shutdown',
     guard: 'a queue that does not close is given up',

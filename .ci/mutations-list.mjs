@@ -4158,6 +4158,15 @@ export default [
   },
   {
     row: 'a runaway agent',
+    guard: 'a trip is told',
+    file: 'src/ledger/reservations.ts',
+    find: 'if (trip) writes.events.push(trip);',
+    replace: 'void trip;',
+    test: 'test/webhooks.e2e-spec.ts',
+    name: 'tells that a breaker tripped, to an admin and to the holder of the grant',
+  },
+  {
+    row: 'a runaway agent',
     guard: 'a threshold is crossed from below',
     file: 'src/domain/threshold.ts',
     find: 'if (bounds.some(({ was, limit }) => isAt(was, limit))) return [];',

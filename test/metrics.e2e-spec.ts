@@ -1,12 +1,18 @@
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import { loadConfig } from '../src/config/config.js';
+import { PROBLEM_STATUS } from '../src/http/problem.js';
+import { EVENT_GUIDE } from '../src/ledger/event-guide.js';
 import { createLogger } from '../src/ops/logger.js';
+import { JOBS, QUEUES } from '../src/outbox/jobs.js';
 import { startService } from '../src/service.js';
 import { Api, expectProblem, type Minted } from './support/api.js';
 import { environmentOf, startReplica, startTestStack, type TestStack } from './support/bursar.js';
+import { openStream } from './support/event-stream.js';
 import { metricsOf } from './support/metrics.js';
+import { startReceiver } from './support/receiver.js';
 import { order } from './support/terms.js';
 import { until } from './support/until.js';
 
@@ -136,6 +142,114 @@ describe('the metrics', () => {
       [...routes].filter((route) => /nowhere|nobody|secret|\d/.test(route?.slice(3) ?? '')),
     ).toEqual([]);
   });
+});
+
+/** Labels of Bursar's own series: `name="value"` of each. */
+function labelsOf(text: string): { series: string; label: string; value: string }[] {
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith('bursar_'))
+    .flatMap((series) =>
+      [...series.matchAll(/[{,](\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, label = '', value = '']) => ({
+        series,
+        label,
+        value,
+      })),
+    );
+}
+
+/** Every value that a label may have. A label that is not in here may grow without a bound. */
+async function boundedValues(): Promise<Readonly<Record<string, readonly string[]>>> {
+  const column = async (sql: string) =>
+    (await stack.db.query<{ value: string }>(sql)).rows.map(({ value }) => value);
+  const document = await (await fetch(`${stack.service.url}/openapi.json`)).json();
+  const paths = Object.keys((document as { paths: object }).paths);
+  const { version } = JSON.parse(
+    await readFile(new URL('../package.json', import.meta.url), 'utf8'),
+  );
+  const text = await metricsOf(stack.service);
+  return {
+    // Operators set these up: admins make treasuries, the configuration names the rest.
+    treasury: await column('SELECT name AS value FROM treasuries'),
+    wallet: await column('SELECT address AS value FROM wallets'),
+    network: [stack.chain.network],
+    asset: [stack.chain.token.address],
+    currency: ['USDC'],
+    // One of each network.
+    account: [/bursar_gas_balance\{[^}]*account="([^"]*)"/.exec(text)?.[1] ?? ''],
+    version: [version],
+    // The program knows these by name.
+    condition: ['contradiction', 'quorum', 'code'],
+    queue: QUEUES,
+    job: Object.keys(JOBS),
+    kind: Object.keys(EVENT_GUIDE),
+    outcome: [
+      ...Object.keys(PROBLEM_STATUS),
+      ...['paid', 'pending', 'replayed', 'turned_away'],
+      ...['delivered', 'failed', 'refused'],
+    ],
+    status: ['1xx', '2xx', '3xx', '4xx', '5xx', 'active', 'draining', 'paused'],
+    state: ['waiting', 'active', 'delayed', 'failed', 'retrying', 'paused', 'dead'],
+    what: ['payment', 'raise'],
+    reason: ['client', 'slow', 'token', 'drain', 'failed'],
+    bound: ['caller', 'tree', 'process'],
+    method: ['any', 'GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE', 'OPTIONS'],
+    route: [...paths.map((path) => path.replace(/\{(\w+)\}/g, ':$1')), '/openapi.json', 'none'],
+    le: ['0.005', '0.01', '0.025', '0.05', '0.1', '0.25', '0.5', '1', '2.5', '5', '10', '+Inf'],
+  };
+}
+
+describe('the labels of the metrics', () => {
+  it('have values that no caller makes, whatever grants, holders, hosts and webhooks there are', async () => {
+    const { admin, chain } = stack;
+    const receiver = await startReceiver();
+    try {
+      for (const name of ['one', 'two', 'three']) {
+        const terms = { holder: `holder-${name}`, labels: { task: `task-${name}` } };
+        const minted = await admin.mint({ ...terms, budget: '0.02', approvalAbove: '0.01' });
+        const holder = admin.as(minted.token);
+        const url = `https://host-${name}.example/page`;
+        await holder.paid(order(chain, {}, { url }), `key-${name}`);
+        expect((await holder.pay(order(chain, { amount: '30000' }, { url }))).status).toBe(403);
+        expect((await holder.pay(order(chain, { amount: '10000' }, { url }))).status).toBe(201);
+        await holder.post('/v1/grant-requests', { budget: '1.00', reason: `reason-${name}` });
+        for (const url of [receiver.url, `http://127.0.0.1:9/${name}`]) {
+          const body = { url, kinds: ['*'], description: `hook-${name}` };
+          const made = await admin.post<{ webhook: { id: string } }>('/v1/webhooks', body);
+          await admin.post(`/v1/webhooks/${made.body.webhook.id}/test`);
+        }
+        await admin.post(`/v1/grants/${minted.grant.id}/suspend`, { reason: `because-${name}` });
+        const stream = await openStream(stack.service.url, minted.token);
+        stream.close();
+        await holder.get(`/v1/payments/pay_${name}`);
+        await holder.call(name === 'one' ? 'PURGE' : 'PUT', `/nowhere/${name}`);
+      }
+      await admin.post('/v1/treasuries', { name: 'second' });
+      const text = await until('all of it is counted', async () => {
+        const read = await metricsOf(stack.service);
+        const isThere = [
+          'bursar_webhook_attempts_total{outcome="delivered"}',
+          'bursar_webhook_deliveries{treasury="main",state="retrying"}',
+          'bursar_event_streams_ended_total{reason="client"} 3',
+          'bursar_events_sealed_total{kind="grant.suspended"}',
+          'bursar_treasury_suspended{treasury="second"}',
+          'route="/v1/grant-requests"',
+        ].every((part) => read.includes(part));
+        return isThere ? read : undefined;
+      });
+      const bounded = await boundedValues();
+      const found = labelsOf(text);
+      expect(found.length).toBeGreaterThan(100);
+      expect(found.filter(({ label, value }) => bounded[label]?.includes(value) !== true)).toEqual(
+        [],
+      );
+    } finally {
+      for (const { id } of await admin.all<{ id: string }>('/v1/webhooks')) {
+        await admin.call('DELETE', `/v1/webhooks/${id}`);
+      }
+      await receiver.stop();
+    }
+  }, 60_000);
 });
 
 describe('a flood of reads', () => {

@@ -133,13 +133,6 @@ export default [
     },
   ),
   status(
-    'a treasury is low by what settled',
-    'src/treasury/low-treasuries.ts',
-    "WHERE p.treasury_id = t.id AND p.status = 'settled'",
-    "WHERE p.treasury_id = t.id AND p.status <> 'none'",
-    LOW,
-  ),
-  status(
     'a treasury is low by the sums of what settled',
     'src/treasury/low-treasuries.ts',
     "WHERE h.status = 'settled'",

@@ -3078,6 +3078,16 @@ export default [
   },
   {
     row: 'rows rewritten in the database',
+    guard: 'a threshold is of the budget that there was',
+    file: 'src/check/limits.ts',
+    find: "(d ->> 'limit')::numeric IS DISTINCT FROM budget)",
+    replace: "(d ->> 'limit')::numeric < -budget)",
+    test: 'test/check.e2e-spec.ts',
+    name: 'are found out: %s',
+    inRow: 'a threshold of another budget',
+  },
+  {
+    row: 'rows rewritten in the database',
     guard: 'a threshold is told once in the rows',
     file: 'src/check/limits.ts',
     find: 'HAVING count(*) > 1 OR',

@@ -359,9 +359,15 @@ const BREAKS: readonly (readonly [string, () => string, () => readonly string[]]
     () => [`I1 ${grant('cautious')}`],
   ],
   [
+    'a threshold of another budget',
+    () => `UPDATE events SET record = replace(record, '"limit":"20000"', '"limit":"10000"')
+      WHERE grant_id = '${grant('cautious')}' AND kind = 'grant.threshold'`,
+    () => [`I1 ${grant('cautious')}`],
+  ],
+  [
     'a threshold that is told twice',
     () => `INSERT INTO events (treasury_id, id, seq, kind, actor, grant_id, record, created_at)
-      SELECT treasury_id, id || 'x', -seq, kind, actor, grant_id, record, created_at FROM events
+      SELECT treasury_id, id || 'x', seq + 1000000, kind, actor, grant_id, record, created_at FROM events
       WHERE grant_id = '${grant('cautious')}' AND kind = 'grant.threshold'`,
     () => [`I1 ${grant('cautious')}`],
   ],

@@ -90,14 +90,17 @@ export const LIMITS: readonly Question[] = [
     sql: `WITH told AS (
         SELECT e.treasury_id, e.grant_id, e.record::jsonb -> 'data' AS d, (SELECT max(a.seq) FROM events a
           WHERE a.treasury_id = e.treasury_id AND a.grant_id = e.grant_id AND a.kind = 'grant.amended' AND a.seq < e.seq)
-          AS amended
-        FROM events e WHERE e.kind = 'grant.threshold')
+          AS amended, b.value AS budget
+        FROM events e LEFT JOIN ${valuesOf('budget', 'budget', 'numeric')} b ON b.treasury_id = e.treasury_id
+          AND b.grant_id = e.grant_id AND b.after < e.seq AND e.seq <= b.until
+        WHERE e.kind = 'grant.threshold')
       SELECT grant_id AS id, format('%s %% of %s, %s times, with %s', d ->> 'percent',
         coalesce('window ' || (d #>> '{window,index}'), 'the budget'), count(*), min(d ->> 'used')) AS detail
       FROM told GROUP BY treasury_id, grant_id, d ->> 'percent', d #>> '{window,index}', d #>> '{window,period}',
         CASE WHEN d #>> '{window,index}' IS NULL THEN amended END
       HAVING count(*) > 1 OR bool_and(
-        100 * (d ->> 'used')::numeric >= (d ->> 'percent')::numeric * (d ->> 'limit')::numeric) IS NOT TRUE`,
+        100 * (d ->> 'used')::numeric >= (d ->> 'percent')::numeric * (d ->> 'limit')::numeric) IS NOT TRUE
+        OR bool_or(d #>> '{window,index}' IS NULL AND (d ->> 'limit')::numeric IS DISTINCT FROM budget)`,
   },
   {
     what: 'it tripped after as many refusals as its breaker counts',

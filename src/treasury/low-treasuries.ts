@@ -138,11 +138,12 @@ export class LowTreasuries {
          FROM spend_hours h JOIN spend_series s ON s.treasury_id = h.treasury_id AND s.id = h.series_id
          WHERE h.status = 'settled' AND h.hour >= (SELECT whole FROM day)
          UNION ALL
-         -- Grouped within the treasury, so that each reads its own part of the index.
+         -- Grouped within the treasury, so that each reads its own part of the index. A CHECK keeps \`paid\` to payments
+         -- that settled.
          SELECT t.id, p.grant_id, p.network, p.amount
          FROM treasuries t CROSS JOIN LATERAL (
            SELECT p.grant_id, p.network, sum(p.paid) AS amount FROM payments p
-           WHERE p.treasury_id = t.id AND p.status = 'settled'
+           WHERE p.treasury_id = t.id
              AND p.created_at >= (SELECT since FROM day) AND p.created_at < (SELECT whole FROM day)
            GROUP BY p.grant_id, p.network) p) s
        JOIN grants g ON g.treasury_id = s.treasury_id AND g.id = s.grant_id GROUP BY 1`,

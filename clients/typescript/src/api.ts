@@ -69,9 +69,10 @@ export class Api {
   constructor(options: ApiOptions) {
     const { url, token, fetch: given } = options;
     if (!URL.canParse(url)) throw new TypeError(`url is "${url}"; give the address of the service`);
-    if (!token) throw new TypeError('token is empty; give the token of a grant');
+    if (!token) throw new TypeError('token is empty');
     this.#options = options;
-    this.url = url.replace(/\/+$/, '');
+    // Some write the version of the API behind the address.
+    this.url = url.replace(/(\/v1)?\/*$/, '');
     // The global is looked up at each call, so that instrumentation installed later is used.
     this.fetch = given ?? ((input, init) => globalThis.fetch(input, init));
     this.#token = token;
@@ -106,6 +107,11 @@ export class Api {
       if (!isRepeatable || waitMs === undefined || Date.now() + waitMs > deadline) throw error;
       await delay(waitMs, signal);
     }
+  }
+
+  /** Calls a route, as {@link call}, for the body of its answer. */
+  async read<Body>(method: string, path: string, call: ApiCall = {}): Promise<Body> {
+    return (await this.call<Body>(method, path, call)).body;
   }
 
   /** One attempt; a second one where only the credential was at fault and can be corrected. */

@@ -221,7 +221,7 @@ export class Bursar {
 
   /** One page of {@link services}. */
   async servicesPage(query: ServiceQuery & { cursor?: string } = {}): Promise<Page<Service>> {
-    return (await this.#api.call<Page<Service>>('GET', '/v1/services', { query })).body;
+    return this.#api.read<Page<Service>>('GET', '/v1/services', { query });
   }
 
   /**
@@ -233,8 +233,8 @@ export class Bursar {
    */
   async requestRaise(raise: Raise): Promise<GrantRequest> {
     const call = { body: raise };
-    return (await this.#api.call<{ request: GrantRequest }>('POST', '/v1/grant-requests', call))
-      .body.request;
+    return (await this.#api.read<{ request: GrantRequest }>('POST', '/v1/grant-requests', call))
+      .request;
   }
 
   /**

@@ -94,6 +94,11 @@ export class BursarError extends Error {
   }
 }
 
+/** The error for a call that is wrong, before anything is sent: the code that the service has for one. */
+export function misuse(detail: string): BursarError {
+  return new BursarError('invalid_request', detail, { nextAction: 'fix_request' });
+}
+
 /**
  * The header was sent and nobody knows whether the seller was paid (`payment_outcome_unknown`). The same call
  * again continues this purchase with the same authorization, so that it cannot pay twice.

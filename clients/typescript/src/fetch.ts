@@ -3,6 +3,7 @@ import { asObject, decodeJson, delay } from './bytes.js';
 import {
   ApprovalRequired,
   BursarError,
+  misuse,
   NotConfirmed,
   PaidNotDelivered,
   PaymentOutcomeUnknown,
@@ -10,6 +11,7 @@ import {
 import { keyOfIntent, type Purchase, type Purchases } from './purchases.js';
 import {
   discard,
+  INIT_MEMBERS,
   type ReplayableBody,
   readRequest,
   requestIdOf,
@@ -135,7 +137,7 @@ export async function paidFetch(
   input: string | URL | Request,
   init: BursarInit = {},
 ): Promise<Response> {
-  const { requestInit, options } = split(init);
+  const { requestInit, options } = await split(init);
   const request = await readRequest(input, requestInit);
   const sent = await send(payer.api.fetch, request);
   const invoice = await invoiceOf(sent);
@@ -182,7 +184,7 @@ export async function quoteOf(
   input: string | URL | Request,
   init: BursarInit = {},
 ): Promise<Quote | undefined> {
-  const { requestInit, options } = split(init);
+  const { requestInit, options } = await split(init);
   const request = await readRequest(input, requestInit);
   const sent = await send(payer.api.fetch, request);
   const invoice = await invoiceOf(sent);
@@ -309,7 +311,7 @@ export async function requestPayment(
   } = {},
 ): Promise<SignedPayment> {
   const { signal, maxWait, waitForApproval = 0, onApproval } = options;
-  if (typeof waitForApproval !== 'number') throw new TypeError('waitForApproval is milliseconds');
+  if (typeof waitForApproval !== 'number') throw misuse('waitForApproval is milliseconds');
   const deadline = Date.now() + waitForApproval;
   const call = { body: order, idempotencyKey: key, signal, maxWait };
   let payment: Payment | undefined;
@@ -514,16 +516,21 @@ const PAYMENT_OPTIONS: Record<keyof PaymentOptions, 1> = {
 /**
  * Parts what `fetch` takes from what is about paying.
  *
- * @throws TypeError for a limit or a name that would be ignored.
+ * @throws BursarError `invalid_request` for a name that would be ignored.
  */
-function split(init: BursarInit) {
-  const requestInit: Omit<RequestInit, 'body'> & { body?: ReplayableBody } = {};
-  const options: PaymentOptions = {};
+async function split(init: BursarInit) {
+  const options: Record<string, unknown> = {};
+  const requestInit: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(init)) {
-    // No option of any `fetch` has a _: it is the Python client's spelling.
-    if (name.includes('_')) throw new TypeError(`there is no option ${name}`);
-    Object.assign(name in PAYMENT_OPTIONS ? options : requestInit, { [name]: value });
+    const isOption = name in PAYMENT_OPTIONS;
+    // Loaded at the first use: few calls name more than that.
+    if (!isOption && !INIT_MEMBERS.includes(name))
+      (await import('./init.js')).requireInitMember(name);
+    (isOption ? options : requestInit)[name] = value;
   }
-  if (options.intent === '') throw new TypeError('intent is empty');
-  return { requestInit, options };
+  if (options.intent === '') throw misuse('intent is empty');
+  return {
+    requestInit: requestInit as Omit<BursarInit, keyof PaymentOptions>,
+    options: options as PaymentOptions,
+  };
 }

@@ -24,7 +24,7 @@ export async function* every<Item>(api: Api, path: string, query: object): Async
   let page: Page<Item> | undefined;
   do {
     const call = { query: { ...query, cursor: page?.nextCursor ?? undefined } };
-    page = (await api.call<Page<Item>>('GET', path, call)).body;
+    page = await api.read<Page<Item>>('GET', path, call);
     yield* page.items;
   } while (page.nextCursor !== null);
 }
@@ -54,12 +54,12 @@ export class Grants {
 
   /** The caller's own grant. */
   async self(): Promise<Grant> {
-    return (await this.#api.call<Grant>('GET', '/v1/grants/self')).body;
+    return this.#api.read<Grant>('GET', '/v1/grants/self');
   }
 
   /** One grant. */
   async get(id: string): Promise<Grant> {
-    return (await this.#api.call<Grant>('GET', `/v1/grants/${id}`)).body;
+    return this.#api.read<Grant>('GET', `/v1/grants/${id}`);
   }
 
   /** All grants that match, oldest first. */
@@ -69,7 +69,7 @@ export class Grants {
 
   /** A page of the tree below a grant, a parent before its children, and the totals of all of it. */
   async tree(id: string, query: { cursor?: string; limit?: number } = {}): Promise<GrantTree> {
-    return (await this.#api.call<GrantTree>('GET', `/v1/grants/${id}/tree`, { query })).body;
+    return this.#api.read<GrantTree>('GET', `/v1/grants/${id}/tree`, { query });
   }
 
   /**
@@ -81,13 +81,13 @@ export class Grants {
     idempotencyKey: string = crypto.randomUUID(),
   ): Promise<GrantWithToken> {
     const call = { body: terms, idempotencyKey };
-    return (await this.#api.call<GrantWithToken>('POST', '/v1/grants', call)).body;
+    return this.#api.read<GrantWithToken>('POST', '/v1/grants', call);
   }
 
   /** Raises or lowers the terms of a grant that the caller is above of. What is signed may still be spent. */
   async amend(id: string, amendment: Amendment): Promise<AmendedGrant> {
     const call = { body: amendment };
-    return (await this.#api.call<AmendedGrant>('PATCH', `/v1/grants/${id}`, call)).body;
+    return this.#api.read<AmendedGrant>('PATCH', `/v1/grants/${id}`, call);
   }
 
   /** Pauses a grant and all below it. */
@@ -105,19 +105,18 @@ export class Grants {
     id: string,
     options: { reason?: string; cancelOutstanding?: boolean } = {},
   ): Promise<Revocation> {
-    return (await this.#api.call<Revocation>('POST', `/v1/grants/${id}/revoke`, { body: options }))
-      .body;
+    return this.#api.read<Revocation>('POST', `/v1/grants/${id}/revoke`, { body: options });
   }
 
   /** A fresh token for a grant's holder. The one before stops working. */
   async reissueToken(id: string): Promise<GrantWithToken> {
-    return (await this.#api.call<GrantWithToken>('POST', `/v1/grants/${id}/token`)).body;
+    return this.#api.read<GrantWithToken>('POST', `/v1/grants/${id}/token`);
   }
 
   async #change(id: string, change: string, reason: string | undefined): Promise<Grant> {
     const call = { body: { reason } };
     const path = `/v1/grants/${id}/${change}`;
-    return (await this.#api.call<{ grant: Grant }>('POST', path, call)).body.grant;
+    return (await this.#api.read<{ grant: Grant }>('POST', path, call)).grant;
   }
 }
 
@@ -135,7 +134,7 @@ export class Payments {
 
   /** One payment. */
   async get(id: string): Promise<Payment> {
-    return (await this.#api.call<Payment>('GET', `/v1/payments/${id}`)).body;
+    return this.#api.read<Payment>('GET', `/v1/payments/${id}`);
   }
 
   /** All payments that match, oldest first. `grantId` includes the tree below it. */
@@ -145,17 +144,17 @@ export class Payments {
 
   /** One page of them. */
   async page(query: PaymentQuery & { cursor?: string } = {}): Promise<Page<Payment>> {
-    return (await this.#api.call<Page<Payment>>('GET', '/v1/payments', { query })).body;
+    return this.#api.read<Page<Payment>>('GET', '/v1/payments', { query });
   }
 
   /** Quotes a 402 that was met by other means. Changes nothing. */
   async quote(order: PayOrder): Promise<Quote> {
-    return (await this.#api.call<Quote>('POST', '/v1/payments/quote', { body: order })).body;
+    return this.#api.read<Quote>('POST', '/v1/payments/quote', { body: order });
   }
 
   /** The header of an open or settled payment, for its own holder. */
   async header(id: string): Promise<SignedHeader> {
-    return (await this.#api.call<SignedHeader>('GET', `/v1/payments/${id}/header`)).body;
+    return this.#api.read<SignedHeader>('GET', `/v1/payments/${id}/header`);
   }
 
   /** Hands in a seller's PAYMENT-RESPONSE header. */
@@ -180,7 +179,7 @@ export class Payments {
 
   async #change(id: string, change: string, body: object): Promise<Payment> {
     const path = `/v1/payments/${id}/${change}`;
-    return (await this.#api.call<{ payment: Payment }>('POST', path, { body })).body.payment;
+    return (await this.#api.read<{ payment: Payment }>('POST', path, { body })).payment;
   }
 }
 
@@ -235,6 +234,6 @@ export class Raises {
   async #decide(id: string, verdict: string, reason?: string): Promise<GrantRequest> {
     const call = { body: { reason } };
     const path = `/v1/grant-requests/${id}/${verdict}`;
-    return (await this.#api.call<{ request: GrantRequest }>('POST', path, call)).body.request;
+    return (await this.#api.read<{ request: GrantRequest }>('POST', path, call)).request;
   }
 }

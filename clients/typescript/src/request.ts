@@ -1,4 +1,4 @@
-import { sha256Hex, utf8 } from './bytes.js';
+import { sha256Hex } from './bytes.js';
 
 type Body = NonNullable<RequestInit['body']>;
 
@@ -56,17 +56,9 @@ const CREDENTIALS = ['authorization', 'proxy-authorization', 'cookie', 'host'];
 /** Most redirects, as many as `fetch` follows. */
 const MAX_REDIRECTS = 20;
 
-const FETCH_MEMBERS = [
-  'signal',
-  'redirect',
-  'credentials',
-  'cache',
-  'mode',
-  'keepalive',
-  'referrer',
-  'referrerPolicy',
-  'integrity',
-] as const;
+/** Members that the second argument of `fetch` shares with a `Request`. */
+export const INIT_MEMBERS =
+  'signal redirect credentials cache mode keepalive referrer referrerPolicy integrity'.split(' ');
 
 /**
  * Reads the arguments of `fetch` into something that can be sent twice.
@@ -80,8 +72,7 @@ export async function readRequest(
   const { method, headers, body: givenBody, ...givenRest } = init;
   if (isStream(givenBody)) {
     throw new TypeError(
-      'a stream can be sent only once, and a paid request is sent twice: ' +
-        'pass body: () => makeStream(), or text, bytes, a Blob or FormData',
+      'a paid request is sent twice, a stream once; pass body: () => makeStream()',
     );
   }
   const given = typeof input === 'object' && 'headers' in input ? input : undefined;
@@ -92,8 +83,9 @@ export async function readRequest(
   });
   for (const name of PAYMENT_HEADERS) request.headers.delete(name);
   const rest: Record<string, unknown> = {};
-  for (const name of FETCH_MEMBERS) {
-    if (given?.[name] !== undefined) rest[name] = given[name];
+  for (const name of INIT_MEMBERS) {
+    const value = given?.[name as keyof Request];
+    if (value !== undefined) rest[name] = value;
   }
   return {
     method: request.method.toUpperCase(),
@@ -217,8 +209,9 @@ export async function requestIdOf({ method, url, headers, body }: Sendable): Pro
   if (value === null) return JSON.stringify([method, url]);
   const whole = new Response(value, { headers: typeOf(headers) });
   const isForm = /^multipart\/form-data/i.test(whole.headers.get('content-type') ?? '');
+  // Loaded at the first use: few requests carry a form.
   const digest = isForm
-    ? await digestOfForm(await whole.formData())
+    ? await (await import('./forms.js')).digestOfForm(await whole.formData())
     : await sha256Hex(await whole.arrayBuffer());
   return JSON.stringify([method, url, digest]);
 }
@@ -226,18 +219,6 @@ export async function requestIdOf({ method, url, headers, body }: Sendable): Pro
 function typeOf(headers: Headers): Record<string, string> {
   const type = headers.get('content-type');
   return type === null ? {} : { 'content-type': type };
-}
-
-async function digestOfForm(form: FormData): Promise<string> {
-  const entries: unknown[] = [];
-  for (const [name, value] of form as unknown as Iterable<[string, string | File]>) {
-    entries.push(
-      typeof value === 'string'
-        ? [name, value]
-        : [name, value.name, value.type, await sha256Hex(await value.arrayBuffer())],
-    );
-  }
-  return sha256Hex(utf8(JSON.stringify(entries)));
 }
 
 function isStream(body: unknown): boolean {

@@ -8,6 +8,7 @@ import {
   Bursar,
   BursarError,
   type BursarInit,
+  explain,
   NotConfirmed,
   PaidNotDelivered,
   PaymentOutcomeUnknown,
@@ -864,16 +865,20 @@ describe('what an agent may say', () => {
     sell();
     const { bursar } = await agent();
     for (const [options, words] of [
-      [{ max_amount: '0.05' }, 'there is no option max_amount'],
+      [{ max_amount: '0.05' }, 'there is no option "max_amount"'],
+      [{ maxAmont: '0.05' }, 'there is no option "maxAmont"'],
       [{ intent: '' }, 'intent is empty'],
     ] as const) {
-      await expect(bursar.fetch(seller.url, options as BursarInit)).rejects.toThrow(
-        new TypeError(words),
-      );
+      const error = await thrownBy(bursar.fetch(seller.url, options as BursarInit));
+      expect(error).toMatchObject({ code: 'invalid_request', nextAction: 'fix_request' });
+      expect(explain(error)).toContain(words);
     }
+    await bursar.quote(seller.url, { priority: 'low' });
+    expect(seller.seen).toHaveLength(1);
+    seller.seen.splice(0);
     expect(seller.seen).toEqual([]);
     const signed = bursar.fetch(seller.url, { waitForApproval: true as never });
-    await expect(signed).rejects.toThrow(new TypeError('waitForApproval is milliseconds'));
+    await expect(signed).rejects.toThrow('waitForApproval is milliseconds');
     expect(seller.payments()).toEqual([]);
   });
 

@@ -101,7 +101,9 @@ export const PROBLEM_GUIDE: Readonly<Record<ProblemCode, ProblemGuide>> = {
   },
   idempotency_mismatch: {
     means: 'The key already belongs to another purchase: another request, or other material terms.',
-    remedy: 'Use the payment in `payment`. Take a new key only where `nextAction` is `new_key`.',
+    remedy:
+      'For another request (`field` is `request`), take another key. For the same one, use the payment in `payment`, and take a new ' +
+      'key only where `nextAction` is `new_key`.',
   },
   payment_ended: {
     means: 'The payment of this key was released, cancelled or rejected.',

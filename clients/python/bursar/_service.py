@@ -2,6 +2,7 @@
 
 import email.utils
 import json
+import re
 import ssl
 import threading
 import time
@@ -41,7 +42,8 @@ class Service:
         on_token: Optional[Callable[[str], Any]] = None,
     ) -> None:
         origin_of(url)
-        self.url = url.rstrip("/")
+        # Some write the version of the API behind the address.
+        self.url = re.sub(r"(/v1)?/*$", "", url)
         self.token = RENEWED.newest(token)
         self.key = key
         self._timeout = timeout
@@ -100,7 +102,9 @@ class Service:
             if 300 <= status < 500:
                 raise failure
         if is_unsent:
-            raise BursarUnreachable(f"no connection to {self.url}: {failure}", key=key) from failure
+            raise BursarUnreachable(
+                f"no connection to {self.url}; check the address, or make the call again: {failure}", key=key
+            ) from failure
         if is_payment:
             raise PaymentOutcomeUnknown(
                 f"the answer of {self.url} was lost {tries} times", key=key

@@ -873,7 +873,7 @@ describe('what an agent may say', () => {
       expect(error).toMatchObject({ code: 'invalid_request', nextAction: 'fix_request' });
       expect(explain(error)).toContain(words);
     }
-    await bursar.quote(seller.url, { priority: 'low' });
+    await bursar.quote(seller.url, { priority: 'low' } as BursarInit);
     expect(seller.seen).toHaveLength(1);
     seller.seen.splice(0);
     expect(seller.seen).toEqual([]);

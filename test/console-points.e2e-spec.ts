@@ -13,7 +13,7 @@ import {
 } from './support/console.js';
 import { killPrograms } from './support/program.js';
 
-// What people expect of a console beside its story (console.e2e-spec.ts), one test a point.
+// Expectations of a console beside its story (console.e2e-spec.ts), one test a point.
 const chromiumPath = findChromium();
 const suite = chromiumPath === undefined ? describe.skip : describe;
 

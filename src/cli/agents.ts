@@ -44,7 +44,10 @@ function addFetch(program: Command, stopped: AbortSignal): void {
     .option('-f, --fail', 'no body and exit code 1 for a status of 400 or more')
     .option('-s, --silent', 'do not tell the cost')
     .option('--max-amount <amount>', 'the most it may cost, such as 0.05')
-    .option('--intent <text>', 'name the purchase: under one grant the same text never pays twice, on any machine')
+    .option(
+      '--intent <text>',
+      'name the purchase: under one grant the same text never pays twice, on any machine',
+    )
     .option(
       '--key <key>',
       'continue the purchase with this key; an error that leaves one open prints it',

@@ -411,6 +411,9 @@ describe('a running service', () => {
     expectProblem(readiness, 503, 'unavailable');
     expect(readiness.body.detail).toContain(`network ${NETWORK}`);
     expect(Number(readiness.headers.get('retry-after'))).toBeGreaterThan(0);
+    await until('the log tells that the chain is not read', () =>
+      program.output().stdout.includes(`${NETWORK}: not read: an RPC has not checked out`),
+    );
 
     const { grant, token } = await admin.mint({ budget: '1.00' });
     secrets.add(token);
@@ -639,6 +642,7 @@ describe('npm run sandbox -- --json', () => {
       () => program.output().stdout.split('\n').slice(0, -1)[0],
       50_000,
     );
+    expect(program.output().stderr).not.toContain('not read');
     const sandbox = JSON.parse(line);
     expect(sandbox).toEqual({
       url: expect.stringMatching(/^http:/),

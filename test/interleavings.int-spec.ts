@@ -311,6 +311,7 @@ class World {
     const networks = {
       all: () => [this.network],
       find: () => this.network,
+      isChecked: () => true,
       clients: () => [client],
       mistrust: (_: string, reason: string | undefined) => {
         if (reason !== undefined) throw new Error(`the chain is mistrusted: ${reason}`);

@@ -52,8 +52,9 @@ export class SettlementService implements OnModuleInit {
   }
 
   @OnJob('settlement.read')
-  onRead({ network }: JobPayload<'settlement.read'>): Promise<void> {
-    return this.read(network);
+  async onRead({ network }: JobPayload<'settlement.read'>): Promise<void> {
+    // Jobs begin before the RPCs are checked. Once they are, a network without a good one fails to be read and is told.
+    if (this.networks.isChecked(network)) await this.read(network);
   }
 
   /**

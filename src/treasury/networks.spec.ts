@@ -82,7 +82,10 @@ async function node(oddity: Oddity = {}): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-async function check(oddities: readonly Oddity[], assets?: readonly Asset[]): Promise<Networks> {
+async function unchecked(
+  oddities: readonly Oddity[],
+  assets?: readonly Asset[],
+): Promise<Networks> {
   const rpcUrls = await Promise.all(oddities.map(node));
   const networks = loadNetworks({
     BURSAR_NETWORKS: JSON.stringify([{ network: CELO, rpcUrls, ...(assets ? { assets } : {}) }]),
@@ -91,6 +94,11 @@ async function check(oddities: readonly Oddity[], assets?: readonly Asset[]): Pr
   const database = { pool: { query: async () => now } } as unknown as Database;
   const made = new Networks({ networks } as unknown as Config, database);
   checked.push(made);
+  return made;
+}
+
+async function check(oddities: readonly Oddity[], assets?: readonly Asset[]): Promise<Networks> {
+  const made = await unchecked(oddities, assets);
   await made.checkAll();
   return made;
 }
@@ -106,6 +114,13 @@ describe('an RPC', () => {
     const networks = await check([{}, {}]);
     expect(reasonOf(networks)).toBe('ready');
     expect(networks.clients(CELO)).toHaveLength(2);
+  });
+
+  it('that is wrong counts as checked too, so that its network is read and told', async () => {
+    const networks = await unchecked([{ chainId: 1 }]);
+    expect(networks.isChecked(CELO)).toBe(false);
+    await networks.checkAll();
+    expect(networks.isChecked(CELO)).toBe(true);
   });
 
   it.each<[string, Oddity, string]>([

@@ -83,6 +83,11 @@ export class Networks implements OnModuleDestroy {
     return this.#clients.get(network)?.each ?? [];
   }
 
+  /** Whether the RPCs of a network were looked at since the start, whatever was found. */
+  isChecked(network: string): boolean {
+    return this.#health.has(network);
+  }
+
   /** Whether payments may be made on a network now. */
   health(network: string): NetworkHealth {
     const reason = this.#mistrusted.get(network) ?? this.#skewed.get(network);

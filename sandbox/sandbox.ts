@@ -38,13 +38,14 @@ await runUntilSignalled('sandbox', async (onStop, stopped) => {
     stopped.throwIfAborted();
     if (!values.json) process.stdout.write(`starting ${what}\n`);
   };
+  const port = await portOf(PORT);
   const stack = await startStack({
     logger,
     dataDir: BURSAR_DATA_DIR || undefined,
     databaseUrl: DATABASE_URL || undefined,
     redisUrl: REDIS_URL || undefined,
     environment: identityProvider(process.env),
-    port: PORT ? Number(PORT) : (await isFree(PREFERRED_PORT)) ? PREFERRED_PORT : 0,
+    port,
     progress,
   });
   onStop(() => stack.stop());
@@ -62,6 +63,20 @@ await runUntilSignalled('sandbox', async (onStop, stopped) => {
   );
   return 'running';
 });
+
+/**
+ * The service's port, checked before anything is started.
+ *
+ * @throws Error with one line where the given one cannot be listened on.
+ */
+async function portOf(given: string | undefined): Promise<number> {
+  if (!given) return (await isFree(PREFERRED_PORT)) ? PREFERRED_PORT : 0;
+  const port = Number(given);
+  if (await isFree(port)) return port;
+  throw new Error(
+    `PORT is ${given}, which is in use or no port to listen on; set PORT to a free one, or leave it out`,
+  );
+}
 
 /** The variables of an identity provider to sign in with. */
 function identityProvider(env: NodeJS.ProcessEnv): Record<string, string> {

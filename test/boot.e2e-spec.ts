@@ -674,4 +674,19 @@ describe('npm run sandbox -- --json', () => {
       await expect(fetch(url)).rejects.toThrow('fetch failed');
     }
   });
+
+  it('says before it starts anything that PORT is in use', async () => {
+    const other = await serve((_request, response) => response.end());
+    try {
+      const { port } = new URL(other.url);
+      const program = startProgram({ PORT: port }, [process.execPath, 'dist/sandbox.js']);
+      expect(await program.exited).toBe(1);
+      expect(program.output()).toEqual({
+        stdout: '',
+        stderr: `sandbox: PORT is ${port}, which is in use or no port to listen on; set PORT to a free one, or leave it out\n`,
+      });
+    } finally {
+      await other.stop();
+    }
+  });
 });

@@ -372,6 +372,14 @@ describe('bursar quote, payments and why', () => {
         ]),
       );
     }
+    type Judged = { name: string; result: string; remedy: string | null };
+    for (const { result, remedy } of all.checks as Judged[]) {
+      if (/^passed$|passes now$/.test(result)) expect(remedy).toBeNull();
+      else expect(remedy).toMatch(/\w/);
+    }
+    const paid = await run(root, 'why', (await run(root, 'payments'))[0].id);
+    const remedies = (paid.checks as Judged[]).filter(({ result }) => result === 'passed');
+    expect(new Set(remedies.map(({ remedy }) => remedy))).toEqual(new Set([null]));
     const lives = (why: typeof own) =>
       why.checks
         .filter(({ name }: { name: string }) => name === 'life')

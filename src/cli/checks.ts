@@ -175,7 +175,7 @@ function perPayment({ maxPerPayment, currency }: Grant, { amount }: Purchase): F
   return {
     terms: maxPerPayment === null ? 'any' : `at most ${maxPerPayment} ${currency}`,
     refusesNow: maxPerPayment === null ? false : isMore(amount, maxPerPayment),
-    remedy: `--max-per-payment ${amount ?? 'of the price'} or more; it is ${maxPerPayment}`,
+    remedy: `--max-per-payment ${amount ?? 'of the price'} or more; ${limitText(maxPerPayment)}`,
   };
 }
 
@@ -183,7 +183,7 @@ function paymentsOf({ maxPayments, payments }: Grant): Finding {
   return {
     terms: maxPayments === null ? 'any number' : `${payments} of ${maxPayments} made`,
     refusesNow: maxPayments !== null && payments >= maxPayments,
-    remedy: `--max-payments above ${payments}; it is ${maxPayments}`,
+    remedy: `--max-payments above ${payments}; ${limitText(maxPayments)}`,
   };
 }
 
@@ -227,6 +227,10 @@ function approvalOf(grant: Grant, { amount }: Purchase): Finding {
     refusesNow: approveNewPayees ? isAbove || undefined : isAbove,
     remedy: 'an approval; see: npx bursar approvals',
   };
+}
+
+function limitText(limit: string | number | null): string {
+  return limit === null ? 'there is none' : `it is ${limit}`;
 }
 
 function isMore(amount: string | undefined, limit: string): boolean | undefined {

@@ -14,7 +14,9 @@ import { type Api, Bursar, BursarError, type Payment } from './sdk.js';
 import { accessOf, openApi } from './session.js';
 
 /** A check with what came of it. */
-interface CheckResult extends Check {
+interface CheckResult extends Omit<Check, 'remedy'> {
+  /** Change that would let it pass; null where it passed, or passes now. */
+  readonly remedy: string | null;
   /** `passed`, `refused`, or `not reached` because another had decided; and what it says now, where that differs. */
   readonly result: string;
 }
@@ -77,7 +79,7 @@ async function ofRefusal({ data, grantId, at: time }: RefusalEvent): Promise<Exp
     ({ name, grantId: of }) =>
       name === decider && (of === (data.refusedBy ?? '') || !data.refusedBy),
   );
-  const judged = checks.map((check, index) => ({ ...check, result: resultOf(check, index, at) }));
+  const judged = checks.map((check, index) => judgedAs(check, resultOf(check, index, at)));
   const changes = judged
     .filter(({ result }) => /^refused|(?:refuses|asks) now$/.test(result))
     // Only the topmost grant that asks for an approval is asked: whoever stands above it decides for all.
@@ -96,7 +98,7 @@ async function ofRefusal({ data, grantId, at: time }: RefusalEvent): Promise<Exp
     decidedBy: data.refusedBy ?? null,
     detail: data.detail,
     checks: judged,
-    allowedBy: changes.map(changeOf),
+    allowedBy: changes.flatMap(changeOf),
   };
 }
 
@@ -122,8 +124,14 @@ function resultOf({ name, refusesNow }: Check, index: number, decider: number): 
   return `${result}; ${name === 'approval' ? 'asks now' : 'refuses now'}`;
 }
 
-function changeOf({ grantId, holder, remedy }: Check): string {
-  return grantId === '' ? remedy : `${grantId} (${holder}): ${remedy}`;
+function judgedAs(check: Check, result: string): CheckResult {
+  const hasPassed = /^(?:passed|approved by .*)$|passes now$/.test(result);
+  return { ...check, result, remedy: hasPassed ? null : check.remedy };
+}
+
+function changeOf({ grantId, holder, remedy }: CheckResult): string[] {
+  if (remedy === null) return [];
+  return [grantId === '' ? remedy : `${grantId} (${holder}): ${remedy}`];
 }
 
 async function ofPayment(api: Api, id: string): Promise<Explanation> {
@@ -147,13 +155,10 @@ async function ofPayment(api: Api, id: string): Promise<Explanation> {
   const askedBy = pending?.kind === 'payment.pending' ? pending.data.askedBy : undefined;
   const decision = approved && `approved by ${approved.actor}`;
   const ending = rejected && `rejected by ${rejected.actor}`;
-  const checks = checksOf(chain, purchase).map((check) => ({
-    ...check,
-    result:
-      check.name === 'approval' && check.grantId === askedBy
-        ? (ending ?? decision ?? 'waits for an approval')
-        : 'passed',
-  }));
+  const checks = checksOf(chain, purchase).map((check) => {
+    const isAsked = check.name === 'approval' && check.grantId === askedBy;
+    return judgedAs(check, isAsked ? (ending ?? decision ?? 'waits for an approval') : 'passed');
+  });
   return {
     outcome: outcomeOf(payment, authorized !== undefined),
     request: authorized?.data.decision.request ?? { method: 'GET', url: payment.resource },

@@ -1,5 +1,5 @@
 // The agents' and people's commands, run as programs against a whole stack.
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -641,6 +641,26 @@ describe('bursar doctor', () => {
       payable: false,
       findings: [{ check, level: 'fail' }],
     });
+  });
+});
+
+describe('a token that no longer works', () => {
+  it('is told by where it came from', async () => {
+    const dead = { ...root, BURSAR_TOKEN: 'a.b.c' };
+    const asked = /the token in BURSAR_TOKEN no longer works; ask whoever gave it for a new one\n$/;
+    expect(await command(dead, ['payments'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(asked),
+    });
+    const login = /no longer works; run: npx bursar login, or set BURSAR_TOKEN\n$/;
+    const given = await command(dead, ['login', '--token-stdin'], 'a.b.c');
+    expect(given.stderr).toMatch(login);
+    const home = join(folder, 'dead');
+    await mkdir(join(home, 'bursar'), { recursive: true });
+    const profile = { url: stack.service.url, token: 'a.b.c' };
+    await writeFile(join(home, 'bursar', 'profile.json'), JSON.stringify(profile));
+    const stored = await command({ XDG_CONFIG_HOME: home }, ['payments']);
+    expect(stored.stderr).toMatch(login);
   });
 });
 

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { pathOf } from '../command-line.js';
 import { givenAs, inWordsOf } from './api-words.js';
+import { callerEnvironment } from './environment.js';
 import { tell, tellJson } from './output.js';
 import { ApprovalRequired, BursarError, type Payment } from './sdk.js';
 import { ADMIN_PAYS_NOTHING, isAdmin } from './session.js';
@@ -99,7 +100,15 @@ function adviceOf(error: BursarError, command: Command): string | undefined {
   if (nextAction === 'wait') {
     return retryAfter === undefined ? again : `wait ${retryAfter} s, then ${again}`;
   }
+  if (nextAction === 'renew_token' && isOfEnvironment(command)) {
+    return 'the token in BURSAR_TOKEN no longer works; ask whoever gave it for a new one';
+  }
   return ADVICE[nextAction];
+}
+
+/** Whether the command used the token of BURSAR_TOKEN: `login` may read another one. */
+function isOfEnvironment(command: Command): boolean {
+  return callerEnvironment().token !== undefined && command.getOptionValue('tokenStdin') !== true;
 }
 
 /** Tells that a payment waits, and who ends that. */

@@ -6,7 +6,14 @@ url=$1
 key=$(printf %s "${2:-$url}" | sha256sum | cut -d ' ' -f 1) # one key a purchase: name another to buy again
 terms=$(curl -sS -o /dev/null -D - "$url" | tr -d '\r' | sed -n 's/^payment-required: //Ip')
 order=$(printf '{"paymentRequired":"%s","request":{"method":"GET","url":"%s"}}' "$terms" "$url")
-signed=$(curl -sS --fail-with-body "$BURSAR_URL/v1/payments" -H "Authorization: Bearer $BURSAR_TOKEN" \
-  -H "Idempotency-Key: $key" -H 'Content-Type: application/json' -d "$order") || { echo "$signed" >&2; exit 1; }
-header=$(node -e 'const { header } = JSON.parse(process.argv[1]); console.log(`${header.name}: ${header.value}`)' "$signed")
+answer=$(curl -sS "$BURSAR_URL/v1/payments" -H "Authorization: Bearer $BURSAR_TOKEN" \
+  -H "Idempotency-Key: $key" -H 'Content-Type: application/json' -d "$order")
+# An answer has the header to pay with (200), a payment that waits for an approval (202), or a problem's code and detail.
+header=$(node -e '
+  const { header, payment, code, detail } = JSON.parse(process.argv[1]);
+  const approve = `an admin runs: npx bursar approvals approve ${payment?.id}; then run this again`;
+  if (header) console.log(`${header.name}: ${header.value}`);
+  else console.error(code ? `${code}: ${detail}` : `payment ${payment.id} waits for an approval; ${approve}`);
+  process.exit(header ? 0 : 1);
+' "$answer")
 curl -sS --fail-with-body "$url" -H "$header"

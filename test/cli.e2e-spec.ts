@@ -664,6 +664,28 @@ describe('a token that no longer works', () => {
   });
 });
 
+describe('examples/curl.sh', () => {
+  it('tells in one line what a payment waits for, and what was refused', async () => {
+    const { url } = stack.service;
+    const buy = (environment: Record<string, string>) =>
+      shell({ ...environment, BURSAR_URL: url }, `examples/curl.sh ${report} curl`);
+    const asked = await buy(root);
+    expect(asked).toMatchObject({ code: 1, stdout: '' });
+    const [, id = ''] =
+      /^payment (pay_\w+) waits for an approval; an admin runs: npx bursar approvals approve \1; then run this again\n$/.exec(
+        asked.stderr,
+      ) ?? [];
+    await run(admin, 'approvals', 'approve', id);
+    expect(await buy(root)).toMatchObject({
+      code: 0,
+      stdout: '{"title":"The full report","chapters":12}',
+    });
+    const refused = await buy(child);
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toMatch(/^per_payment_exceeded: 2\.50 USDC is more than .*\n$/);
+  });
+});
+
 describe('the program itself', () => {
   it.each([
     ['fetch', () => ['fetch', page]],

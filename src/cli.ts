@@ -33,8 +33,13 @@ await runUntilSignalled('bursar', async (onStop, stopped) => {
         });
       },
       async setup(host, values) {
+        const { accessOf } = await import('./cli/session.js');
         const { setupCommand } = await import('./setup/command.js');
         await setupCommand(host, values, {
+          access() {
+            const { url, token, renewToken } = accessOf();
+            return { url, token, isStored: renewToken };
+          },
           env: process.env,
           home: homedir(),
           platform: process.platform,

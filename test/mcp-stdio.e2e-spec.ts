@@ -276,6 +276,24 @@ describe('npx bursar setup', () => {
     expect(await host.answer('get_budget')).toMatchObject({ grantId: grant.id });
   });
 
+  it('takes what login stored, which the server then reads itself', async () => {
+    const { grant, token } = await stack.admin.mint({ budget: '1.00' });
+    const { BURSAR_URL, BURSAR_TOKEN: _, ...env } = environment('');
+    const XDG_CONFIG_HOME = join(home, 'stored');
+    await mkdir(join(XDG_CONFIG_HOME, 'bursar'), { recursive: true });
+    const profile = { url: BURSAR_URL, token };
+    await writeFile(join(XDG_CONFIG_HOME, 'bursar', 'profile.json'), JSON.stringify(profile));
+    await run(process.execPath, [CLI, 'setup', 'gemini'], { env: { ...env, XDG_CONFIG_HOME } });
+    const text = await readFile(join(home, '.gemini', 'settings.json'), 'utf8');
+    expect(text).not.toContain(token);
+    const { command, args, env: own } = JSON.parse(text).mcpServers.bursar;
+    const host = await McpHost.connect(
+      new StdioClientTransport({ command, args, env: { HOME: home, ...own } }),
+    );
+    hosts.push(host);
+    expect(await host.answer('get_budget')).toMatchObject({ grantId: grant.id });
+  });
+
   it('writes what reaches the service', async () => {
     const { grant, token } = await stack.admin.mint({ budget: '1.00' });
     await run(process.execPath, [CLI, 'setup', 'cursor', '--http'], { env: environment(token) });

@@ -25,7 +25,7 @@ export function addHostCommands(program: Command, hosts: HostCommands): void {
   addCommand(program, 'setup <host>', {
     summary: 'write Bursar into the configuration of an MCP host',
     description:
-      'Write Bursar into the configuration of an MCP host, for the grant of BURSAR_URL and BURSAR_TOKEN: claude-code, claude-desktop, cursor, vscode, codex, gemini or goose. Shows what changes, then writes it. Other entries and comments stay. A second run changes nothing.',
+      'Write Bursar into the configuration of an MCP host, for the grant of BURSAR_URL and BURSAR_TOKEN, else of what login stored: claude-code, claude-desktop, cursor, vscode, codex, gemini or goose. Shows what changes, then writes it. Other entries and comments stay. A second run changes nothing.',
     examples: ['npx bursar setup claude-code', 'npx bursar setup cursor --http --dry-run'],
   })
     .helpGroup(SETTING_UP)

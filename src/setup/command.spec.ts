@@ -28,6 +28,13 @@ const HTTP = {
   headers: { Authorization: `Bearer ${TOKEN}` },
 };
 
+/** A caller without a token. */
+const NOBODY: Partial<SetupProcess> = {
+  access: () => {
+    throw new Error('BURSAR_TOKEN missing');
+  },
+};
+
 let home: string;
 let printed: string;
 
@@ -43,7 +50,8 @@ async function setup(args: string, changes: Partial<SetupProcess> = {}): Promise
   const machine: SetupProcess = {
     home,
     platform: 'linux',
-    env: ENV,
+    access: () => ({ url: ENV.BURSAR_URL, token: TOKEN, isStored: false }),
+    env: {},
     node: '/opt/node',
     launcher: '/opt/bursar.mjs',
     print: (text) => {
@@ -232,10 +240,10 @@ describe.each(ROWS)('the configuration of $host', (row) => {
     const path = await given(row);
     await setup(row.host);
     printed = '';
-    await setup(`${row.host} --remove`, { env: {} });
+    await setup(`${row.host} --remove`, NOBODY);
     expect((await readFile(path, 'utf8')).trim()).toBe(row.before.trim());
     expect(printed).not.toContain(TOKEN);
-    await setup(`${row.host} --remove`, { env: {} });
+    await setup(`${row.host} --remove`, NOBODY);
     expect(printed).toMatch(/has no entry of Bursar; nothing was changed/);
   });
 
@@ -244,7 +252,7 @@ describe.each(ROWS)('the configuration of $host', (row) => {
     for (const before of [undefined, '', ...(row.read === readJson ? ['{}\n'] : [])]) {
       if (before !== undefined) await given(row, before);
       await setup(row.host);
-      await setup(`${row.host} --remove`, { env: {} });
+      await setup(`${row.host} --remove`, NOBODY);
       expect(await readdir(dirname(path))).toEqual([]);
       expect(printed).toContain('and with it the file, which held nothing else');
     }
@@ -391,10 +399,24 @@ describe('setup', () => {
     expect(await readdir(home)).toEqual([]);
   });
 
-  it('says what is not set, and what no URL is', async () => {
-    await expect(setup('cursor', { env: {} })).rejects.toThrow(/^BURSAR_URL is not set/);
-    const env = { ...ENV, BURSAR_URL: 'bursar.example.com' };
-    await expect(setup('cursor', { env })).rejects.toThrow(/give an http\(s\) URL/);
+  it('writes nothing without a token', async () => {
+    await expect(setup('cursor', NOBODY)).rejects.toThrow(/^BURSAR_TOKEN missing/);
     expect(await readdir(home)).toEqual([]);
+  });
+
+  it('leaves a stored token where bursar mcp finds it, and copies it for --http alone', async () => {
+    const access = () => ({ url: ENV.BURSAR_URL, token: TOKEN, isStored: true });
+    const config = { XDG_CONFIG_HOME: '/mine' };
+    const path = join(home, '.cursor', 'mcp.json');
+    for (const env of [{}, config]) {
+      await setup('cursor', { access, env });
+      expect(readJson(await readFile(path, 'utf8'))).toEqual({
+        mcpServers: { bursar: { ...COMMAND, env } },
+      });
+    }
+    expect(printed).toMatch(/written, without a token: npx bursar mcp takes the one that login/);
+    await setup('cursor --http', { access });
+    expect(readJson(await readFile(path, 'utf8'))).toEqual({ mcpServers: { bursar: HTTP } });
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
   });
 });

@@ -5,8 +5,18 @@ import { HOSTS, type Host, type Machine } from './hosts.js';
 import type { SetupValues } from './options.js';
 import { diffOf, readConfig, removeConfig, writeConfig } from './write-config.js';
 
+/** The service, and the token of the grant that the entry is for. */
+export interface SetupAccess {
+  readonly url: string;
+  readonly token: string;
+  /** Whether `bursar login` stored them: `bursar mcp` then reads them there, and stores each renewed token. */
+  readonly isStored: boolean;
+}
+
 /** Process that {@link setupCommand} runs in. */
 export interface SetupProcess extends Machine {
+  /** @throws UsageError naming what is missing. */
+  readonly access: () => SetupAccess;
   /** The program that the host is to start: an absolute path, since hosts have another PATH. */
   readonly node: string;
   readonly launcher: string;
@@ -26,7 +36,9 @@ export async function setupCommand(
   const host = Object.hasOwn(HOSTS, name) ? HOSTS[name] : undefined;
   if (!host) throw new UsageError(`setup takes one host: ${Object.keys(HOSTS).join(', ')}`);
   if (values.http && values.stdio) throw new UsageError('give --http or --stdio, not both');
-  const entry = values.remove ? undefined : entryOf(name, host, setup, values.http === true);
+  const { entry, hasToken } = values.remove
+    ? { entry: undefined, hasToken: false }
+    : entryOf(name, host, setup, values.http === true);
   const path = host.path(setup);
   const before = await readConfig(path);
   const after = edited(host, path, before, entry);
@@ -38,12 +50,15 @@ export async function setupCommand(
   if (values.dryRun) return setup.print('nothing was written (--dry-run)\n');
   const isEmptied = values.remove === true && /^\s*(?:\{\s*\}\s*)?$/.test(after);
   if (isEmptied) await removeConfig(path);
-  else await writeConfig(path, after, entry !== undefined);
-  setup.print(
-    values.remove
-      ? `removed${isEmptied ? ', and with it the file, which held nothing else' : ''}; restart ${name}\n`
-      : `written, readable by you alone since it holds the token; restart ${name}\n`,
-  );
+  else await writeConfig(path, after, hasToken);
+  if (values.remove) {
+    const file = isEmptied ? ', and with it the file, which held nothing else' : '';
+    return setup.print(`removed${file}; restart ${name}\n`);
+  }
+  const told = hasToken
+    ? 'readable by you alone since it holds the token'
+    : 'without a token: npx bursar mcp takes the one that login stored';
+  setup.print(`written, ${told}; restart ${name}\n`);
 }
 
 function edited(host: Host, path: string, before: string, entry: Entry | undefined): string {
@@ -55,29 +70,22 @@ function edited(host: Host, path: string, before: string, entry: Entry | undefin
   }
 }
 
-function entryOf(name: string, host: Host, setup: SetupProcess, isHttp: boolean): Entry {
-  const url = needed(setup, 'BURSAR_URL', 'the address of the service').replace(/\/+$/, '');
-  const token = needed(setup, 'BURSAR_TOKEN', 'the token of a grant for this host alone');
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-    throw new Error(
-      `BURSAR_URL is "${url}"; give an http(s) URL, such as https://bursar.example.com`,
-    );
-  }
+function entryOf(name: string, host: Host, setup: SetupProcess, isHttp: boolean) {
+  const { url, token, isStored } = setup.access();
   if (!isHttp) {
-    return host.stdio({
-      command: setup.node,
-      args: [setup.launcher, 'mcp'],
-      env: { BURSAR_URL: url, BURSAR_TOKEN: token },
-    });
+    // A copy of a stored token would end with its first renewal, by the host or by the profile.
+    const env = isStored ? profileEnvironment(setup) : { BURSAR_URL: url, BURSAR_TOKEN: token };
+    const server = { command: setup.node, args: [setup.launcher, 'mcp'], env };
+    return { entry: host.stdio(server), hasToken: !isStored };
   }
   if (!host.http) {
     throw new UsageError(`${name} starts local servers only; leave --http out`);
   }
-  return host.http({ url: `${url}/mcp`, headers: { Authorization: `Bearer ${token}` } });
+  const headers = { Authorization: `Bearer ${token}` };
+  return { entry: host.http({ url: `${url}/mcp`, headers }), hasToken: true };
 }
 
-function needed({ env }: SetupProcess, name: string, what: string): string {
-  const value = env[name];
-  if (value) return value;
-  throw new Error(`${name} is not set; set it to ${what}`);
+/** Variables with which `bursar mcp` finds the profile: a host may start it with others than a shell has. */
+function profileEnvironment({ env }: SetupProcess): Record<string, string> {
+  return env.XDG_CONFIG_HOME ? { XDG_CONFIG_HOME: env.XDG_CONFIG_HOME } : {};
 }

@@ -4304,7 +4304,7 @@ export default [
   {
     row: 'a link that approves',
     guard: 'no answer is kept with a link',
-    file: 'src/events/webhook-worker.ts',
+    file: 'src/events/webhook-texts.ts',
     find: "answer.replaceAll(secret, '[redacted]')",
     replace: 'answer',
     test: 'test/approval-links.e2e-spec.ts',

@@ -64,6 +64,12 @@ export interface DeliveryRow {
   readonly next_at: Date | null;
 }
 
+/** A delivery with the record of its event and the path of that event's grant. */
+export interface DueDelivery extends DeliveryRow {
+  readonly record: string | null;
+  readonly path: string[] | null;
+}
+
 /** A delivery to be made. */
 export interface NewDelivery {
   readonly id: string;

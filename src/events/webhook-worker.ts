@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { type Span, SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import type { ClientBase } from 'pg';
-import { ApprovalLinks, type LinkSubject } from '../approval-links/approval-links.service.js';
+import { ApprovalLinks } from '../approval-links/approval-links.service.js';
 import { EventFeed } from '../audit/event-feed.js';
 import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
@@ -19,15 +19,15 @@ import { OnJob } from '../outbox/on-job.js';
 import { Queues } from '../outbox/queues.js';
 import { contextOf, formatTraceparent } from '../tracing/trace-scope.js';
 import { Tracing } from '../tracing/tracing.js';
-import { recordFor } from './shown-record.js';
 import {
   type Attempt,
-  type DeliveryRow,
+  type DueDelivery,
   grantOfWebhook,
   insertDeliveries,
   type WebhookRow,
 } from './webhook-rows.js';
 import { WebhookSecrets } from './webhook-secrets.js';
+import { bodyOf, kept, subjectOf, withoutLink } from './webhook-texts.js';
 
 /** How often webhooks with something to send are looked for, in milliseconds. */
 const SWEEP_MS = 1_000;
@@ -44,17 +44,8 @@ const TURN_MS = 15_000;
 /** Deliveries that are written ahead of their tries. */
 const AHEAD = 50;
 
-/** Characters of a receiver's answer that are kept. */
-const ANSWER_KEPT = 1_024;
-
 /** Attempts that are kept of a delivery. */
 const ATTEMPTS_KEPT = 20;
-
-/** A delivery with the record it is of. */
-interface Due extends DeliveryRow {
-  readonly record: string | null;
-  readonly path: string[] | null;
-}
 
 /**
  * Sends what webhooks have to send. The truth is in Postgres: a webhook's place in the log, and its deliveries. Jobs
@@ -147,8 +138,8 @@ export class WebhookWorker {
   }
 
   /** The delivery to try now: what was asked for again first, then the oldest of the log, if its time has come. */
-  private async nextDue({ treasury_id, id }: WebhookRow): Promise<Due | undefined> {
-    const { rows } = await this.database.pool.query<Due>(
+  private async nextDue({ treasury_id, id }: WebhookRow): Promise<DueDelivery | undefined> {
+    const { rows } = await this.database.pool.query<DueDelivery>(
       `SELECT d.*, e.record, g.path FROM (
          (SELECT * FROM webhook_deliveries WHERE treasury_id = $1 AND webhook_id = $2 AND status = 'pending'
             AND origin <> 'log' AND next_at <= now() ORDER BY next_at, leaf_index LIMIT 1)
@@ -198,7 +189,7 @@ export class WebhookWorker {
     });
   }
 
-  private async attempt(webhook: WebhookRow, due: Due, lease: string): Promise<void> {
+  private async attempt(webhook: WebhookRow, due: DueDelivery, lease: string): Promise<void> {
     const at = new Date();
     const began = performance.now();
     const span = this.startSpan(webhook, due);
@@ -224,7 +215,7 @@ export class WebhookWorker {
   }
 
   /** A link by which the webhook's approver decides about what this delivery tells of, where that waits for it. */
-  private async linkFor({ approver }: WebhookRow, due: Due): Promise<string | undefined> {
+  private async linkFor({ approver }: WebhookRow, due: DueDelivery): Promise<string | undefined> {
     const subject = approver === null ? undefined : subjectOf(due);
     if (approver === null || !subject) return undefined;
     try {
@@ -236,7 +227,7 @@ export class WebhookWorker {
   }
 
   /** A try's span, in the trace of its event. */
-  private startSpan({ id, url }: WebhookRow, { record, kind, event_id, tries }: Due) {
+  private startSpan({ id, url }: WebhookRow, { record, kind, event_id, tries }: DueDelivery) {
     const parent = this.tracing.isOn && record !== null ? contextOf(JSON.parse(record)) : undefined;
     if (!parent) return undefined;
     const attributes = {
@@ -251,7 +242,7 @@ export class WebhookWorker {
 
   private async post(
     webhook: WebhookRow,
-    due: Due,
+    due: DueDelivery,
     at: Date,
     link: string | undefined,
     span: Span | undefined,
@@ -284,7 +275,7 @@ export class WebhookWorker {
   /** Notes a try. A worker that has lost its lease notes nothing: whoever has it now sends again. */
   private async note(
     webhook: WebhookRow,
-    due: Due,
+    due: DueDelivery,
     lease: string,
     attempt: Attempt,
     isDelivered: boolean,
@@ -377,36 +368,4 @@ function endSpan(span: Span | undefined, status: number | undefined, isDelivered
   if (status !== undefined) span?.setAttribute('http.response.status_code', status);
   if (!isDelivered) span?.setStatus({ code: SpanStatusCode.ERROR });
   span?.setAttribute('bursar.outcome', isDelivered ? 'delivered' : 'failed').end();
-}
-
-/** Subject of a decision, by the event of a delivery; undefined for events that ask for none. */
-function subjectOf({ record, kind }: Due): LinkSubject | undefined {
-  if (record === null) return undefined;
-  const { paymentId, data } = JSON.parse(record);
-  if (kind === 'approval.needed') return { kind: 'payment', id: paymentId };
-  if (kind === 'grant_request.created') return { kind: 'raise', id: data.grantRequestId };
-  return undefined;
-}
-
-/** The body of a delivery: the record as its webhook's owner may see it, and the link beside it. */
-function bodyOf({ id, owner_id }: WebhookRow, due: Due, at: Date, link?: string): string {
-  if (due.record === null) {
-    const test = { type: 'webhook.test', timestamp: at.toISOString(), data: { webhookId: id } };
-    return JSON.stringify(test);
-  }
-  const { record, path } = due;
-  const shown = owner_id === null ? record : recordFor({ record, path: path ?? [] }, owner_id);
-  const head = { type: due.kind, timestamp: JSON.parse(record).at, approvalLink: link };
-  return `${JSON.stringify(head).slice(0, -1)},"data":${shown}}`;
-}
-
-/** A receiver's answer as it is stored: one that repeats the link does not show it to whoever reads deliveries. */
-function withoutLink(answer: string, link: string | undefined): string {
-  const secret = link?.slice(link.lastIndexOf('/') + 1);
-  return kept(secret === undefined ? answer : answer.replaceAll(secret, '[redacted]'));
-}
-
-/** A stranger's text as it is stored. */
-function kept(text: string): string {
-  return text.replaceAll('\u0000', '\ufffd').slice(0, ANSWER_KEPT).toWellFormed();
 }

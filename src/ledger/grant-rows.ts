@@ -389,14 +389,12 @@ export async function readGrants(
 }
 
 /**
- * The database's time now (not the transaction's start): what policy is decided by. Read it after the
- * locks, so that waiting for one does not make a decision look earlier than it is.
+ * The database's time now (not the transaction's start): what policy is decided by. Read it after the locks, so that
+ * waiting for one does not make a decision look earlier than it is.
  */
 export async function databaseNow(tx: Pool | ClientBase): Promise<Date> {
-  const { rows } = await tx.query<{ now: Date }>(
-    `SELECT date_trunc('milliseconds', clock_timestamp()) AS now`,
-  );
-  const now = rows[0]?.now;
-  if (!now) throw new Error('the database did not tell the time');
-  return now;
+  const sql = `SELECT date_trunc('milliseconds', clock_timestamp()) AS now`;
+  const [row] = (await tx.query<{ now: Date }>(sql)).rows;
+  if (!row) throw new Error('the database did not tell the time');
+  return row.now;
 }

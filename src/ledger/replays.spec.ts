@@ -85,7 +85,7 @@ describe('refuseHandOut', () => {
     const problem = refusalOf(payment({ status }, -10n));
     expect(problem).toMatchObject({
       code: 'payment_ended',
-      detail: `payment ${ID} was ${status} without settling; pay again under a new Idempotency-Key`,
+      detail: `payment ${ID} was ${status} without settling; pay again under a new Idempotency-Key or intent`,
     });
     // The code's own next action stands: new_key.
     expect(problem.fields).not.toHaveProperty('nextAction');

@@ -51,7 +51,7 @@ export function refuseEnded(payment: PaymentRecord, now: Date): void {
   if (status === 'released' || status === 'cancelled') {
     throw new Problem(
       'payment_ended',
-      `payment ${id} was ${status} without settling; pay again under a new Idempotency-Key`,
+      `payment ${id} was ${status} without settling; pay again under a new Idempotency-Key or intent`,
     );
   }
   if (status === 'rejected') {

@@ -28,6 +28,7 @@ const LONG = [
     'console-login',
     'console-measures',
     'console-pages',
+    'console-points',
   ],
   ...['crash', 'dependencies', 'downtime', 'edge', 'event-streams', 'events', 'examples', 'gas'],
   ...['gateway-crash', 'gateway-sales', 'gateway-start', 'grant-life', 'mcp-inspector'],

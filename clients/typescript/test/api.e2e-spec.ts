@@ -22,7 +22,7 @@ async function agent(terms: Record<string, unknown> = {}, options = {}): Promise
 describe('the options', () => {
   it('say what is missing', () => {
     expect(() => new Bursar({ url: 'bursar', token: 'x' })).toThrow(/address of the service/);
-    expect(() => new Bursar({ url: 'http://127.0.0.1', token: '' })).toThrow(/token of a grant/);
+    expect(() => new Bursar({ url: 'http://127.0.0.1', token: '' })).toThrow(/token is empty/);
     expect(() => Bursar.fromEnv()).toThrow(/BURSAR_URL is not set/);
   });
 

@@ -277,7 +277,7 @@ export function problemOf(response: Response, body: Record<string, unknown> = {}
   }
   const isTemporary = status === 429 || status >= 500;
   const nextAction: NextAction = isTemporary ? 'wait' : 'fix_request';
-  const hint = isTemporary ? '' : '; it is no Bursar service';
+  const hint = isTemporary ? '' : '; is that Bursar?';
   return new BursarError('unexpected_answer', `${response.url} answered ${status}${hint}`, {
     status,
     nextAction,

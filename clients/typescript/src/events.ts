@@ -93,13 +93,13 @@ export async function* follow(api: Api, options: EventOptions): AsyncGenerator<B
  */
 function waitAfter(error: unknown, position: Position): number {
   if (!position.hasBegun && position.failures === MAX_FIRST_FAILURES) throw error;
+  const ms = BACKOFF_MS[Math.min(position.failures, BACKOFF_MS.length - 1)] ?? 0;
+  position.failures += 1;
   if (error instanceof BursarError && error.code !== 'unreachable') {
     const isTemporary = error.nextAction === 'wait' || (error.status ?? 0) >= 500;
     if (!isTemporary) throw error;
     if (error.retryAfter !== undefined) return error.retryAfter * 1_000;
   }
-  const ms = BACKOFF_MS[Math.min(position.failures, BACKOFF_MS.length - 1)] ?? 0;
-  position.failures += 1;
   // Spread, so that the readers of a service that restarts do not all come at once.
   return ms * (0.5 + Math.random());
 }

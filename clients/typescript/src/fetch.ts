@@ -28,7 +28,7 @@ import type { AuthorizedPayment, Payment, PayOrder, Quote, SignedHeader } from '
  * const options: PaymentOptions = { intent: 'page 7', maxAmount: '0.05', waitForApproval: 60_000 };
  */
 export interface PaymentOptions {
-  /** Names the purchase, in every process and after every restart: the same intent never pays twice. */
+  /** Names the purchase, in every process and after every restart: under one grant the same intent never pays twice. */
   readonly intent?: string | undefined;
   /** The most it may cost, in currency units: `'0.05'`. */
   readonly maxAmount?: string | undefined;
@@ -311,7 +311,8 @@ export async function requestPayment(
   } = {},
 ): Promise<SignedPayment> {
   const { signal, maxWait, waitForApproval = 0, onApproval } = options;
-  if (typeof waitForApproval !== 'number') throw misuse('waitForApproval is milliseconds');
+  // Neither true nor NaN.
+  if (waitForApproval !== +waitForApproval) throw misuse('waitForApproval is milliseconds');
   const deadline = Date.now() + waitForApproval;
   const call = { body: order, idempotencyKey: key, signal, maxWait };
   let payment: Payment | undefined;
@@ -319,9 +320,9 @@ export async function requestPayment(
     const answer = await api
       .call<AuthorizedPayment>('POST', '/v1/payments', call)
       .catch((error) => {
-        // A service that restarts keeps what waits for an approval.
-        const isPatient = payment && error.nextAction === 'wait' && Date.now() < deadline;
-        if (!isPatient) throw withKey(error, key);
+        // A service that restarts keeps what waits: `unreachable`, `unavailable`, `unexpected_answer`.
+        const isAway = payment && Date.now() < deadline && /^un/.test(error.code);
+        if (!isAway) throw withKey(error, key);
       });
     if (answer?.status === 201) {
       const { payment, header, grant } = answer.body;
@@ -492,7 +493,7 @@ function notQuoted(response: Response) {
 }
 
 function notAskedToPay(response: Response) {
-  const detail = 'the answer asked for no payment, and allowFree is false';
+  const detail = 'the answer asked for no payment';
   return new BursarError('payment_not_requested', detail, { sellerResponse: response });
 }
 
@@ -522,6 +523,7 @@ async function split(init: BursarInit) {
   const options: Record<string, unknown> = {};
   const requestInit: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(init)) {
+    if (value === undefined) continue;
     const isOption = name in PAYMENT_OPTIONS;
     // Loaded at the first use: few calls name more than that.
     if (!isOption && !INIT_MEMBERS.includes(name))

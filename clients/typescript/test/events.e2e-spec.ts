@@ -145,7 +145,7 @@ describe('events()', () => {
     const { port } = page.address() as { port: number };
     const url = `http://127.0.0.1:${port}`;
     const lost = collect(new Bursar({ url, token: 'x' }));
-    await expect(lost.done).rejects.toThrow(/answered 200; it is no Bursar service/);
+    await expect(lost.done).rejects.toThrow(/answered 200; is that Bursar\?/);
     page.close();
   });
 

@@ -71,7 +71,8 @@ class Follower:
                 status = getattr(error, "status", None) or 0
                 if error.next_action != "wait" and status < 500:
                     raise
-                time.sleep(self._backoff() if error.retry_after is None else error.retry_after)
+                backoff = self._backoff()
+                time.sleep(backoff if error.retry_after is None else error.retry_after)
 
     def _is_given_up(self) -> bool:
         return not self._has_begun and self._failures == MAX_FIRST_FAILURES

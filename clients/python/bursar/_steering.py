@@ -203,8 +203,8 @@ class Steering:
             on_open: is told the cursor at which each connection begins: from then on nothing is missed.
 
         Raises:
-            BursarError: where another connection would not help, such as `invalid_token`, and
-                `BursarUnreachable` when the first connection fails four times.
+            BursarError: where another connection would not help, such as `invalid_token`, and when the
+                first connection fails four times.
         """
         query = {
             "kind": joined(types) if types else None,

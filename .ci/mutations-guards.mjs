@@ -135,8 +135,8 @@ export default [
   status(
     'a treasury is low by the sums of what settled',
     'src/treasury/low-treasuries.ts',
-    "WHERE h.status = 'settled'",
-    "WHERE h.status <> 'none'",
+    "AND h.status = 'settled'",
+    "AND h.status <> 'none'",
     LOW,
   ),
   status(

@@ -3041,8 +3041,8 @@ export default [
     row: 'rows rewritten in the database',
     guard: 'sums of reports are compared with the payments',
     file: 'src/check/check.ts',
-    find: '[I2, FOLDED, FOLDED_COUNTS],',
-    replace: '[I2, FOLDED.slice(1), FOLDED_COUNTS],',
+    find: '[I2, REPORT_SUMS, REPORT_SUMS_COUNTS],',
+    replace: '[I2, REPORT_SUMS.slice(1), REPORT_SUMS_COUNTS],',
     test: 'test/check.e2e-spec.ts',
     name: 'are found out: %s',
     inRow: 'a sum of reports',
@@ -3050,7 +3050,7 @@ export default [
   {
     row: 'rows rewritten in the database',
     guard: 'a fold that is further than its log is found',
-    file: 'src/check/folded.ts',
+    file: 'src/check/report-sums.ts',
     find: 'WHERE c.leaf_index > coalesce(l.leaves, 0)`',
     replace: 'WHERE false`',
     test: 'test/check.e2e-spec.ts',
@@ -3060,7 +3060,7 @@ export default [
   {
     row: 'rows rewritten in the database',
     guard: 'what is not folded yet is no finding',
-    file: 'src/check/folded.ts',
+    file: 'src/check/report-sums.ts',
     find: 'WHERE e.leaf_index < c.leaf_index AND',
     replace: 'WHERE',
     test: 'test/reports.int-spec.ts',

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import pg from 'pg';
 import type { Caller } from '../src/access/caller.js';
-import { FOLDED } from '../src/check/folded.js';
 import { Tally } from '../src/check/report.js';
+import { REPORT_SUMS } from '../src/check/report-sums.js';
 import { Snapshot } from '../src/check/snapshot.js';
 import { Database } from '../src/database/database.js';
 import { currencyOf, formatAmount, parseAmount } from '../src/domain/money.js';
@@ -208,7 +208,7 @@ const groupsOf = ({ payments }: SpendLedger) =>
 async function foundByCheck() {
   const tally = new Tally('I2', 'sums', 10);
   await snapshot.take();
-  await snapshot.ask(tally, FOLDED);
+  await snapshot.ask(tally, REPORT_SUMS);
   await snapshot.close();
   return tally.finding().offenders;
 }

@@ -4,7 +4,6 @@ import { type BlockHead, Chain, type NetworkChoice, shortly } from './chain.js';
 import { checkColumns } from './columns.js';
 import { DECISIONS, DECISIONS_COUNTS } from './decisions.js';
 import { EVENT_ROWS } from './event-rows.js';
-import { FOLDED, FOLDED_COUNTS } from './folded.js';
 import { checkHeaders } from './headers.js';
 import { type HeldPayments, holdPayments } from './held-payments.js';
 import { IDENTITIES, IDENTITIES_COUNTS } from './identities.js';
@@ -14,6 +13,7 @@ import { checkOpenings, OPENINGS } from './openings.js';
 import { OVERDUE_COUNTS, overdue } from './overdue.js';
 import { PAYMENT_ROWS } from './payment-rows.js';
 import { type AskedNetwork, type Report, Tally } from './report.js';
+import { REPORT_SUMS, REPORT_SUMS_COUNTS } from './report-sums.js';
 import { checkSales, holdSales, SALES, SALES_COUNTS } from './sales.js';
 import { asking, checkSettlement } from './settlement.js';
 import { type Question, Snapshot } from './snapshot.js';
@@ -161,7 +161,7 @@ async function checkInSql({ snapshot, tallies, chains, options }: CheckRun): Pro
   const inSql: readonly [Tally, readonly Question[], Readonly<Record<string, string>>][] = [
     [I1, LIMITS, LIMITS_COUNTS],
     [I2, SUMS, SUMS_COUNTS],
-    [I2, FOLDED, FOLDED_COUNTS],
+    [I2, REPORT_SUMS, REPORT_SUMS_COUNTS],
     [I3, IDENTITIES, IDENTITIES_COUNTS],
     [I4, DECISIONS, DECISIONS_COUNTS],
     [I5, AUTHORITY, AUTHORITY_COUNTS],

@@ -95,7 +95,8 @@ export const LIMITS: readonly Question[] = [
           AND b.grant_id = e.grant_id AND b.after < e.seq AND e.seq <= b.until
         WHERE e.kind = 'grant.threshold')
       SELECT grant_id AS id, format('%s %% of %s, %s times, with %s', d ->> 'percent',
-        coalesce('window ' || (d #>> '{window,index}'), 'the budget'), count(*), min(d ->> 'used')) AS detail
+        coalesce('window ' || (d #>> '{window,index}'), 'the budget'), count(*), min(d ->> 'used')) || format(
+        ' of %s; the budget was %s', min(d ->> 'limit'), min(budget)) AS detail
       FROM told GROUP BY treasury_id, grant_id, d ->> 'percent', d #>> '{window,index}', d #>> '{window,period}',
         CASE WHEN d #>> '{window,index}' IS NULL THEN amended END
       HAVING count(*) > 1 OR bool_and(

@@ -134,18 +134,18 @@ export class LowTreasuries {
          FROM (SELECT now() - make_interval(hours => $1) AS since) n)
        SELECT concat_ws(' ', s.treasury_id, s.network, g.currency) AS name, sum(s.amount)::text AS spent
        FROM (
-         SELECT s.treasury_id, s.grant_id, s.network, h.amount
-         FROM spend_hours h JOIN spend_series s ON s.treasury_id = h.treasury_id AND s.id = h.series_id
-         WHERE h.status = 'settled' AND h.hour >= (SELECT whole FROM day)
-         UNION ALL
-         -- Grouped within the treasury, so that each reads its own part of the index. A CHECK keeps \`paid\` to payments
-         -- that settled.
-         SELECT t.id, p.grant_id, p.network, p.amount
-         FROM treasuries t CROSS JOIN LATERAL (
-           SELECT p.grant_id, p.network, sum(p.paid) AS amount FROM payments p
+         -- Within the treasury, so that each reads its own parts of the indexes. A CHECK keeps \`paid\` to payments that
+         -- settled.
+         SELECT t.id AS treasury_id, l.* FROM treasuries t CROSS JOIN LATERAL (
+           SELECT s.grant_id, s.network, sum(h.amount) AS amount
+           FROM spend_hours h JOIN spend_series s ON s.treasury_id = h.treasury_id AND s.id = h.series_id
+           WHERE h.treasury_id = t.id AND h.hour >= (SELECT whole FROM day) AND h.status = 'settled'
+           GROUP BY s.grant_id, s.network
+           UNION ALL
+           SELECT p.grant_id, p.network, sum(p.paid) FROM payments p
            WHERE p.treasury_id = t.id
              AND p.created_at >= (SELECT since FROM day) AND p.created_at < (SELECT whole FROM day)
-           GROUP BY p.grant_id, p.network) p) s
+           GROUP BY p.grant_id, p.network) l) s
        JOIN grants g ON g.treasury_id = s.treasury_id AND g.id = s.grant_id GROUP BY 1`,
       [TRAILING_HOURS],
     );

@@ -19,8 +19,8 @@ await runUntilSignalled('bursar', async (onStop, stopped) => {
     stopped,
     hosts: {
       async mcp() {
-        const { accessOf } = await import('./cli/session.js');
-        const { url, token, fetch, onToken } = accessOf();
+        const { agentAccess } = await import('./cli/session.js');
+        const { url, token, fetch, onToken } = agentAccess();
         const { mcpCommand } = await import('./mcp/command.js');
         // All other output goes to standard error: standard output carries the protocol.
         process.stdout.write = process.stderr.write.bind(process.stderr);
@@ -33,11 +33,11 @@ await runUntilSignalled('bursar', async (onStop, stopped) => {
         });
       },
       async setup(host, values) {
-        const { accessOf } = await import('./cli/session.js');
+        const { agentAccess } = await import('./cli/session.js');
         const { setupCommand } = await import('./setup/command.js');
         await setupCommand(host, values, {
           access() {
-            const { url, token, renewToken } = accessOf();
+            const { url, token, renewToken } = agentAccess();
             return { url, token, isStored: renewToken };
           },
           env: process.env,

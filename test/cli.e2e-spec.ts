@@ -259,7 +259,9 @@ describe('bursar fetch', () => {
       for (const words of [['payments'], ['grants', 'show'], ['watch'], ['fetch', page]]) {
         const { code, stderr } = await command({ ...root, BURSAR_URL: url }, words);
         expect({ words, code }).toEqual({ words, code: 1 });
-        expect(stderr).toMatch(/^bursar: .* is no Bursar service\nbursar: check BURSAR_URL.*\n$/);
+        expect(stderr).toMatch(
+          /^bursar: .* (?:is no Bursar service|is that Bursar\?)\nbursar: check BURSAR_URL.*\n$/,
+        );
         expect(stderr).toContain(url);
       }
     }

@@ -24,8 +24,9 @@ const OPTIONS: Readonly<Record<string, string>> = {
 /** Words of a command that have another name than their field. */
 const WORDS: Readonly<Record<string, string>> = { q: 'query', request: 'url' };
 
-/** Names of fields as they stand in a sentence. A field of one word, such as `budget`, could be any word. */
-const NAMES = /\b(?:scope\.[a-zA-Z]+|[a-z]+(?:[A-Z][a-z]+)+|Idempotency-Key|Last-Event-ID)\b/g;
+/** Names of fields as they stand in a sentence, not in a URL or a quotation. A field of one word could be any word. */
+const NAMES =
+  /(?<![/?&="'\w])(?:scope\.[a-zA-Z]+|[a-z]+(?:[A-Z][a-z]+)+|Idempotency-Key|Last-Event-ID)(?![/?&="'\w])/g;
 
 /**
  * The option or the word of a command that a field of the API is given as, such as `--until` for `expiresAt`; undefined

@@ -73,7 +73,7 @@ function excessOf(widths: readonly number[]): number {
   return widths.reduce((sum, width) => sum + width + 2, -2) - room;
 }
 
-/** The columns that the terminal has room for. Of those that may be dropped, empty ones go first. */
+/** The columns that the terminal has room for. Empty columns that may be dropped go first. */
 function columnsFor<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): Column<Row>[] {
   const cells = cellsOf(rows, columns);
   const isEmpty = (at: number) => cells.every((line) => line[at] === '');

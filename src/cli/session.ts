@@ -1,5 +1,6 @@
 import { UsageError } from '../options.js';
 import { callerEnvironment } from './environment.js';
+import { tell } from './output.js';
 import { readProfile, writeProfile } from './profile.js';
 import { Api, Bursar } from './sdk.js';
 
@@ -39,8 +40,26 @@ export function accessOf(environment = callerEnvironment()): Access {
       `BURSAR_URL is ${givenUrl}, and the profile's token is for ${profile.url}; set BURSAR_TOKEN, or run: npx bursar login`,
     );
   }
-  const onToken = (token: string) => void writeProfile({ ...profile, token });
+  const onToken = (token: string) => storeRenewed(profile.url, token);
   return { ...accessTo(profile.url, profile.token), onToken, renewToken: true };
+}
+
+/** The access of an agent. @throws UsageError for an admin's: a host of an agent must not get that. */
+export function agentAccess(): Access {
+  const access = accessOf();
+  if (grantOf(access.token) === undefined) throw new UsageError(ADMIN_PAYS_NOTHING);
+  return access;
+}
+
+/** Stores a renewed token, unless somebody has logged out or in elsewhere meanwhile. */
+function storeRenewed(url: string, token: string): void {
+  try {
+    const profile = readProfile();
+    if (profile?.url !== url || grantOf(profile.token) !== grantOf(token)) return;
+    writeProfile({ ...profile, token });
+  } catch (error) {
+    tell(`the renewed token was not stored: ${(error as Error).message}`);
+  }
 }
 
 /** Access of a token that nobody keeps a renewal of. */
@@ -71,7 +90,8 @@ export function urlOf(text: string, givenAs = 'BURSAR_URL'): string {
   if (!URL.canParse(text) || !/^https?:/.test(text)) {
     throw new UsageError(`${givenAs} is "${text}"; give the address of the service, http(s)`);
   }
-  return text.replace(/\/+$/, '');
+  // Some write the version of the API behind the address.
+  return text.replace(/(\/v1)?\/*$/, '');
 }
 
 /** A `Bursar` with the caller's access. */

@@ -49,7 +49,7 @@ export async function setupCommand(
   setup.print(`${path}\n${diffOf(before, after)}`);
   if (values.dryRun) return setup.print('nothing was written (--dry-run)\n');
   const isEmptied = values.remove === true && /^\s*(?:\{\s*\}\s*)?$/.test(after);
-  if (isEmptied) await removeConfig(path);
+  if (isEmptied) await removeConfig(path, after);
   else await writeConfig(path, after, hasToken);
   if (values.remove) {
     const file = isEmptied ? ', and with it the file, which held nothing else' : '';

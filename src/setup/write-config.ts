@@ -1,4 +1,4 @@
-import { chmod, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, lstat, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { makeDirectory } from '../make-directory.js';
 
@@ -25,10 +25,10 @@ export async function writeConfig(path: string, text: string, hasSecret: boolean
   await rename(temporary, target);
 }
 
-/** Removes a file that holds nothing any more. Where the path is a link, its target is removed too. */
-export async function removeConfig(path: string): Promise<void> {
-  await rm(await realpath(path));
-  await rm(path, { force: true });
+/** Removes a file that holds nothing any more. The target of a link is somebody's: it is left, with nothing in it. */
+export async function removeConfig(path: string, emptied: string): Promise<void> {
+  if ((await lstat(path)).isSymbolicLink()) await writeConfig(path, emptied, false);
+  else await rm(path);
 }
 
 /** Pattern of a token, which is written and never shown. */

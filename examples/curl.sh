@@ -8,9 +8,11 @@ terms=$(curl -sS -o /dev/null -D - "$url" | tr -d '\r' | sed -n 's/^payment-requ
 order=$(printf '{"paymentRequired":"%s","request":{"method":"GET","url":"%s"}}' "$terms" "$url")
 answer=$(curl -sS "$BURSAR_URL/v1/payments" -H "Authorization: Bearer $BURSAR_TOKEN" \
   -H "Idempotency-Key: $key" -H 'Content-Type: application/json' -d "$order")
-# An answer has the header to pay with (200), a payment that waits for an approval (202), or a problem's code and detail.
+# An answer has the header to pay with (201), a payment that waits for an approval (202), or a problem's code and detail.
 header=$(node -e '
-  const { header, payment, code, detail } = JSON.parse(process.argv[1]);
+  let answer = { code: "no_answer", detail: `${process.env.BURSAR_URL} answered no JSON` };
+  try { answer = JSON.parse(process.argv[1]); } catch {}
+  const { header, payment, code, detail } = answer;
   const approve = `an admin runs: npx bursar approvals approve ${payment?.id}; then run this again`;
   if (header) console.log(`${header.name}: ${header.value}`);
   else console.error(code ? `${code}: ${detail}` : `payment ${payment.id} waits for an approval; ${approve}`);

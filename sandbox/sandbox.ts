@@ -146,7 +146,7 @@ export ADMIN_TOKEN=${adminToken}
 As an operator, for npx bursar check, wallets, jobs and the like:
 
 export ${Object.entries(operatorEnvironment)
-    .map(([name, value]) => `${name}='${value}'`)
+    .map(([name, value]) => `${name}='${value.replaceAll("'", "'\\''")}'`)
     .join(' ')}
 
   API         ${service.url}/docs

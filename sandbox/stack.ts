@@ -57,7 +57,7 @@ export interface Stack {
   readonly facilitator: Facilitator;
   readonly seller: Seller;
   readonly dataDir: string;
-  /** Variables that the operators' commands need beside those of a shell. */
+  /** Variables that the operators' commands need beside those of a shell, which has `DATABASE_URL` where that is set. */
   readonly operatorEnvironment: Readonly<Record<string, string>>;
   /** The service's configuration. */
   readonly config: GivenConfig;
@@ -99,10 +99,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           assets: chain.tokens.map(assetOf),
         },
       ]),
-      ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
     };
     const config = loadConfig({
       ...operatorEnvironment,
+      ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
       PORT: String(options.port ?? 0),
       BURSAR_METRICS_PORT: '0',
       BURSAR_WEBHOOK_ALLOW: '127.0.0.0/8,::1/128',

@@ -99,6 +99,11 @@ suite('the console', () => {
     await button(reading, 'Pause').click();
     await sandbox.pay(tree.child.token, '0.01', { memo: 'while somebody reads' });
     await other.getByText('while somebody reads ·').waitFor();
+    // The page is read again because of the event, and once more by its timer.
+    for (let read = 0; read < 2; read += 1) {
+      const answer = await reading.waitForResponse(/\/v1\/treasuries/);
+      await answer.finished();
+    }
     expect(await reading.getByText('while somebody reads ·').count()).toBe(0);
     await button(reading, 'Go on').click();
     await reading.getByText('while somebody reads ·').waitFor();

@@ -27,7 +27,7 @@ let isStreaming = false;
 
 /**
  * Reads something and keeps it fresh while it is on the screen: after every event of the stream, and now and then without
- * one. Every page reads through this hook. What is held stays as it was read.
+ * one. Every page reads through this hook. A held query keeps the data that it has.
  */
 export function useLive<Data>(
   key: QueryKey,

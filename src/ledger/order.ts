@@ -188,7 +188,7 @@ export function sameOffer(payment: PaymentRecord, order: ReservationOrder): Orde
   if (isKnown && (method !== payment.requestMethod || url !== payment.requestUrl)) {
     throw new Problem(
       'idempotency_mismatch',
-      `this Idempotency-Key or intent belongs to payment ${payment.id}, which is for another request; one key is one purchase, so name another one for this request`,
+      `this Idempotency-Key or intent belongs to payment ${payment.id}, which is for another request; one key is one purchase, use another key for this request`,
       { nextAction, field: 'request' },
     );
   }

@@ -45,8 +45,8 @@ export function accessOf(environment = callerEnvironment()): Access {
 }
 
 /** The access of an agent. @throws UsageError for an admin's: a host of an agent must not get that. */
-export function agentAccess(): Access {
-  const access = accessOf();
+export function agentAccess(environment = callerEnvironment()): Access {
+  const access = accessOf(environment);
   if (grantOf(access.token) === undefined) throw new UsageError(ADMIN_PAYS_NOTHING);
   return access;
 }

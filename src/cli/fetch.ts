@@ -6,7 +6,7 @@ import { printable } from '../domain/printable.js';
 import { UsageError } from '../options.js';
 import { approvalOf } from './failure.js';
 import { tell, tellJson } from './output.js';
-import { parseAmountText, parseDuration } from './parse.js';
+import { given, parseAmountText, parseDuration } from './parse.js';
 import { plainError, type RequestOptions, requestOf, urlOfWords } from './request.js';
 import { type Bursar, keyOfIntent, type Payment } from './sdk.js';
 import { openBursar } from './session.js';
@@ -42,7 +42,7 @@ export async function fetchCommand(
   // Named by us where nobody names it, so that its key is known when this process is stopped half-way.
   const name = key === undefined ? (intent ?? `bursar fetch ${randomUUID()}`) : undefined;
   const bounds = {
-    ...(maxAmount === undefined ? {} : { maxAmount: parseAmountText('--max-amount', maxAmount) }),
+    maxAmount: given('--max-amount', maxAmount, parseAmountText),
     ...(wait === undefined ? {} : { waitForApproval: parseDuration('--wait', wait) * 1_000 }),
   };
   // The last that can be wrong with the command: an error before it leaves no file behind.

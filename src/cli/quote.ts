@@ -8,7 +8,7 @@ import {
   short,
   tell,
 } from './output.js';
-import { parseAmountText } from './parse.js';
+import { given, parseAmountText } from './parse.js';
 import { plainError, type RequestOptions, requestOf, urlOfWords } from './request.js';
 import type { Quote } from './sdk.js';
 import { openBursar } from './session.js';
@@ -29,7 +29,7 @@ export async function quoteCommand(
     .quote(target, {
       ...requestOf(options),
       signal: stopped,
-      ...(maxAmount === undefined ? {} : { maxAmount: parseAmountText('--max-amount', maxAmount) }),
+      maxAmount: given('--max-amount', maxAmount, parseAmountText),
     })
     .catch((error: unknown) => {
       throw plainError(error, target);

@@ -1,5 +1,5 @@
 import { coloured, isTable, printJson, printTable, tell } from './output.js';
-import { defined, parseAmountText, parseLimit } from './parse.js';
+import { defined, given, parseAmountText, parseLimit } from './parse.js';
 import type { Page, Service } from './sdk.js';
 import { isAdmin, openApi, openBursar } from './session.js';
 
@@ -18,7 +18,7 @@ export async function servicesCommand(
   { maxPrice, network, grant, limit, json }: ServicesOptions,
 ): Promise<void> {
   const most = parseLimit(limit);
-  const price = maxPrice === undefined ? undefined : parseAmountText('--max-price', maxPrice);
+  const price = given('--max-price', maxPrice, parseAmountText);
   const query = defined({ q, maxPrice: price, network, grantId: grant });
   const found: Service[] = [];
   const page = { ...query, limit: String(Math.min(most, 100)) };

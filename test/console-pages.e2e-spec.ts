@@ -10,11 +10,10 @@ import {
   lookAt,
   openDialog,
   type Sandbox,
-  type SignedIn,
   seed,
-  signIn,
   startBrowser,
   startSandbox,
+  Visitors,
   waitUntilRead,
 } from './support/console.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
@@ -45,7 +44,7 @@ let sandbox: Sandbox;
 let browser: Browser;
 let receiver: Receiver;
 let tree: { root: Minted; child: Minted };
-const open: SignedIn[] = [];
+let visitors: Visitors;
 
 suite('the console', () => {
   beforeAll(async () => {
@@ -55,6 +54,7 @@ suite('the console', () => {
     await db.connect();
     sandbox = await startSandbox({ DATABASE_URL: database.url });
     browser = await startBrowser(chromiumPath ?? '');
+    visitors = new Visitors(browser, sandbox);
     tree = await seed(sandbox);
     receiver = await startReceiver();
     await sandbox.pay(tree.child.token, '0.000001', { payTo: PAYEES.second });
@@ -83,20 +83,10 @@ suite('the console', () => {
   });
 
   afterEach(async () => {
-    const faults = open.flatMap((each) => each.faults);
-    await Promise.all(open.splice(0).map(({ page }) => page.context().close()));
-    expect(faults).toEqual([]);
+    expect(await visitors.leave()).toEqual([]);
   });
 
-  async function person(
-    token: string = sandbox.adminToken,
-    options: Parameters<typeof signIn>[3] = {},
-  ): Promise<Page> {
-    const signedIn = await signIn(browser, sandbox, token, options);
-    open.push(signedIn);
-    return signedIn.page;
-  }
-
+  const person = (...who: Parameters<Visitors['signIn']>) => visitors.signIn(...who);
   const go = (page: Page, path: string) => page.goto(`${sandbox.url}/console${path}`);
   const button = (page: Page | Locator, name: string | RegExp) =>
     page.getByRole('button', { name });

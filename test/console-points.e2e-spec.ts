@@ -1,15 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import type { Minted } from './support/api.js';
 import {
   findChromium,
   type Sandbox,
-  type SignedIn,
   seed,
-  signIn,
   startBrowser,
   startSandbox,
+  Visitors,
 } from './support/console.js';
 import { killPrograms } from './support/program.js';
 
@@ -22,12 +21,13 @@ const PAYEE = '0x2222222222222222222222222222222222222222';
 let sandbox: Sandbox;
 let browser: Browser;
 let tree: { root: Minted; child: Minted; asking: Minted };
-const open: SignedIn[] = [];
+let visitors: Visitors;
 
 suite('the console', () => {
   beforeAll(async () => {
     sandbox = await startSandbox();
     browser = await startBrowser(chromiumPath ?? '');
+    visitors = new Visitors(browser, sandbox);
     tree = await seed(sandbox);
   }, 240_000);
 
@@ -38,17 +38,10 @@ suite('the console', () => {
   });
 
   afterEach(async () => {
-    const faults = open.flatMap((each) => each.faults);
-    await Promise.all(open.splice(0).map(({ page }) => page.context().close()));
-    expect(faults).toEqual([]);
+    expect(await visitors.leave()).toEqual([]);
   });
 
-  async function person(options: Parameters<typeof signIn>[3] = {}): Promise<Page> {
-    const signedIn = await signIn(browser, sandbox, sandbox.adminToken, options);
-    open.push(signedIn);
-    return signedIn.page;
-  }
-
+  const person = (options?: BrowserContextOptions) => visitors.signIn(undefined, options);
   const go = (page: Page, path: string) => page.goto(`${sandbox.url}/console${path}`);
   const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name });
 

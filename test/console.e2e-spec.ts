@@ -11,11 +11,10 @@ import {
   lookAt,
   openDialog,
   type Sandbox,
-  type SignedIn,
   seed,
-  signIn,
   startBrowser,
   startSandbox,
+  Visitors,
   waitUntilRead,
 } from './support/console.js';
 import { killPrograms } from './support/program.js';
@@ -32,12 +31,13 @@ const FIRST_LOAD_BYTES = 200_000;
 let sandbox: Sandbox;
 let browser: Browser;
 let tree: { root: Minted; child: Minted; asking: Minted };
-const open: SignedIn[] = [];
+let visitors: Visitors;
 
 suite('the console', () => {
   beforeAll(async () => {
     sandbox = await startSandbox();
     browser = await startBrowser(chromiumPath ?? '');
+    visitors = new Visitors(browser, sandbox);
     tree = await seed(sandbox);
   }, 240_000);
 
@@ -48,22 +48,10 @@ suite('the console', () => {
   });
 
   afterEach(async () => {
-    const faults = open.flatMap((each) => each.faults);
-    await Promise.all(open.splice(0).map(({ page }) => page.context().close()));
-    // Scripts that fail, and whatever the policy of the page refused.
-    expect(faults).toEqual([]);
+    expect(await visitors.leave()).toEqual([]);
   });
 
-  /** Somebody who signed in: the admin of the sandbox, unless another token is given. */
-  async function person(
-    token: string = sandbox.adminToken,
-    options: Parameters<typeof signIn>[3] = {},
-  ): Promise<Page> {
-    const signedIn = await signIn(browser, sandbox, token, options);
-    open.push(signedIn);
-    return signedIn.page;
-  }
-
+  const person = (...who: Parameters<Visitors['signIn']>) => visitors.signIn(...who);
   const go = (page: Page, path: string) => page.goto(`${sandbox.url}/console${path}`);
   const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name });
   const eventOf = async (kind: string, query = '') => {

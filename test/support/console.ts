@@ -239,6 +239,34 @@ export async function signIn(
   return { page, faults };
 }
 
+/** People who look at the console in a test, each in a browser context of their own. */
+export class Visitors {
+  readonly #open: SignedIn[] = [];
+
+  constructor(
+    readonly browser: Browser,
+    readonly sandbox: Sandbox,
+  ) {}
+
+  /** Somebody who signed in: the admin of the sandbox, unless another token is given. */
+  async signIn(
+    token: string = this.sandbox.adminToken,
+    options: BrowserContextOptions = {},
+  ): Promise<Page> {
+    const signedIn = await signIn(this.browser, this.sandbox, token, options);
+    this.#open.push(signedIn);
+    return signedIn.page;
+  }
+
+  /** Closes all their pages. @returns scripts that failed, and whatever the policy of a page refused. */
+  async leave(): Promise<string[]> {
+    const gone = this.#open.splice(0);
+    const faults = gone.flatMap((each) => each.faults);
+    await Promise.all(gone.map(({ page }) => page.context().close()));
+    return faults;
+  }
+}
+
 /** Waits until everything on the page was read. */
 export async function waitUntilRead(page: Page): Promise<void> {
   await page

@@ -124,6 +124,18 @@ suite('the console over a large treasury', () => {
     tell(`a tree of ${TREE} grants: the longest frame is ${Math.round(longest)} ms`);
   }, 300_000);
 
+  it('finds a grant behind many others', async () => {
+    await sandbox.admin.mint({ holder: 'stands-last', budget: '1.00' });
+    const page = await person();
+    await go(page, '/grants');
+    await page.getByRole('textbox', { name: 'Search' }).fill('stands-l');
+    const grants = page.getByRole('table', { name: 'Grants' });
+    await grants.getByRole('link', { name: 'stands-last' }).waitFor();
+    await until('the list was searched to its end, and only that grant matches', async () => {
+      return (await grants.getAttribute('aria-rowcount')) === '2';
+    });
+  }, 120_000);
+
   it('shows payments to the first one', async () => {
     const page = await person();
     await go(page, '/payments?status=settled');

@@ -73,7 +73,7 @@ export function useGrowing<First extends Listed>(
     hasMore: cursor !== null,
     readMore,
     error: error ?? failure,
-    refetch: () => void refetch(),
+    refetch: () => (failure === null ? void refetch() : readMore()),
   };
 }
 

@@ -83,6 +83,22 @@ export function useChain(grant: Grant | undefined) {
   );
 }
 
+/** Filters of the list of grants. */
+export interface GrantFilter {
+  readonly status?: string;
+  /** `name:value`. */
+  readonly label?: string;
+}
+
+/** A page of grants, a parent before its children. */
+export function readGrants(
+  filter: GrantFilter,
+  { cursor, signal }: { cursor?: string; signal?: AbortSignal } = {},
+): Promise<Page<Grant>> {
+  const query = { ...filter, limit: PAGE, ...(cursor ? { cursor } : {}) };
+  return call('GET', '/v1/grants', { query, ...(signal ? { signal } : {}) });
+}
+
 /** A page of a grant and everything below it, with the totals of the whole tree. */
 export function readTree(
   id: string,
@@ -274,8 +290,7 @@ export function useLabelKeys(): readonly string[] {
   const { data } = useLive(
     ['label-keys'],
     async (signal) => {
-      const query = { limit: PAGE };
-      const { items } = await call<Page<Grant>>('GET', '/v1/grants', { query, signal });
+      const { items } = await readGrants({}, { signal });
       return [...new Set(items.flatMap(({ labels }) => Object.keys(labels)))].sort();
     },
     { everyMs: 60_000 },

@@ -1,17 +1,13 @@
 import type { Grant, Page } from '@bursar/sdk';
 import { Button, NativeSelect, TextInput } from '@mantine/core';
-import { useCallback, useState } from 'react';
-import { call } from '../api.js';
-import { useLive } from '../live.js';
+import { useEffect, useState } from 'react';
+import { useGrowing } from '../growing.js';
 import { Empty, Failure, Head, Loading } from '../parts/bits.js';
 import { BulkDialog } from '../parts/bulk.js';
 import { GrantTree } from '../parts/tree.js';
+import { readGrants } from '../reads.js';
 import { navigate, useParam, useTitle } from '../router.js';
 import { useMay } from '../session.js';
-
-const PAGE = 200;
-/** How often a page of grants is read again, in milliseconds: the more are on the screen, the more rarely. */
-const POLL_PER_PAGE_MS = 2_500;
 
 const STATUSES = [
   { value: '', label: 'Alive' },
@@ -29,21 +25,22 @@ export function GrantsPage() {
   const [status, setStatus] = useParam('status');
   const [text, setText] = useParam('text');
   const [label, setLabel] = useParam('label');
-  const [pages, setPages] = useState(1);
   const [isBulk, setBulk] = useState(false);
   useTitle('Grants');
   const query = {
     ...(label.includes(':') ? { label } : {}),
     ...(status === '' || status === 'all' ? {} : { status }),
   };
-  const { data, error, refetch } = useLive(
-    ['grants', query, pages],
-    () => readPages(query, pages),
-    { everyMs: pages * POLL_PER_PAGE_MS },
+  const { items, hasMore, readMore, error, refetch } = useGrowing<Page<Grant>>(
+    ['grants', query],
+    (place) => readGrants(query, place),
   );
-  const hasMore = data?.nextCursor != null;
-  const readMore = useCallback(() => setPages((now) => now + 1), []);
-  const shown = data?.items.filter((grant) => isWanted(grant, status, text)) ?? [];
+  const shown = items?.filter((grant) => isWanted(grant, status, text)) ?? [];
+  const isSearching = items !== undefined && shown.length === 0 && hasMore;
+  // A match may stand behind everything that was read. From the first row on, the tree asks for more by itself.
+  useEffect(() => {
+    if (isSearching) readMore();
+  }, [isSearching, readMore]);
   return (
     <>
       <Head title="Grants">
@@ -79,11 +76,11 @@ export function GrantsPage() {
         />
       </div>
       {isBulk ? <BulkDialog label={label} close={() => setBulk(false)} /> : null}
-      {error ? <Failure error={error} retry={() => void refetch()} /> : null}
-      {!data && !error ? <Loading what="grants" /> : null}
-      {data && shown.length === 0 ? (
+      {error ? <Failure error={error} retry={refetch} /> : null}
+      {(!items || isSearching) && !error ? <Loading what="grants" /> : null}
+      {items && shown.length === 0 && !hasMore ? (
         <Empty title="No grant matches">
-          {data.items.length === 0 && may('mint')
+          {items.length === 0 && may('mint')
             ? 'Mint the first one: it gives an agent a budget, and a token.'
             : 'Clear a filter to see more.'}
         </Empty>
@@ -93,19 +90,6 @@ export function GrantsPage() {
       ) : null}
     </>
   );
-}
-
-async function readPages(query: object, pages: number): Promise<Page<Grant>> {
-  let page: Page<Grant> | undefined;
-  const items: Grant[] = [];
-  for (let read = 0; read < pages && page?.nextCursor !== null; read += 1) {
-    const cursor = page?.nextCursor;
-    page = await call<Page<Grant>>('GET', '/v1/grants', {
-      query: { ...query, limit: PAGE, ...(cursor ? { cursor } : {}) },
-    });
-    items.push(...page.items);
-  }
-  return { items, nextCursor: page?.nextCursor ?? null };
 }
 
 function isWanted(grant: Grant, status: string, text: string): boolean {

@@ -175,10 +175,10 @@ export async function seed({
   return { root, child, asking };
 }
 
-/** Debian's Chromium on the PATH; undefined where there is none. */
+/** Debian's Chromium on the PATH, without its windows if it can be; undefined where there is none. */
 export function findChromium(): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter);
-  return ['chromium', 'chromium-browser', 'google-chrome']
+  return ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome']
     .flatMap((name) => folders.map((folder) => join(folder, name)))
     .find((path) => existsSync(path));
 }

@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { sum } from '../console/src/format.js';
 import type { Minted } from './support/api.js';
 import {
   findChromium,
   type Sandbox,
   seed,
+  signIn,
   startBrowser,
   startSandbox,
   Visitors,
@@ -66,6 +68,99 @@ suite('the console', () => {
     }
   });
 
+  it('tells on the overview what was spent today and in which hour, and what each network has', async () => {
+    const page = await person();
+    const day = page.getByRole('region', { name: /^Last 24 hours/ });
+    const today = `${new Date().toISOString().slice(0, 10)}T00:00:00Z`;
+    const { items } = await sandbox.admin.read<{ items: { settled: string; open: string }[] }>(
+      `/v1/reports/spend?from=${today}`,
+    );
+    const spent = sum([items[0]?.settled ?? '', items[0]?.open ?? '']);
+    expect(spent).not.toBe('0.00');
+    await day.getByText(`${spent} USDC today`).waitFor();
+    const networks = page.getByRole('region', { name: 'Runway at the pace of the last day' });
+    await networks.getByText('4,000,000.00 TUSD18').waitFor();
+    await day
+      .getByRole('link', { name: /(settled|not settled): 0\.\d+ USDC$/ })
+      .last()
+      .click();
+    await page.getByRole('heading', { level: 1, name: 'Payments' }).waitFor();
+    expect([...new URL(page.url()).searchParams.keys()].sort()).toEqual(['from', 'status', 'to']);
+    await page.getByRole('table', { name: 'Payments' }).getByRole('row').nth(1).waitFor();
+  });
+
+  it('says that nothing needs attention only when it has read everything', async () => {
+    const page = await person();
+    await page.route(/\/v1\/summary/, (route) => route.fulfill({ status: 500, body: 'no' }));
+    await go(page, '/');
+    const attention = page.getByRole('region', { name: 'Needs attention' });
+    await attention.getByRole('alert').filter({ hasText: 'could not be read: summary' }).waitFor();
+    expect(await attention.getByText('Nothing.').count()).toBe(0);
+  });
+
+  it('keeps a token that is shown once while the page behind it cannot be read', async () => {
+    const { grant } = await sandbox.admin.mint({ holder: 'shown once', budget: '1.00' });
+    const page = await person();
+    await go(page, `/grants/${grant.id}`);
+    await button(page, 'New token').click();
+    await button(page, 'Replace the token').click();
+    const token = await page.getByTestId('secret').textContent();
+    await page.route(`**/v1/grants/${grant.id}`, (route) => route.fulfill({ status: 500 }));
+    await page.getByText('What you see may be out of date').waitFor({ timeout: 60_000 });
+    await page.mouse.click(5, 400);
+    expect(await page.getByTestId('secret').textContent()).toBe(token);
+  });
+
+  it('names what a selection decides, whichever item stands beside it', async () => {
+    const { token } = await sandbox.admin.mint({
+      ...{ holder: 'picked', budget: '1.00', approvalAbove: '0.00' },
+    });
+    const ask = (n: number) =>
+      sandbox.ask(token, '0.02', { url: `https://picked.example.com/${n}` });
+    expect([await ask(1), await ask(2)]).toEqual([202, 202]);
+    const page = await person();
+    await go(page, '/inbox');
+    const row = (n: number) => page.getByRole('button', { name: `picked.example.com/${n}` });
+    await row(1).click();
+    await page.keyboard.press('x');
+    await row(2).click();
+    await button(page, 'Reject 1 selected').click();
+    const targets = page.getByRole('dialog').getByRole('list', { name: 'What is decided' });
+    await targets.getByText('picked.example.com/1').waitFor();
+    await targets.getByText('for picked').waitFor();
+    expect(await targets.getByRole('listitem').count()).toBe(1);
+    await page.getByRole('dialog').getByRole('button', { name: 'Reject' }).click();
+    await row(1).waitFor({ state: 'hidden' });
+    await row(2).waitFor();
+  });
+
+  it('stops no more than what is shown for what is typed', async () => {
+    const page = await person();
+    await go(page, '/grants');
+    await button(page, 'Stop many').click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Of the holder').fill('reader');
+    await dialog.getByLabel(/^Reason/).fill('a label that is none');
+    const act = dialog.getByRole('button', { name: /^Suspend \d/ });
+    await dialog.getByText('1 grant found').waitFor();
+    expect(await act.isEnabled()).toBe(true);
+    await dialog.getByLabel('With the label').fill('t-42');
+    await dialog.getByText('A label is name:value').waitFor();
+    expect(await act.isEnabled()).toBe(false);
+  });
+
+  it('says what to do where a page cannot be drawn', async () => {
+    const { page, faults } = await signIn(browser, sandbox, sandbox.adminToken);
+    await page.route(/\/assets\/audit-/, (route) => route.fulfill({ status: 404 }));
+    await page.getByRole('link', { name: 'Audit' }).click();
+    await page.getByRole('heading', { name: 'This page could not be drawn' }).waitFor();
+    await page.unroute(/\/assets\/audit-/);
+    await button(page, 'Read it again').click();
+    await page.getByRole('heading', { level: 1, name: 'Audit' }).waitFor();
+    expect(faults.join()).toContain('/assets/audit-');
+    await page.context().close();
+  });
+
   it('follows a revocation until nothing that was signed can be spent', async () => {
     const { grant, token } = await sandbox.admin.mint({ holder: 'followed', budget: '1.00' });
     await sandbox.pay(token, '0.05');
@@ -108,6 +203,11 @@ suite('the console', () => {
     await go(page, `/payments/${id}`);
     const steps = page.getByRole('region', { name: 'Sequence of the payment' });
     await steps.getByText(/^Chain to Bursar: final in /).waitFor({ timeout: 60_000 });
+    const { transaction } = await sandbox.admin.read<{ transaction: string }>(`/v1/payments/${id}`);
+    const explorer = page.getByRole('link', { name: `explorer for ${transaction}` });
+    expect(await explorer.getAttribute('href')).toBe(
+      `https://sepolia.basescan.org/tx/${transaction}`,
+    );
     const told = await steps.getByRole('listitem').allTextContents();
     expect(told.slice(0, 2)).toEqual([
       'Agent to Bursar: met a 402, asks to pay',

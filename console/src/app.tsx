@@ -1,6 +1,7 @@
 import { Button, Kbd, useMantineColorScheme } from '@mantine/core';
 import { type ComponentType, lazy, Suspense, useEffect, useState } from 'react';
 import type { Session } from './api.js';
+import { Boundary } from './boundary.js';
 import icon from './icon.svg';
 import { useEventStream, useFreshness } from './live.js';
 import { Empty, Loading } from './parts/bits.js';
@@ -84,9 +85,11 @@ export function App() {
       <Side path={path} find={() => setFinding(true)} />
       <main className="main" id="main">
         <Banners />
-        <Suspense fallback={<Loading what="the page" />}>
-          <Page path={path} />
-        </Suspense>
+        <Boundary key={path}>
+          <Suspense fallback={<Loading what="the page" />}>
+            <Page path={path} />
+          </Suspense>
+        </Boundary>
       </main>
       {isFinding ? (
         <Suspense>

@@ -1,6 +1,6 @@
 import type { Page } from '@bursar/sdk';
 import type { QueryKey } from '@tanstack/react-query';
-import { useCallback, useEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useLive } from './live.js';
 
 type Listed = Page<{ readonly id: string }>;
@@ -66,10 +66,14 @@ export function useGrowing<First extends Listed>(
       setFailure,
     );
   }, [name, cursor]);
-  const seen = new Set(data?.items.map(({ id }) => id));
+  // A list may have 100,000 items, and its page is drawn at each step of a scroll.
+  const items = useMemo(() => {
+    const seen = new Set(data?.items.map(({ id }) => id));
+    return data && [...data.items, ...(older?.items.filter(({ id }) => !seen.has(id)) ?? [])];
+  }, [data, older]);
   return {
     first: data,
-    items: data && [...data.items, ...(older?.items.filter(({ id }) => !seen.has(id)) ?? [])],
+    items,
     hasMore: cursor !== null,
     readMore,
     error: error ?? failure,

@@ -73,7 +73,7 @@ async function followEvents(client: QueryClient, signal: AbortSignal): Promise<v
   }
 }
 
-/** A function that has the screen read again, once for all calls that come while it reads. */
+/** A function that has the screen read again, but held queries, once for all calls that come while it reads. */
 function reader(client: QueryClient): () => void {
   let isDue = false;
   let isReading = false;
@@ -84,7 +84,7 @@ function reader(client: QueryClient): () => void {
     void (async () => {
       while (isDue) {
         isDue = false;
-        await client.invalidateQueries();
+        await client.invalidateQueries({ predicate: ({ meta }) => meta?.isHeld !== true });
         await new Promise((resolve) => setTimeout(resolve, TOGETHER_MS));
       }
       isReading = false;

@@ -4,6 +4,7 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './app.js';
+import { Boundary } from './boundary.js';
 import { Gate } from './gate.js';
 import { SessionGate } from './session.js';
 
@@ -31,9 +32,11 @@ createRoot(root).render(
       withGlobalClasses={false}
     >
       <QueryClientProvider client={client}>
-        <SessionGate gate={(onSignedIn, error) => <Gate onSignedIn={onSignedIn} error={error} />}>
-          <App />
-        </SessionGate>
+        <Boundary>
+          <SessionGate gate={(onSignedIn, error) => <Gate onSignedIn={onSignedIn} error={error} />}>
+            <App />
+          </SessionGate>
+        </Boundary>
       </QueryClientProvider>
     </MantineProvider>
   </StrictMode>,

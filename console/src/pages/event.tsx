@@ -1,5 +1,5 @@
 import { whole } from '../format.js';
-import { Failure, Head, Id, Loading, Time } from '../parts/bits.js';
+import { Failure, Head, Id, Loading, Outdated, Time } from '../parts/bits.js';
 import { Actor } from '../parts/events.js';
 import { Verification } from '../parts/verification.js';
 import { Why } from '../parts/why.js';
@@ -10,11 +10,12 @@ import { Link, useTitle } from '../router.js';
 export function EventPage({ id }: { id: string }) {
   const { data, error, refetch } = useEvent(id);
   useTitle(data?.kind ?? 'Event');
-  if (error) return <Failure isPage error={error} retry={() => void refetch()} />;
+  if (!data && error) return <Failure isPage error={error} retry={() => void refetch()} />;
   if (!data) return <Loading what="the event" />;
   return (
     <>
       <Head title={data.kind} crumbs={<Link to="/audit">Audit</Link>} />
+      <Outdated error={error} />
       <section className="card" aria-labelledby="facts">
         <h2 id="facts">What happened</h2>
         <dl className="facts">

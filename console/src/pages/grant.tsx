@@ -1,4 +1,5 @@
 import type { Grant } from '@bursar/sdk';
+import { useMemo } from 'react';
 import { count, whole } from '../format.js';
 import { useGrowing } from '../growing.js';
 import { GrantActs } from '../parts/acts.js';
@@ -10,6 +11,7 @@ import {
   LimitedBy,
   Loading,
   Money,
+  Outdated,
   Status,
   Time,
 } from '../parts/bits.js';
@@ -26,7 +28,7 @@ export function GrantPage({ id }: { id: string }) {
   const { data: grant, error, refetch } = useGrant(id);
   const { data: chain = [] } = useChain(grant);
   useTitle(grant?.holder ?? 'Grant');
-  if (error) return <Failure isPage error={error} retry={() => void refetch()} />;
+  if (!grant && error) return <Failure isPage error={error} retry={() => void refetch()} />;
   if (!grant) return <Loading what="the grant" />;
   return (
     <>
@@ -46,6 +48,7 @@ export function GrantPage({ id }: { id: string }) {
       >
         <GrantActs grant={grant} />
       </Head>
+      <Outdated error={error} />
       <Terms grant={grant} chain={chain} />
       <BurnDown grant={grant} />
       <Below grant={grant} above={chain} />
@@ -140,17 +143,14 @@ function Below({ grant, above }: { grant: Grant; above: readonly Grant[] }) {
     (place) => readTree(id, place),
     { everyMs: 4_000 },
   );
-  const below = items?.filter((each) => each.id !== id) ?? [];
+  const below = useMemo(() => items?.filter((each) => each.id !== id) ?? [], [items, id]);
+  const chain = useMemo(() => [...above, grant], [above, grant]);
   if (!first) return null;
   return (
     <section className="card" aria-labelledby="below">
       <h2 id="below">{count(Math.max(0, first.totals.grants - 1), 'grant')} alive below</h2>
       {below.length > 0 ? (
-        <GrantTree
-          grants={below}
-          above={[...above, grant]}
-          readMore={hasMore ? readMore : undefined}
-        />
+        <GrantTree grants={below} above={chain} readMore={hasMore ? readMore : undefined} />
       ) : (
         <p className="soft">It has handed nothing on.</p>
       )}

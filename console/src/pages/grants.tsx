@@ -1,6 +1,6 @@
 import type { Grant, Page } from '@bursar/sdk';
 import { Button, NativeSelect, TextInput } from '@mantine/core';
-import { useEffect, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import { useGrowing } from '../growing.js';
 import { Empty, Failure, Head, Loading } from '../parts/bits.js';
 import { BulkDialog } from '../parts/bulk.js';
@@ -35,7 +35,10 @@ export function GrantsPage() {
     ['grants', query],
     (place) => readGrants(query, place),
   );
-  const shown = items?.filter((grant) => isWanted(grant, status, text)) ?? [];
+  const shown = useMemo(
+    () => items?.filter((grant) => isWanted(grant, status, text)) ?? [],
+    [items, status, text],
+  );
   const isSearching = items !== undefined && shown.length === 0 && hasMore;
   // A match may stand behind everything that was read. From the first row on, the tree asks for more by itself.
   useEffect(() => {

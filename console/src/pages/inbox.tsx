@@ -81,13 +81,16 @@ function Desk({ items }: { items: readonly Item[] }) {
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [verdict, setVerdict] = useState<Verdict>();
   const [deciding, setDeciding] = useState<readonly Item[]>([]);
-  const place = Math.max(
-    0,
-    items.findIndex(({ id }) => id === currentId),
-  );
+  const latestPlace = useRef(0);
+  const found = items.findIndex(({ id }) => id === currentId);
+  // Where the current item is gone, as when somebody else decided it, its neighbour is next.
+  const place = found >= 0 ? found : Math.min(latestPlace.current, items.length - 1);
+  latestPlace.current = place;
   const current = items[place];
   const chosen = items.filter(({ id }) => selected.has(id));
   const targets = (chosen.length > 0 ? chosen : current ? [current] : []).filter(mayDecide);
+  // A selection is decided, whichever item is shown beside it.
+  const selection = chosen.length > 0 ? ` ${targets.length} selected` : '';
   const toggle = (id: string) =>
     setSelected((now) => {
       const next = new Set(now);
@@ -130,9 +133,9 @@ function Desk({ items }: { items: readonly Item[] }) {
           )}
           {targets.length > 0 ? (
             <div className="acts">
-              <Button onClick={() => decide('approve')}>Approve{count(targets)}</Button>
+              <Button onClick={() => decide('approve')}>Approve{selection}</Button>
               <Button color="var(--bad)" variant="outline" onClick={() => decide('reject')}>
-                Reject{count(targets)}
+                Reject{selection}
               </Button>
             </div>
           ) : (
@@ -152,10 +155,6 @@ function Desk({ items }: { items: readonly Item[] }) {
       ) : null}
     </div>
   );
-}
-
-function count({ length }: readonly Item[]): string {
-  return length > 1 ? ` ${length}` : '';
 }
 
 /** Single keys, unless somebody types or a dialog is open. */

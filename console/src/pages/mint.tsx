@@ -3,11 +3,11 @@ import { Button, NativeSelect, Textarea, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import { bursar } from '../api.js';
 import { isAmount } from '../format.js';
-import { explain, Head, Loading, Secret } from '../parts/bits.js';
+import { Empty, explain, Head, Loading, Secret } from '../parts/bits.js';
 import { useAct } from '../parts/dialog.js';
 import { useGrant } from '../reads.js';
 import { Link, navigate, useParam, useTitle } from '../router.js';
-import { useSession } from '../session.js';
+import { useMay, useSession } from '../session.js';
 import { sentence } from '../words.js';
 
 /** The form, as text. */
@@ -41,6 +41,9 @@ const EMPTY: Fields = {
   funding: 'shared',
 };
 
+/** The members that a template sets, or sets back: what the agent may do. Who it is stays. */
+const { holder: _, purpose: __, labels: ___, resources: ____, payTo: _____, ...POWERS } = EMPTY;
+
 const TEMPLATES: readonly (readonly [name: string, fields: Partial<Fields>])[] = [
   ['One task', { budget: '1.00', maxPerPayment: '0.05', perHour: '', ttlSeconds: '3600' }],
   [
@@ -70,13 +73,22 @@ const LIVES = [
 export function MintPage() {
   const [parentId] = useParam('parent');
   const { grantId } = useSession();
-  const id = parentId || grantId;
+  const may = useMay();
+  // A holder's grants are its own grant's.
+  const id = grantId ?? parentId;
+  if (!may('mint')) {
+    return (
+      <Empty title="Your role mints no grant" isPage>
+        An admin does, or the holder of a grant that may hand on.
+      </Empty>
+    );
+  }
   return id ? <Delegation id={id} /> : <MintForm parent={undefined} />;
 }
 
 function Delegation({ id }: { id: string }) {
   const { data, error } = useGrant(id);
-  if (error) return <p className="note bad">{explain(error)}</p>;
+  if (!data && error) return <p className="note bad">{explain(error)}</p>;
   return data ? <MintForm parent={data} /> : <Loading what="the grant above" />;
 }
 
@@ -110,7 +122,7 @@ function MintForm({ parent }: { parent: Grant | undefined }) {
               key={name}
               variant="default"
               size="xs"
-              onClick={() => setFields((now) => ({ ...now, ...template }))}
+              onClick={() => setFields((now) => ({ ...now, ...POWERS, ...template }))}
             >
               {name}
             </Button>

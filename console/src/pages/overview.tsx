@@ -18,7 +18,9 @@ import {
   Status,
   Time,
 } from '../parts/bits.js';
+import { LastDay } from '../parts/last-day.js';
 import { RevokeDialog } from '../parts/revoke.js';
+import { Runway } from '../parts/runway.js';
 import { StopDialog } from '../parts/stop.js';
 import {
   useApprovals,
@@ -68,6 +70,8 @@ export function Overview() {
       <NeedsAttention />
       <Spenders revoke={setRevoking} />
       {grantId === null ? <Totals /> : <OwnGrant id={grantId} />}
+      <LastDay />
+      {grantId === null ? <Balances /> : null}
       <Refusals />
       {stopping ? <StopDialog treasury={stopping} close={() => setStopping(undefined)} /> : null}
       {revoking ? <RevokeDialog id={revoking} close={() => setRevoking(undefined)} /> : null}
@@ -76,28 +80,50 @@ export function Overview() {
 }
 
 function NeedsAttention() {
+  const sources = {
+    treasuries: useTreasuries(),
+    summary: useSummary(),
+    wallets: useWallets(),
+    approvals: useApprovals(),
+    raises: useRaises(),
+    webhooks: useWebhooks(),
+    trips: useTrips(),
+  };
   const found = attentionOf({
-    treasuries: useTreasuries().data,
-    summary: useSummary().data,
-    wallets: useWallets().data,
-    approvals: useApprovals().data,
-    raises: useRaises().data,
-    webhooks: useWebhooks().data,
-    trips: useTrips().data,
+    treasuries: sources.treasuries.data,
+    summary: sources.summary.data,
+    wallets: sources.wallets.data,
+    approvals: sources.approvals.data,
+    raises: sources.raises.data,
+    webhooks: sources.webhooks.data,
+    trips: sources.trips.data,
     now: useNow(),
   });
+  // Nothing is said of what was not read. What the caller may not see is not asked for.
+  const unread = Object.entries(sources).filter(
+    ([, { data, isEnabled }]) => isEnabled && data === undefined,
+  );
+  const failed = unread.filter(([, { isError }]) => isError).map(([name]) => name);
   return (
     <section className="card" aria-labelledby="attention">
       <h2 id="attention">Needs attention</h2>
-      {found.length === 0 ? (
+      {failed.length > 0 ? (
+        <p className="note bad" role="alert">
+          Something may be wrong that is not listed here. These could not be read:{' '}
+          {failed.join(', ')}.
+        </p>
+      ) : null}
+      {found.length === 0 && unread.length > failed.length ? <p>Reading what waits…</p> : null}
+      {found.length === 0 && unread.length === 0 ? (
         <p className="soft">Nothing. Payments flow, the log is sealed, nobody waits.</p>
-      ) : (
+      ) : null}
+      {found.length > 0 ? (
         <ul className="rows">
           {found.map((each) => (
             <AttentionRow key={each.id} attention={each} />
           ))}
         </ul>
-      )}
+      ) : null}
     </section>
   );
 }
@@ -182,10 +208,10 @@ function SpenderRow({ spender, revoke }: { spender: Spender; revoke: (id: string
         <Money amount={amount} currency={currency} /> in ten minutes
       </span>
       <span className="grow">{grant ? <GrantBar grant={grant} /> : null}</span>
-      {may('steer') && grant && grant.status !== 'revoked' ? (
+      {may('steer') && grant?.status !== 'revoked' ? (
         <Button size="xs" color="var(--bad)" variant="outline" onClick={() => revoke(grantId)}>
           Revoke
-          <span className="sr"> {grant.holder}</span>
+          <span className="sr"> {grant?.holder ?? grantId}</span>
         </Button>
       ) : null}
     </li>
@@ -208,7 +234,7 @@ function GrantBar({ grant }: { grant: Grant }) {
 
 function Totals() {
   const { data, error, refetch } = useSummary();
-  if (error) return <Failure error={error} retry={() => void refetch()} />;
+  if (!data && error) return <Failure error={error} retry={() => void refetch()} />;
   if (!data) return <Loading what="totals" />;
   const { currency, exposure, spent, funds, grants } = data;
   return (
@@ -242,6 +268,11 @@ function Totals() {
       </Link>
     </div>
   );
+}
+
+function Balances() {
+  const { data } = useWallets();
+  return data ? <Runway wallets={data.items} /> : null;
 }
 
 function Tile({

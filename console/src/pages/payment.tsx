@@ -1,7 +1,8 @@
 import type { Payment } from '@bursar/sdk';
 import type { AuditEvent } from '../api.js';
+import { explorerLink } from '../explorer.js';
 import { whole } from '../format.js';
-import { Failure, Head, Loading, Money, Status, Time } from '../parts/bits.js';
+import { Failure, Head, Loading, Money, Outdated, Status, Time } from '../parts/bits.js';
 import { EventTable } from '../parts/events.js';
 import { Sequence, stepsOf } from '../parts/sequence.js';
 import { useEvents, useGrant, usePayment } from '../reads.js';
@@ -12,7 +13,7 @@ export function PaymentPage({ id }: { id: string }) {
   const { data, error, refetch } = usePayment(id);
   const { data: events } = useEvents({ paymentId: id }, 50);
   useTitle(data ? `${data.amount} ${data.currency}` : 'Payment');
-  if (error) return <Failure isPage error={error} retry={() => void refetch()} />;
+  if (!data && error) return <Failure isPage error={error} retry={() => void refetch()} />;
   if (!data) return <Loading what="the payment" />;
   return (
     <>
@@ -28,6 +29,7 @@ export function PaymentPage({ id }: { id: string }) {
           }
         />
       </Head>
+      <Outdated error={error} />
       <Facts payment={data} />
       {events ? (
         <>
@@ -48,7 +50,8 @@ export function PaymentPage({ id }: { id: string }) {
 
 function Facts({ payment }: { payment: Payment }) {
   const { data: grant } = useGrant(payment.grantId);
-  const { approval, receipts = [] } = payment;
+  const { approval, receipts = [], network } = payment;
+  const transaction = payment.transaction ?? payment.seen?.transaction;
   const facts: readonly (readonly [string, React.ReactNode])[] = [
     [
       'Grant',
@@ -58,15 +61,29 @@ function Facts({ payment }: { payment: Payment }) {
     ],
     ['For', payment.resource],
     ['Memo of the agent', payment.memo ?? 'none'],
-    ['To', <code key="to">{payment.payTo}</code>],
-    ['Network', payment.network],
-    ['From wallet', payment.wallet ? <code key="wallet">{payment.wallet}</code> : 'not signed'],
+    ['To', <OnChain key="to" network={network} page="address" id={payment.payTo} />],
+    ['Network', network],
+    [
+      'From wallet',
+      payment.wallet ? (
+        <OnChain key="wallet" network={network} page="address" id={payment.wallet} />
+      ) : (
+        'not signed'
+      ),
+    ],
     ['Nonce', payment.nonce ? <code key="nonce">{payment.nonce}</code> : 'not signed'],
     [
       'Valid before',
       payment.validBefore ? <Until key="until" at={payment.validBefore} /> : 'not signed',
     ],
-    ['Transaction', payment.transaction ?? payment.seen?.transaction ?? 'none seen'],
+    [
+      'Transaction',
+      transaction ? (
+        <OnChain key="transaction" network={network} page="tx" id={transaction} />
+      ) : (
+        'none seen'
+      ),
+    ],
     ['Idempotency key', payment.idempotencyKey],
     ['Asked', <Until key="asked" at={payment.createdAt} />],
     ...(payment.settledAt
@@ -120,6 +137,21 @@ function Facts({ payment }: { payment: Payment }) {
         </dd>
       </dl>
     </section>
+  );
+}
+
+/** Something on chain, with a link to the network's block explorer where one is known. */
+function OnChain({ network, page, id }: { network: string; page: 'tx' | 'address'; id: string }) {
+  const to = explorerLink(network, page, id);
+  return (
+    <span className="break">
+      <code>{id}</code>{' '}
+      {to ? (
+        <a href={to} target="_blank" rel="noreferrer">
+          explorer<span className="sr"> for {id}</span>
+        </a>
+      ) : null}
+    </span>
   );
 }
 

@@ -100,7 +100,7 @@ function useSums(period: string) {
 
 function Sums({ period, choose }: { period: string; choose: (operation: string) => void }) {
   const { data, error, refetch } = useSums(period);
-  if (error) return <Failure error={error} retry={() => void refetch()} />;
+  if (!data && error) return <Failure error={error} retry={() => void refetch()} />;
   if (!data) return <Loading what="the sums" />;
   const names = [...data.asked, ...data.earned].map(({ group }) => group.operation ?? '');
   const operations = [...new Set(names)].sort();

@@ -81,7 +81,7 @@ function SpendReport({ by, filter }: { by: readonly string[]; filter: SpendFilte
   const sums = useSpend([], filter).data?.items ?? [];
   const holders = useHolders(by, data?.items ?? []);
   const now = useNow();
-  if (error) return <Failure error={error} retry={() => void refetch()} />;
+  if (!data && error) return <Failure error={error} retry={() => void refetch()} />;
   if (!data) return <Loading what="the report" />;
   if (data.items.length === 0) {
     return (

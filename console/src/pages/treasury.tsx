@@ -60,7 +60,7 @@ export function TreasuryPage() {
 
 function Wallets() {
   const { data, error, refetch } = useWallets();
-  if (error) return <Failure error={error} retry={() => void refetch()} />;
+  if (!data && error) return <Failure error={error} retry={() => void refetch()} />;
   if (!data) return <Loading what="wallets" />;
   return (
     <>

@@ -1,6 +1,6 @@
 import type { Webhook } from '../api.js';
 import { whole } from '../format.js';
-import { Failure, Head, Id, Loading, Time } from '../parts/bits.js';
+import { Failure, Head, Id, Loading, Outdated, Time } from '../parts/bits.js';
 import { Deliveries } from '../parts/deliveries.js';
 import { WebhookActs } from '../parts/webhook-acts.js';
 import { useWebhook } from '../reads.js';
@@ -11,7 +11,7 @@ import { WebhookState } from './webhooks.js';
 export function WebhookPage({ id }: { id: string }) {
   const { data: webhook, error, refetch } = useWebhook(id);
   useTitle('Webhook');
-  if (error) return <Failure isPage error={error} retry={() => void refetch()} />;
+  if (!webhook && error) return <Failure isPage error={error} retry={() => void refetch()} />;
   if (!webhook) return <Loading what="the webhook" />;
   return (
     <>
@@ -21,6 +21,7 @@ export function WebhookPage({ id }: { id: string }) {
       >
         <WebhookActs webhook={webhook} />
       </Head>
+      <Outdated error={error} />
       <Terms webhook={webhook} />
       <Deliveries webhook={webhook} />
     </>

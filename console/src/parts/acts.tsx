@@ -38,7 +38,8 @@ export function GrantActs({ grant }: { grant: Grant }) {
       {isAlive && isOwn ? button('raise', 'Ask for a raise') : null}
       {grant.status === 'suspended' ? button('resume', 'Resume') : null}
       {grant.status === 'active' ? button('suspend', 'Suspend') : null}
-      {isAlive ? button('token', 'New token') : null}
+      {/* The own token is the session's: replacing it would sign out before the new one is read. */}
+      {isAlive && !isOwn ? button('token', 'New token') : null}
       {grant.status !== 'revoked' ? (
         <Button color="var(--danger)" onClick={() => setOpen('revoke')}>
           Revoke

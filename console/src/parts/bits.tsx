@@ -208,6 +208,15 @@ export function Failure({
   );
 }
 
+/** Tells that what is on the page could not be read again; the page stays, with whatever somebody does in it. */
+export function Outdated({ error }: { error: unknown }) {
+  return error ? (
+    <p className="note warn" role="status">
+      What you see may be out of date: {explain(error)}
+    </p>
+  ) : null;
+}
+
 /** The sentence of an error. */
 export function explain(error: unknown): string {
   if (error instanceof BursarError) {
@@ -231,12 +240,25 @@ function FreshnessMark() {
 
 /** Button that copies a text. */
 export function CopyButton({ text, label = 'Copy' }: { text: string; label?: string }) {
-  const [copied, setCopied] = useState(false);
-  const copy = async () => {
-    await navigator.clipboard.writeText(text);
-    setCopied(true);
-  };
-  return <Button onClick={() => void copy()}>{copied ? 'Copied' : label}</Button>;
+  const [outcome, setOutcome] = useState<'copied' | 'refused'>();
+  // A browser gives no clipboard to a page by http, or where somebody refused it.
+  const copy = () =>
+    Promise.resolve()
+      .then(() => navigator.clipboard.writeText(text))
+      .then(
+        () => setOutcome('copied'),
+        () => setOutcome('refused'),
+      );
+  return (
+    <>
+      <Button onClick={() => void copy()}>{outcome === 'copied' ? 'Copied' : label}</Button>
+      {outcome === 'refused' ? (
+        <span className="bad" role="status">
+          This browser refuses the clipboard. Select the text and copy it.
+        </span>
+      ) : null}
+    </>
+  );
 }
 
 /** A secret that is shown once, with a button that copies it. */

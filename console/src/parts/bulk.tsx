@@ -24,23 +24,34 @@ export function BulkDialog({ label: asked, close }: { label: string; close: () =
   const [holder, setHolder] = useState('');
   const [excluded, setExcluded] = useState<readonly string[]>([]);
   const [reason, setReason] = useState('');
-  const filter = useRested({
+  const isLabel = /^[^:]+:./.test(label.trim());
+  const isLabelWrong = label.trim() !== '' && !isLabel;
+  const typed = {
     act,
-    ...(label.includes(':') ? { label: label.trim() } : {}),
+    ...(isLabel ? { label: label.trim() } : {}),
     ...(holder.trim() === '' ? {} : { holder: holder.trim() }),
-  });
-  const isNarrow = 'label' in filter || 'holder' in filter;
-  const { data, error } = useQuery({
+  };
+  const filter = useRested(typed);
+  const isNarrow = !isLabelWrong && ('label' in filter || 'holder' in filter);
+  const { data, error, isPlaceholderData, refetch } = useQuery({
     queryKey: ['bulk', filter],
     queryFn: ({ signal }) =>
       call<BulkPreview>('POST', '/v1/grants/bulk/preview', { body: filter, signal }),
     enabled: isNarrow,
     placeholderData: keepPreviousData,
+    // What comes in after the person looked is not agreed to: the service refuses it, and it is shown then.
+    meta: { isHeld: true },
+    refetchOnWindowFocus: false,
   });
+  // Only what is shown for exactly what is typed may be acted on.
+  const isShown = !isPlaceholderData && JSON.stringify(filter) === JSON.stringify(typed);
   const expected = data?.ids.filter((id) => !excluded.includes(id)) ?? [];
   const run = useAct(() =>
     call<BulkOutcome>('POST', '/v1/grants/bulk', {
       body: { ...filter, exclude: excluded, expected, reason: reason.trim() },
+    }).catch((refused: unknown) => {
+      void refetch();
+      throw refused;
     }),
   );
   if (run.data) return <Results outcome={run.data} act={filter.act} close={close} />;
@@ -54,7 +65,7 @@ export function BulkDialog({ label: asked, close }: { label: string; close: () =
         error={run.error ?? (isNarrow ? error : undefined)}
         label={`${WORDS[filter.act]} ${count(expected.length, 'grant')}`}
         isBad
-        isReady={isNarrow && data !== undefined && expected.length > 0 && reason.trim() !== ''}
+        isReady={isNarrow && isShown && expected.length > 0 && reason.trim() !== ''}
         close={close}
       >
         <div className="two">
@@ -67,6 +78,7 @@ export function BulkDialog({ label: asked, close }: { label: string; close: () =
           <TextInput
             label="With the label"
             placeholder="task:t-42"
+            error={isLabelWrong ? 'A label is name:value, such as task:t-42' : undefined}
             value={label}
             onChange={(event) => setLabel(event.currentTarget.value)}
           />
@@ -160,9 +172,16 @@ function Results({ outcome, act, close }: { outcome: BulkOutcome; act: Act; clos
   return (
     <Dialog title={`${count(outcome.changed, 'grant')} ${done}`} close={close}>
       <div className="form" role="status">
-        <p className="note good">
-          {count(outcome.changed, 'grant')} {done}. No payment is made under them.
-        </p>
+        {outcome.changed > 0 ? (
+          <p className="note good">
+            {count(outcome.changed, 'grant')} {done}. No payment is made under them.
+          </p>
+        ) : null}
+        {failed.length > 0 ? (
+          <p className="note bad">
+            {count(failed.length, 'grant')} could not be {done}, and may go on paying.
+          </p>
+        ) : null}
         {unchanged.length > 0 ? (
           <p>{count(unchanged.length, 'grant')} had stopped before, such as with a grant above.</p>
         ) : null}

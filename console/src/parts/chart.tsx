@@ -138,7 +138,8 @@ export function Legend({ names }: { names: readonly (readonly [name: string, col
   );
 }
 
-function largest(bars: readonly BarData[]): bigint {
+/** The value of the longest bar; 0 where there is none. */
+export function largest(bars: readonly BarData[]): bigint {
   let most = 0n;
   for (const { value } of bars) if (value > most) most = value;
   return most;

@@ -2,8 +2,9 @@ import type { GrantRequest, Payment } from '@bursar/sdk';
 import { Button, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { call } from '../api.js';
-import { count } from '../format.js';
-import { explain } from './bits.js';
+import { count, sum } from '../format.js';
+import { useGrant } from '../reads.js';
+import { explain, Money } from './bits.js';
 import { Dialog, DialogForm, useAct } from './dialog.js';
 
 /** Something that waits for a decision. */
@@ -78,6 +79,12 @@ export function DecideDialog({
           isBad={verdict === 'reject'}
           close={close}
         >
+          <ul className="rows" aria-label="What is decided">
+            {items.map((item) => (
+              <Target key={item.id} item={item} />
+            ))}
+          </ul>
+          {items.length > 1 ? <Sums items={items} /> : null}
           <TextInput
             label="Reason"
             description="May be left out. Stands in the audit log for good."
@@ -95,6 +102,40 @@ export function DecideDialog({
       )}
     </Dialog>
   );
+}
+
+function Target({ item }: { item: Item }) {
+  const grantId = item.kind === 'payment' ? item.payment.grantId : item.raise.grantId;
+  const holder = useGrant(grantId).data?.holder ?? grantId;
+  return (
+    <li>
+      <span className="break">
+        <strong>{titleOf(item)}</strong> for {holder}
+        <br />
+        <span className="soft">
+          {item.kind === 'payment'
+            ? `${item.payment.resource}, to ${item.payment.payTo}`
+            : item.raise.reason}
+        </span>
+      </span>
+    </li>
+  );
+}
+
+function Sums({ items }: { items: readonly Item[] }) {
+  const payments = items.flatMap((item) => (item.kind === 'payment' ? [item.payment] : []));
+  const currencies = [...new Set(payments.map(({ currency }) => currency))];
+  return currencies.map((currency) => {
+    const own = payments.filter((payment) => payment.currency === currency);
+    return (
+      <p key={currency}>
+        <strong>
+          <Money amount={sum(own.map(({ amount }) => amount))} currency={currency} />
+        </strong>{' '}
+        in {count(own.length, 'payment')}.
+      </p>
+    );
+  });
 }
 
 function titleOf(item: Item | undefined): string {

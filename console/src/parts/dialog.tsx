@@ -37,6 +37,8 @@ export function Dialog({
       title={<strong>{title}</strong>}
       size={size}
       lockScroll={false}
+      // A click beside it would lose what was typed, or a token that is shown once.
+      closeOnClickOutside={false}
       transitionProps={{ duration: 0 }}
       closeButtonProps={{ 'aria-label': 'Close' }}
     >

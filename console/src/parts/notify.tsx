@@ -42,6 +42,24 @@ export function NotifyButton() {
   );
 }
 
+function show(waiting: number): void {
+  try {
+    // The lock screen may show it: no amount, payee or holder.
+    const shown = new Notification('A decision waits', {
+      body: `${waiting} in the inbox of Bursar`,
+      icon,
+      tag: 'bursar-inbox',
+    });
+    shown.onclick = () => {
+      window.focus();
+      navigate('/inbox');
+      shown.close();
+    };
+  } catch {
+    // Browsers of phones have the constructor, and let only a service worker use it.
+  }
+}
+
 /** Shows a notification when a decision begins to wait while nobody looks at the page. */
 export function useNotifications(): void {
   const approvals = useApprovals().data;
@@ -54,16 +72,6 @@ export function useNotifications(): void {
     known.current = ids;
     const isNew = before !== undefined && [...ids].some((id) => !before.has(id));
     if (!isNew || document.hasFocus() || !isOn()) return;
-    // The lock screen may show it: no amount, payee or holder.
-    const shown = new Notification('A decision waits', {
-      body: `${ids.size} in the inbox of Bursar`,
-      icon,
-      tag: 'bursar-inbox',
-    });
-    shown.onclick = () => {
-      window.focus();
-      navigate('/inbox');
-      shown.close();
-    };
+    show(ids.size);
   }, [approvals, raises]);
 }

@@ -1,5 +1,5 @@
 import type { Wallet } from '../api.js';
-import { decimal, exact } from '../format.js';
+import { decimal, exact, sum } from '../format.js';
 import { useNow } from '../live.js';
 import { useSpend } from '../reads.js';
 import { Money } from './bits.js';
@@ -11,7 +11,7 @@ const HOUR_MS = 3_600_000;
 const LONG_HOURS = 72n;
 const YEAR_HOURS = 8_760n;
 
-/** Tells how long the free money of each network lasts at the pace of the last day. */
+/** Balance of each network, and how long what is free of it lasts at the pace of the last day. */
 export function Runway({ wallets }: { wallets: readonly Wallet[] }) {
   // Whole hours, so that the report is the same question for an hour.
   const from = new Date(Math.floor((useNow() - DAY_MS) / HOUR_MS) * HOUR_MS).toISOString();
@@ -24,25 +24,24 @@ export function Runway({ wallets }: { wallets: readonly Wallet[] }) {
       <ul className="rows">
         {networks.map((each) => {
           const [network, currency] = each.split(' ');
-          const free = wallets
-            .filter(
-              (wallet) =>
-                wallet.network === network &&
-                wallet.currency === currency &&
-                wallet.status === 'active',
-            )
-            .reduce((sum, wallet) => sum + exact(wallet.free), 0n);
+          const own = wallets.filter(
+            (wallet) => wallet.network === network && wallet.currency === currency,
+          );
+          const free = own
+            .filter(({ status }) => status === 'active')
+            .reduce((total, wallet) => total + exact(wallet.free), 0n);
           const spent = data.items
             .filter(({ group, currency: of }) => group.network === network && of === currency)
-            .reduce((sum, { settled, open }) => sum + exact(settled) + exact(open), 0n);
+            .reduce((total, { settled, open }) => total + exact(settled) + exact(open), 0n);
           return (
             <li key={each}>
               <span className="grow">
                 <strong>{network}</strong>
                 <br />
                 <span className="soft">
-                  <Money amount={decimal(free)} currency={currency} /> free,{' '}
-                  <Money amount={decimal(spent)} /> paid in a day
+                  <Money amount={sum(own.map(({ balance }) => balance))} currency={currency} />,{' '}
+                  <Money amount={decimal(free)} /> of it free, <Money amount={decimal(spent)} />{' '}
+                  paid in a day
                 </span>
               </span>
               <span className="num">{lasting(free, spent)}</span>

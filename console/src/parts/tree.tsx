@@ -1,6 +1,6 @@
 import type { Grant } from '@bursar/sdk';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useRef } from 'react';
+import { useEffect, useMemo, useRef } from 'react';
 import { Link } from '../router.js';
 import { Bar, BarKey, LimitedBy, Status } from './bits.js';
 
@@ -8,11 +8,12 @@ const ROW_PX = 64;
 /** How many rows before the end the next page is asked for. */
 const AHEAD = 20;
 const INDENT_PX = 18;
+const NONE: readonly Grant[] = [];
 
 /** Grants as a tree: a parent before its children, with what of each budget is used and what bounds it. */
 export function GrantTree({
   grants,
-  above = [],
+  above = NONE,
   readMore,
 }: {
   grants: readonly Grant[];
@@ -32,8 +33,13 @@ export function GrantTree({
   useEffect(() => {
     if (isNearEnd) readMore?.();
   }, [isNearEnd, readMore]);
-  const top = Math.min(...grants.map(({ depth }) => depth));
-  const holders = new Map([...above, ...grants].map(({ id, holder }) => [id, holder]));
+  const { top, holders } = useMemo(
+    () => ({
+      top: grants.reduce((least, { depth }) => Math.min(least, depth), Number.MAX_SAFE_INTEGER),
+      holders: new Map([...above, ...grants].map(({ id, holder }) => [id, holder])),
+    }),
+    [grants, above],
+  );
   return (
     <>
       <section className="scroll tall" ref={scroller} tabIndex={0} aria-label="Grants">

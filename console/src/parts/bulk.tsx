@@ -39,7 +39,7 @@ export function BulkDialog({ label: asked, close }: { label: string; close: () =
       call<BulkPreview>('POST', '/v1/grants/bulk/preview', { body: filter, signal }),
     enabled: isNarrow,
     placeholderData: keepPreviousData,
-    // What comes in after the person looked is not agreed to: the service refuses it, and it is shown then.
+    // Nobody agreed to grants that come in after the person looked: the service refuses them, and then they are shown.
     meta: { isHeld: true },
     refetchOnWindowFocus: false,
   });

@@ -73,7 +73,7 @@ async function followEvents(client: QueryClient, signal: AbortSignal): Promise<v
   }
 }
 
-/** A function that has the screen read again, but held queries, once for all calls that come while it reads. */
+/** A function that has the screen read again, once for all calls that come while it reads. */
 function reader(client: QueryClient): () => void {
   let isDue = false;
   let isReading = false;
@@ -84,7 +84,7 @@ function reader(client: QueryClient): () => void {
     void (async () => {
       while (isDue) {
         isDue = false;
-        await client.invalidateQueries({ predicate: ({ meta }) => meta?.isHeld !== true });
+        await client.invalidateQueries();
         await new Promise((resolve) => setTimeout(resolve, TOGETHER_MS));
       }
       isReading = false;
@@ -132,4 +132,11 @@ function subscribeToClock(notify: () => void): () => void {
 /** The time, once a second. */
 export function useNow(): number {
   return useSyncExternalStore(subscribeToClock, () => now);
+}
+
+const HOUR_MS = 3_600_000;
+
+/** The beginning of this hour: a report that ends now, or began a while ago, is the same query until the next one. */
+export function useHour(): number {
+  return useSyncExternalStore(subscribeToClock, () => Math.floor(now / HOUR_MS) * HOUR_MS);
 }

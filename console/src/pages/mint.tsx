@@ -41,9 +41,6 @@ const EMPTY: Fields = {
   funding: 'shared',
 };
 
-/** The members that a template sets, or sets back: what the agent may do. Who it is stays. */
-const { holder: _, purpose: __, labels: ___, resources: ____, payTo: _____, ...POWERS } = EMPTY;
-
 const TEMPLATES: readonly (readonly [name: string, fields: Partial<Fields>])[] = [
   ['One task', { budget: '1.00', maxPerPayment: '0.05', perHour: '', ttlSeconds: '3600' }],
   [
@@ -61,6 +58,11 @@ const TEMPLATES: readonly (readonly [name: string, fields: Partial<Fields>])[] =
     },
   ],
 ];
+
+/** Sets the limits of a template, and sets back those it does not name. Who the agent is and whom it may pay stay. */
+function apply(template: Partial<Fields>, { holder, purpose, labels, resources, payTo }: Fields) {
+  return { ...EMPTY, holder, purpose, labels, resources, payTo, ...template };
+}
 
 const LIVES = [
   { value: '3600', label: 'an hour' },
@@ -122,7 +124,7 @@ function MintForm({ parent }: { parent: Grant | undefined }) {
               key={name}
               variant="default"
               size="xs"
-              onClick={() => setFields((now) => ({ ...now, ...POWERS, ...template }))}
+              onClick={() => setFields((now) => apply(template, now))}
             >
               {name}
             </Button>

@@ -113,7 +113,7 @@ function NeedsAttention() {
           {failed.join(', ')}.
         </p>
       ) : null}
-      {found.length === 0 && unread.length > failed.length ? <p>Reading what waits…</p> : null}
+      {found.length === 0 && unread.length > failed.length ? <Loading what="what waits" /> : null}
       {found.length === 0 && unread.length === 0 ? (
         <p className="soft">Nothing. Payments flow, the log is sealed, nobody waits.</p>
       ) : null}

@@ -2,7 +2,7 @@ import { Button, NativeSelect, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { callText } from '../api.js';
 import { count, decimal, exact } from '../format.js';
-import { useNow } from '../live.js';
+import { useHour, useNow } from '../live.js';
 import { panelsOf, type Report } from '../panels.js';
 import { Empty, explain, Failure, Head, Loading, Money } from '../parts/bits.js';
 import { download, spanOf, TimeField, TreasuryField } from '../parts/filters.js';
@@ -12,8 +12,6 @@ import { SpendTable } from '../parts/spend-table.js';
 import { isGrantId, type SpendFilter, useHolders, useSpend } from '../reads.js';
 import { useParam, useTitle } from '../router.js';
 import { nameValue, PERIODS, parseBy, parsePeriod, spanOfPeriod, unfiltered } from '../spend.js';
-
-const HOUR_MS = 3_600_000;
 
 /** Spend: who spent what, by up to three dimensions, as charts and as a table. */
 export function SpendPage() {
@@ -54,7 +52,7 @@ function usePeriod() {
   const [periodText, setPeriod] = useParam('period');
   const [from, setFrom] = useParam('from');
   const [to, setTo] = useParam('to');
-  const now = Math.floor(useNow() / HOUR_MS) * HOUR_MS;
+  const now = useHour();
   const period = parsePeriod(periodText);
   const fields = (
     <>

@@ -37,11 +37,10 @@ export function BulkDialog({ label: asked, close }: { label: string; close: () =
     queryKey: ['bulk', filter],
     queryFn: ({ signal }) =>
       call<BulkPreview>('POST', '/v1/grants/bulk/preview', { body: filter, signal }),
-    enabled: isNarrow,
-    placeholderData: keepPreviousData,
     // Nobody agreed to grants that come in after the person looked: the service refuses them, and then they are shown.
-    meta: { isHeld: true },
-    refetchOnWindowFocus: false,
+    enabled: ({ state }) => isNarrow && state.data === undefined,
+    gcTime: 0,
+    placeholderData: keepPreviousData,
   });
   // Only what is shown for exactly what is typed may be acted on.
   const isShown = !isPlaceholderData && JSON.stringify(filter) === JSON.stringify(typed);

@@ -35,7 +35,6 @@ export function BurnDown({ grant }: { grant: Grant }) {
         currency={currency}
         label={`Budget left by ${unit}`}
         most={exact(budget)}
-        mostAmount={budget}
       />
       <Legend
         names={[

@@ -1,4 +1,4 @@
-import { money, percent } from '../format.js';
+import { decimal, money, percent } from '../format.js';
 import { Link } from '../router.js';
 
 /** Part of a bar: an amount with the list of what it is made of. */
@@ -64,19 +64,17 @@ export function Columns({
   currency,
   label,
   most = largest(bars),
-  mostAmount,
 }: {
   bars: readonly BarData[];
   currency: string;
   label: string;
   most?: bigint;
-  mostAmount: string;
 }) {
   const ticks = [bars[0], bars[Math.floor(bars.length / 2)], bars.at(-1)];
   return (
     <section className="columns-frame" tabIndex={0} aria-label={label}>
       <p className="soft num">
-        {money(mostAmount)} {currency}
+        {money(decimal(most))} {currency}
       </p>
       <ol className="columns">
         {bars.map((bar) => (
@@ -138,8 +136,7 @@ export function Legend({ names }: { names: readonly (readonly [name: string, col
   );
 }
 
-/** The value of the longest bar; 0 where there is none. */
-export function largest(bars: readonly BarData[]): bigint {
+function largest(bars: readonly BarData[]): bigint {
   let most = 0n;
   for (const { value } of bars) if (value > most) most = value;
   return most;

@@ -1,18 +1,15 @@
 import { decimal } from '../format.js';
-import { useNow } from '../live.js';
+import { useHour } from '../live.js';
 import { type Panel, panelsOf } from '../panels.js';
 import { useSpend } from '../reads.js';
 import { Link } from '../router.js';
 import { nameValue, paymentsLink, spanOfPeriod } from '../spend.js';
 import { Money } from './bits.js';
-import { type BarData, Columns, Legend, largest } from './chart.js';
-
-const HOUR_MS = 3_600_000;
+import { type BarData, Columns, Legend } from './chart.js';
 
 /** Spend of the last 24 hours by the hour, and what of it was spent today. Each column leads to its payments. */
 export function LastDay() {
-  // Whole hours, so that the report is the same question for an hour.
-  const now = Math.floor(useNow() / HOUR_MS) * HOUR_MS;
+  const now = useHour();
   const span = spanOfPeriod('24h', now);
   const { data } = useSpend(['hour'], span);
   if (!data) return null;
@@ -52,12 +49,7 @@ function SpendOfDay({ panel, now }: { panel: Panel; now: number }) {
           (since 00:00 UTC), <Money amount={amount} currency={currency} /> in 24 hours
         </span>
       </p>
-      <Columns
-        bars={bars}
-        currency={currency}
-        label={`Spend in ${currency} by the hour`}
-        mostAmount={decimal(largest(bars))}
-      />
+      <Columns bars={bars} currency={currency} label={`Spend in ${currency} by the hour`} />
       <details>
         <summary>Show as a table</summary>
         <Hours bars={bars} currency={currency} />

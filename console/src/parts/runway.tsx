@@ -1,11 +1,10 @@
 import type { Wallet } from '../api.js';
 import { decimal, exact, sum } from '../format.js';
-import { useNow } from '../live.js';
+import { useHour } from '../live.js';
 import { useSpend } from '../reads.js';
 import { Money } from './bits.js';
 
 const DAY_MS = 86_400_000;
-const HOUR_MS = 3_600_000;
 
 /** Runway from which on it is told in days, in hours. */
 const LONG_HOURS = 72n;
@@ -13,8 +12,7 @@ const YEAR_HOURS = 8_760n;
 
 /** Balance of each network, and how long what is free of it lasts at the pace of the last day. */
 export function Runway({ wallets }: { wallets: readonly Wallet[] }) {
-  // Whole hours, so that the report is the same question for an hour.
-  const from = new Date(Math.floor((useNow() - DAY_MS) / HOUR_MS) * HOUR_MS).toISOString();
+  const from = new Date(useHour() - DAY_MS).toISOString();
   const { data } = useSpend(['network'], { from });
   if (!data) return null;
   const networks = [...new Set(wallets.map(({ network, currency }) => `${network} ${currency}`))];

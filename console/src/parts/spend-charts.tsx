@@ -51,10 +51,6 @@ function Chart({
 }) {
   const { title, currency, amount, bars, isTime, omitted } = panel;
   const name = `By ${by.slice(0, 2).map(dimensionName).join(' and ').toLowerCase()}`;
-  const most = bars.reduce((now, bar) => (bar.value > now.value ? bar : now), {
-    value: 0n,
-    amount: '0.00',
-  });
   return (
     <figure className="card chart">
       <figcaption className="between">
@@ -66,7 +62,6 @@ function Chart({
           bars={bars}
           currency={currency}
           label={title ? `${title}, ${name.toLowerCase()}` : name}
-          mostAmount={most.amount}
         />
       ) : (
         <Bars bars={bars} currency={currency} />

@@ -56,6 +56,7 @@ export const COLUMNS: Readonly<Record<string, Table>> = {
         'wallets are derived by it: with another one the boot finds other addresses, and stops',
       zero_payments: SETTING,
       fenced_until: SETTING,
+      fence_announced_until: SETTING,
     },
   },
   signing_keys: {

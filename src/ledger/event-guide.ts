@@ -186,10 +186,15 @@ export const EVENT_GUIDE: Readonly<Record<EventKind, EventGuide>> = {
     data: { from: 'suspended', to: 'active' },
   },
   'treasury.fenced': {
-    means: 'New payments are held back after a restore, until lost ones can have ended.',
+    means:
+      'New payments are held back after a restore or an unknown spend, until lost ones can have ended.',
     data: { until: 'time' },
   },
-  'treasury.unfenced': { means: 'New payments are taken again after a restore.', data: {} },
+  'treasury.unfenced': {
+    means:
+      'New payments are taken again: what was lost has ended, or no final block shows the spend.',
+    data: {},
+  },
   'wallet.added': {
     means: 'A wallet joined the treasury.',
     data: {

@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg';
 import type { Database } from '../database/database.js';
 import { Problem } from '../domain/problem.js';
 import { appendEvents, type NewEvent } from './events.js';
-import { fence } from './fences.js';
+import { fenceOnSight, withdrawFence } from './fences.js';
 import { databaseNow } from './grant-rows.js';
 
 /** A spend of a wallet that no payment stands for. Amounts are atomic units. */
@@ -73,9 +73,8 @@ export function sightSpends(
       seen.map((spend) => spendEvent('wallet.spend_seen', spend, 'system:settlement')),
     );
     const lost = seen.filter(({ nonce }) => nonce !== undefined);
-    for (const treasuryId of [...new Set(lost.map((spend) => spend.treasuryId))].sort()) {
-      const { transaction } = lost.find((spend) => spend.treasuryId === treasuryId) ?? {};
-      await fence(tx, treasuryId, {
+    for (const [treasuryId, transaction] of transactionOfEach(lost)) {
+      await fenceOnSight(tx, treasuryId, now, {
         actor: 'system:settlement',
         reason: `transaction ${transaction} used an authorization that no payment has`,
       });
@@ -86,7 +85,7 @@ export function sightSpends(
 
 /**
  * Notes which spends the final blocks up to one show. What was seen in one of those blocks, and is not among them, is
- * withdrawn: its wallet is free again. Before the cursor moves there: done twice, it changes nothing.
+ * withdrawn: its wallet is free again, and the fence that it put up falls. Before the cursor moves there: done twice, it changes nothing.
  *
  * @param finals - all spends of the blocks just read, agreed by every RPC that was asked.
  * @returns the treasuries in which something changed.
@@ -120,8 +119,21 @@ export function finishSpends(
       now,
       gone.map((spend) => spendEvent('wallet.spend_withdrawn', spend, 'system:settlement')),
     );
+    const fencing = gone.filter(({ nonce }) => nonce !== undefined);
+    for (const [treasuryId, transaction] of transactionOfEach(fencing)) {
+      await withdrawFence(tx, treasuryId, {
+        actor: 'system:settlement',
+        reason: `no final block shows transaction ${transaction}`,
+      });
+    }
     return [...new Set(gone.map(({ treasuryId }) => treasuryId))];
   });
+}
+
+/** A transaction of some spends for each of their treasuries, in the order in which these are locked. */
+function transactionOfEach(spends: readonly OutsideSpend[]): [string, string][] {
+  const found = new Map(spends.map(({ treasuryId, transaction }) => [treasuryId, transaction]));
+  return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** Has the spends of blocks that the chain no longer has judged anew. */

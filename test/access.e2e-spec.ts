@@ -435,6 +435,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
   'GET /v1/summary': { allowed: ADMINS, status: 200 },
   'GET /v1/reports/spend': { allowed: READERS, status: 200 },
+  'GET /v1/reports/refusals': { allowed: READERS, status: 200 },
   'GET /v1/reports/revenue': { allowed: ADMINS, status: 200 },
   'GET /v1/reports/conversion': { allowed: ADMINS, status: 200 },
   'GET /v1/gateway/sales': { allowed: ADMINS, status: 200 },

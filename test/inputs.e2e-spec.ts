@@ -42,6 +42,7 @@ describe('a list', () => {
     ['/v1/wallets?treasuryId=', 'treasuryId', () => newId('trs')],
     ['/v1/payments?treasuryId=', 'treasuryId', () => newId('trs')],
     ['/v1/reports/spend?treasuryId=', 'treasuryId', () => newId('trs')],
+    ['/v1/reports/refusals?treasuryId=', 'treasuryId', () => newId('trs')],
     ['/v1/gateway/sales?treasuryId=', 'treasuryId', () => newId('trs')],
     // A cursor of another list.
     ['/v1/payments?cursor=', 'cursor', () => newId('grt')],

@@ -185,6 +185,29 @@ describe('the same Idempotency-Key', () => {
   });
 });
 
+describe('one payment', () => {
+  it('is shown with the 402 as it was received, which lists leave out', async () => {
+    const { api } = await holder();
+    const asked = order(stack.chain, {
+      extra: { name: 'USDC', version: '2', note: 'seller says' },
+    });
+    const { payment } = await api.paid({
+      ...asked,
+      paymentRequired: { ...asked.paymentRequired, extensions: { bazaar: { info: 1 } } },
+    });
+    const { resource, accepts } = asked.paymentRequired;
+    const shown = await api.read<Record<string, unknown>>(`/v1/payments/${payment.id}`);
+    expect(shown.received).toEqual({
+      x402Version: 2,
+      requirement: accepts[0],
+      resource,
+      extensions: { bazaar: { info: 1 } },
+    });
+    const [listed] = (await api.read<Listed<object>>('/v1/payments')).items;
+    expect(listed).not.toHaveProperty('received');
+  });
+});
+
 describe('x402 v1', () => {
   const v1 = (changes: Record<string, unknown> = {}) => orderV1(stack.chain, changes);
 

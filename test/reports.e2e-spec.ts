@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Database } from '../src/database/database.js';
+import { appendEvents } from '../src/ledger/events.js';
 import { type Api, expectProblem, type Listed, type Paid } from './support/api.js';
 import { startTestStack, type TestStack } from './support/bursar.js';
 import { settle } from './support/settle.js';
@@ -118,5 +120,79 @@ describe('GET /v1/reports/spend', () => {
     ['treasuryId', 'treasuryId=main'],
   ])('refuses a wrong %s: ?%s', async (field, query) => {
     expectProblem(await admin.get(`/v1/reports/spend?${query}`), 400, 'invalid_request', { field });
+  });
+});
+
+interface Refusals {
+  readonly from: string;
+  readonly to: string;
+  readonly items: readonly { code: string; refusals: number; grants: number; latestAt: string }[];
+}
+
+describe('GET /v1/reports/refusals', () => {
+  const refusals = (api: Api, query = '') => api.read<Refusals>(`/v1/reports/refusals?${query}`);
+
+  it('counts what was refused in the last 24 hours, by code, also what was only counted', async () => {
+    await holder.api.pay(order(stack.chain, { amount: '9000000' }));
+    await holder.api.pay(order(stack.chain, { amount: '8000000' }));
+    const { treasuryId } = await admin.grant(stranger.id);
+    const database = new Database(stack.databaseUrl);
+    const now = new Date();
+    await database.transaction((tx) =>
+      appendEvents(tx, now, [
+        {
+          treasuryId,
+          grantId: stranger.id,
+          kind: 'payment.refused_more',
+          actor: 'system:audit',
+          reason: 'per_payment_exceeded',
+          data: {
+            code: 'per_payment_exceeded',
+            refusals: '41',
+            from: now.toISOString(),
+            to: now.toISOString(),
+          },
+        },
+      ]),
+    );
+    await database.close();
+    const { from, to, items } = await refusals(admin);
+    expect(Date.parse(to) - Date.parse(from)).toBe(86_400_000);
+    expect(items).toEqual([
+      { code: 'per_payment_exceeded', refusals: 42, grants: 1, latestAt: now.toISOString() },
+      { code: 'budget_exceeded', refusals: 2, grants: 1, latestAt: expect.any(String) },
+    ]);
+    expect((await refusals(admin, `to=${from}`)).items).toEqual([]);
+    expect((await refusals(admin, `grantId=${holder.id}`)).items).toMatchObject([
+      { code: 'budget_exceeded', refusals: 2 },
+    ]);
+  });
+
+  it('tells a holder of its own subtree', async () => {
+    expect((await refusals(holder.api)).items).toMatchObject([{ code: 'budget_exceeded' }]);
+    for (const [field, id] of [
+      ['grantId', stranger.id],
+      ['treasuryId', 'trs_01kb5w7z9ge8vb2q5t4n6m1c0a'],
+    ]) {
+      expectProblem(
+        await holder.api.get(`/v1/reports/refusals?${field}=${id}`),
+        400,
+        'invalid_request',
+        { field },
+      );
+    }
+  });
+
+  it('leads to the events of a code', async () => {
+    const { items } = await admin.read<Listed<{ kind: string; reason: string }>>(
+      '/v1/audit/events?code=per_payment_exceeded',
+    );
+    expect(items.map(({ kind, reason }) => ({ kind, reason }))).toEqual([
+      { kind: 'payment.refused_more', reason: 'per_payment_exceeded' },
+      { kind: 'payment.refused', reason: 'per_payment_exceeded' },
+    ]);
+    expectProblem(await admin.get('/v1/audit/events?code=Budget'), 400, 'invalid_request', {
+      field: 'code',
+    });
   });
 });

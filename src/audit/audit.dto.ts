@@ -37,6 +37,10 @@ export const eventsQuery = pageQueryOf('evt').extend({
   grantId: idText('grt').optional().describe('includes the tree below it'),
   paymentId: idText('pay').optional(),
   kind: eventKind.optional(),
+  code: text(1, 64)
+    .regex(/^[a-z][a-z0-9_]*$/, 'must be the code of a problem, such as budget_exceeded')
+    .optional()
+    .describe('refused payments with this code; those that were only counted too'),
   actor: text(1, 255)
     .regex(/^(?:admin|grant|system):/, 'must be admin:<name>, grant:<id> or system:<room>')
     .optional(),

@@ -8,6 +8,7 @@ import { formatVerifierKey } from '../domain/note.js';
 import { Problem } from '../domain/problem.js';
 import { boundedByBytes, foundOf, type PagedRow, page } from '../http/paging.js';
 import { addSubtree, type GrantRecord } from '../ledger/grant-rows.js';
+import { isRefusalKind } from '../ledger/refusals.js';
 import { Wallets } from '../treasury/wallets.js';
 import type { ConsistencyQuery, EventsQuery, ExportQuery } from './audit.dto.js';
 import { CSV_HEAD, csvLine } from './csv.js';
@@ -43,6 +44,8 @@ export class AuditService {
     const conditions = visibleTo(caller)
       .add(query.paymentId, (n) => `e.payment_id = ${n}`)
       .add(query.kind, (n) => `e.kind = ${n}`)
+      // The reason of a refusal is its code.
+      .add(query.code, (n) => `${isRefusalKind('e.kind')} AND e.record::jsonb ->> 'reason' = ${n}`)
       .add(query.actor, (n) => `e.actor = ${n}`)
       .add(query.from, (n) => `e.created_at >= ${n}::timestamptz`)
       .add(query.to, (n) => `e.created_at <= ${n}::timestamptz`);

@@ -95,6 +95,11 @@ export async function overdueRefusals(tx: ClientBase, at: Date): Promise<NewEven
   return rows.flatMap(refusedMore);
 }
 
+/** SQL of the condition on a kind of event that it tells of refused payments. Their index has the same. */
+export function isRefusalKind(kind: string): string {
+  return `${kind} IN ('payment.refused', 'payment.refused_more')`;
+}
+
 /** Whether an event is one of those that are bounded. */
 export function isRefusal(event: NewEvent): boolean {
   return event.kind === 'payment.refused' && event.grantId !== undefined;

@@ -182,6 +182,17 @@ export const paymentSchema = z
       })
       .optional()
       .describe('of a payment that waits or waited for an approval'),
+    received: z
+      .object({
+        x402Version: z.int(),
+        requirement: z.unknown().describe('the entry of accepts that is paid'),
+        resource: z.unknown().describe('`resource` of a v2 402; null where it had none'),
+        extensions: z.unknown().describe('`extensions` of the 402; null where it had none'),
+      })
+      .optional()
+      .describe(
+        "the 402 as the agent handed it in, untrusted: the seller's text; of one payment only, never in lists",
+      ),
     receipts: z
       .array(
         z.object({

@@ -94,7 +94,11 @@ export class ReceiptsService {
 
   private async view(payment: PaymentRecord): Promise<PaymentView> {
     const receipts = await readReceipts(this.database, payment.treasuryId, payment.id);
-    return { ...viewPayment(payment), receipts: receipts.map(viewReceipt) };
+    return {
+      ...viewPayment(payment),
+      received: viewReceived(payment),
+      receipts: receipts.map(viewReceipt),
+    };
   }
 }
 
@@ -105,6 +109,18 @@ function signedPart({ id, status, authorization }: PaymentRecord) {
     'invalid_transition',
     `payment ${id} is ${status} and was never signed, so there is no receipt of it`,
   );
+}
+
+function viewReceived(payment: PaymentRecord): NonNullable<PaymentView['received']> {
+  const { x402Version, requirement, resourceEcho, extensionsEcho } = payment;
+  const parsed = (json: string | undefined): unknown =>
+    json === undefined ? null : JSON.parse(json);
+  return {
+    x402Version,
+    requirement: parsed(requirement),
+    resource: parsed(resourceEcho),
+    extensions: parsed(extensionsEcho),
+  };
 }
 
 function viewReceipt(row: ReceiptRow): NonNullable<PaymentView['receipts']>[number] {

@@ -126,3 +126,37 @@ export const spendReportSchema = z
   .meta({ id: 'SpendReport' });
 /** See {@link spendReportSchema}. */
 export type SpendReport = z.infer<typeof spendReportSchema>;
+
+/** Query of `GET /v1/reports/refusals`. */
+export const refusalsQuery = z.strictObject({
+  from: timeText()
+    .optional()
+    .describe('told at this time or later; 24 hours before `to` by default'),
+  to: timeText().optional().describe('told at this time or earlier; now by default'),
+  grantId: idText('grt').optional().describe('includes the tree below it'),
+  treasuryId: idText('trs').optional(),
+});
+/** See {@link refusalsQuery}. */
+export type RefusalsQuery = z.infer<typeof refusalsQuery>;
+
+/** Answer of `GET /v1/reports/refusals`. */
+export const refusalsReportSchema = z
+  .object({
+    from: z.iso.datetime(),
+    to: z.iso.datetime(),
+    items: z
+      .array(
+        z
+          .object({
+            code: z.string().describe('code of the problem that was answered'),
+            refusals: z.int().describe('requests; those that were only counted too'),
+            grants: z.int().describe('grants that asked'),
+            latestAt: z.iso.datetime(),
+          })
+          .meta({ id: 'RefusalCount' }),
+      )
+      .describe('the most frequent first; all of them'),
+  })
+  .meta({ id: 'RefusalsReport' });
+/** See {@link refusalsReportSchema}. */
+export type RefusalsReport = z.infer<typeof refusalsReportSchema>;

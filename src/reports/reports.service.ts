@@ -2,14 +2,18 @@ import { Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import type { Caller } from '../access/caller.js';
 import { checkSpan, grantOfFilter, treasuriesOfFilter } from '../access/grant-filter.js';
+import { Conditions } from '../database/conditions.js';
 import { Database } from '../database/database.js';
 import { currencyOf, formatAmount } from '../domain/money.js';
 import { Problem } from '../domain/problem.js';
 import { csvCell } from '../http/csv.js';
-import type { GrantRecord } from '../ledger/grant-rows.js';
+import { addSubtree, databaseNow, type GrantRecord } from '../ledger/grant-rows.js';
+import { isRefusalKind } from '../ledger/refusals.js';
 import {
   type Dimension,
   formatCursor,
+  type RefusalsQuery,
+  type RefusalsReport,
   type SpendItem,
   type SpendQuery,
   type SpendReport,
@@ -19,10 +23,12 @@ import { type SpendRow, spendSql } from './spend-query.js';
 /** The most groups that one CSV file holds. */
 const MAX_CSV_ROWS = 100_000;
 
+const DAY_MS = 86_400_000;
+
 /** The members of an item that are no group, in the order of the CSV columns. */
 const FIGURES = ['currency', 'payments', 'settled', 'open', 'released', 'refused'] as const;
 
-/** Tells who spent what. */
+/** Tells who spent what, and what was refused. */
 @Injectable()
 export class ReportsService {
   constructor(private readonly database: Database) {}
@@ -64,6 +70,51 @@ export class ReportsService {
       return [...row.groups, ...FIGURES.map((figure) => item[figure])].map(csvCell).join(',');
     });
     return `${[head, ...lines].join('\r\n')}\r\n`;
+  }
+
+  /** The refused payments of a time, by code. What was only counted stands where its count was told. */
+  async refusals(
+    caller: Caller,
+    { grantId, treasuryId, ...span }: RefusalsQuery,
+  ): Promise<RefusalsReport> {
+    checkSpan(span.from, span.to);
+    const to = span.to ?? (await databaseNow(this.database.pool)).toISOString();
+    const from = span.from ?? new Date(Date.parse(to) - DAY_MS).toISOString();
+    checkSpan(from, to);
+    const conditions = new Conditions()
+      .add(
+        await treasuriesOfFilter(this.database.pool, caller, treasuryId),
+        (n) => `e.treasury_id = ANY (${n}::text[])`,
+      )
+      .add(from, (n) => `e.created_at >= ${n}::timestamptz`)
+      .add(to, (n) => `e.created_at <= ${n}::timestamptz`)
+      .always(isRefusalKind('e.kind'));
+    for (const tree of await this.trees(caller, grantId)) addSubtree(conditions, tree);
+    const { rows } = await this.database.pool.query<{
+      code: string;
+      refusals: string;
+      grants: string;
+      latest: Date;
+    }>(
+      `SELECT r.code, sum(r.refusals) AS refusals, count(DISTINCT r.grant_id) AS grants, max(r.at) AS latest
+       FROM (SELECT d.data ->> 'code' AS code, coalesce((d.data ->> 'refusals')::bigint, 1) AS refusals, e.grant_id,
+           e.created_at AS at
+         FROM events e JOIN grants g ON g.treasury_id = e.treasury_id AND g.id = e.grant_id,
+           LATERAL (SELECT e.record::jsonb -> 'data' AS data OFFSET 0) d
+         ${conditions.where}) r
+       GROUP BY 1 ORDER BY 2 DESC, 1`,
+      conditions.values,
+    );
+    return {
+      from,
+      to,
+      items: rows.map(({ code, refusals, grants, latest }) => ({
+        code,
+        refusals: Number(refusals),
+        grants: Number(grants),
+        latestAt: latest.toISOString(),
+      })),
+    };
   }
 
   private async rows(caller: Caller, query: SpendQuery, limit: number): Promise<SpendRow[]> {

@@ -1,3 +1,5 @@
+import { isRefusalKind } from '../ledger/refusals.js';
+
 /**
  * Rows of spend: `treasury_id`, `grant_id`, `network`, `pay_to`, `host`, `at` (the hour, UTC, in which the payment was
  * made), `status`, `payments` and `amount` (atomic units). Their sums are the report. A text that is unknown is ''.
@@ -23,7 +25,7 @@ export function amountIn(status: string): string {
   return `CASE WHEN ${status} = 'settled' THEN p.paid ELSE p.amount END`;
 }
 
-const ONLY_REFUSALS = `e.kind IN ('payment.refused', 'payment.refused_more')`;
+const ONLY_REFUSALS = isRefusalKind('e.kind');
 
 /** The facts that events tell. @param events - SQL of rows of `events`. */
 export function factsOf(events: string): string {

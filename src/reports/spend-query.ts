@@ -1,6 +1,7 @@
 import { Conditions } from '../database/conditions.js';
 import { areUnsealed } from '../ledger/events.js';
 import { addSubtree, type GrantRecord } from '../ledger/grant-rows.js';
+import { isRefusalKind } from '../ledger/refusals.js';
 import type { Dimension } from './reports.dto.js';
 import { amountIn, factsOf, refusalsOf, SPEND_KINDS } from './spend-facts.js';
 
@@ -136,7 +137,7 @@ function factParts(scope: SpendScope, { bind, ofTreasury, inTrees }: StatementPa
       payments('true', edge),
       `SELECT treasury_id, grant_id, network, pay_to, host, ${bucket('at')}, status, payments, amount
        FROM (${refusalsOf(
-         `SELECT * FROM events WHERE kind IN ('payment.refused', 'payment.refused_more')
+         `SELECT * FROM events WHERE ${isRefusalKind('kind')}
             AND ${ofTreasury('treasury_id')} AND ${within('created_at', edge)}`,
        )}) n`,
     );

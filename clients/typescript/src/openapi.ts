@@ -689,6 +689,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/reports/refusals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Count refused payments by their code */
+        get: operations["getRefusalsReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/catalogs": {
         parameters: {
             query?: never;
@@ -1894,6 +1911,16 @@ export interface components {
                 decidedBy: string | null;
                 reason: string | null;
             };
+            /** @description the 402 as the agent handed it in, untrusted: the seller's text; of one payment only, never in lists */
+            received?: {
+                x402Version: number;
+                /** @description the entry of accepts that is paid */
+                requirement: unknown;
+                /** @description `resource` of a v2 402; null where it had none */
+                resource: unknown;
+                /** @description `extensions` of the 402; null where it had none */
+                extensions: unknown;
+            };
             /** @description what was handed in as evidence, oldest first; of one payment only, never in lists */
             receipts?: {
                 /** Format: date-time */
@@ -2143,6 +2170,24 @@ export interface components {
          */
         Reason: {
             reason?: string;
+        };
+        RefusalCount: {
+            /** @description code of the problem that was answered */
+            code: string;
+            /** @description requests; those that were only counted too */
+            refusals: number;
+            /** @description grants that asked */
+            grants: number;
+            /** Format: date-time */
+            latestAt: string;
+        };
+        RefusalsReport: {
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            to: string;
+            /** @description the most frequent first; all of them */
+            items: components["schemas"]["RefusalCount"][];
         };
         /**
          * @example {
@@ -5418,6 +5463,7 @@ export interface operations {
                 grantId?: string;
                 paymentId?: string;
                 kind?: components["schemas"]["EventKind"];
+                code?: string;
                 actor?: string;
                 from?: string;
                 to?: string;
@@ -7217,6 +7263,85 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SpendReport"];
                     "text/csv": string;
+                };
+            };
+            /** @description `invalid_request` (`nextAction`: `fix_request`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_token` (`nextAction`: `renew_token`), `invalid_dpop_proof` (`nextAction`: `renew_token`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` (`nextAction`: `stop`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` (`nextAction`: `wait`) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error` (`nextAction`: `wait`) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` (`nextAction`: `wait`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getRefusalsReport: {
+        parameters: {
+            query?: {
+                from?: string;
+                to?: string;
+                grantId?: string;
+                treasuryId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The counts of each code */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RefusalsReport"];
                 };
             };
             /** @description `invalid_request` (`nextAction`: `fix_request`) */

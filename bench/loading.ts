@@ -65,10 +65,12 @@ export async function load(db: pg.Pool, { grants, payments }: Growth): Promise<v
          transaction, block_number, created_at, ended_at)
        SELECT w.treasury_id, ${loadedId('pay', 'n')}, ${loadedId('grt', 'n % $2::int')}, 'loaded-' || n, 'settled',
          'USDC', $3::numeric, $3::numeric, w.network, 'exact', 2, w.asset, '0x1111111111111111111111111111111111111111',
-         w.id, w.address, '0x' || hash, 0, 1700000000, repeat('r', 250), repeat('e', 90),
+         w.id, w.address, '0x' || hash, 0, 1700000000, to_json(repeat('r', 248)), to_json(repeat('e', 88)),
          'https://api.example.com/data/7', 'GET', 'https://api.example.com/data/7', repeat('d', 900),
-         now() - interval '1 hour', '0x' || hash, 1, now() - interval '1 hour', now() - interval '50 minutes'
+         made, '0x' || hash, 1, made, made + interval '10 minutes'
        FROM generate_series(0, $1::int - 1) AS n
+       -- Over most of a day: a planner that sees one time for all of them plans as for no table in use.
+       CROSS JOIN LATERAL (SELECT now() - interval '1 hour' - n * (interval '20 hours' / $1::int) AS made) AS m
        CROSS JOIN LATERAL (SELECT encode(sha256(n::text::bytea), 'hex') AS hash) AS h
        CROSS JOIN (SELECT w.treasury_id, w.id, w.address, b.network, b.asset FROM wallets w
          JOIN wallet_balances b ON b.treasury_id = w.treasury_id AND b.wallet_id = w.id

@@ -213,11 +213,60 @@ suite('the console', () => {
       'Agent to Bursar: met a 402, asks to pay',
       'Bursar to Agent: signs 0.01 USDC',
     ]);
-    const verify = page.getByRole('link', { name: 'Verify it in this browser' });
-    await verify.click();
+    const received = page.getByRole('region', { name: 'The 402 as received' });
+    expect(await received.textContent()).toContain('"description": "One page of data"');
+    await page.getByText('This page hashed the decision below: it is the nonce.').waitFor();
+    await page.getByRole('link', { name: 'Prove that the log has it' }).click();
     await button(page, 'Verify in this browser').click();
     await page.getByText('The nonce is the hash of the decision: yes').waitFor();
   }, 120_000);
+
+  it('shows each grant that agreed with its budget as it was, those above to admins and auditors alone', async () => {
+    const id = await sandbox.buy(tree.child.token, 'agreed');
+    const checks = (page: Page) =>
+      page
+        .getByRole('region', { name: 'Grants that had to agree' })
+        .getByRole('row')
+        .filter({ hasText: /orchestrator|reader/ });
+    const page = await person();
+    await go(page, `/payments/${id}`);
+    await checks(page).filter({ hasText: 'orchestrator25.00 USDC' }).waitFor();
+    await checks(page).filter({ hasText: 'reader4.00 USDC' }).waitFor();
+    const holder = await visitors.signIn(tree.child.token);
+    await go(holder, `/payments/${id}`);
+    await checks(holder).filter({ hasText: 'reader4.00 USDC' }).waitFor();
+    expect(await holder.getByText('its figures are for admins and auditors').count()).toBe(1);
+    expect(await holder.getByText('25.00 USDC').count()).toBe(0);
+  });
+
+  it('turns red where a decision is not what the nonce commits to', async () => {
+    const id = await sandbox.buy(tree.child.token, 'falsified');
+    const page = await person();
+    await page.route(/\/v1\/audit\/events\?.*paymentId=/, async (route) => {
+      // The page may be closed meanwhile.
+      const answer = await route.fetch().catch(() => undefined);
+      if (answer === undefined) return;
+      const text = (await answer.text()).replace('"option":"0"', '"option":"1"');
+      await route.fulfill({ response: answer, body: text });
+    });
+    await go(page, `/payments/${id}`);
+    await page.getByText('which is not the nonce. Do not rely on this record.').waitFor();
+  });
+
+  it('counts refusals by their code on the overview, and leads to those of one', async () => {
+    const { token } = await sandbox.admin.mint({ holder: 'short of it', budget: '0.10' });
+    for (let request = 0; request < 3; request += 1) await sandbox.ask(token, '0.50');
+    const page = await person();
+    const refused = page.getByRole('region', { name: 'Refused in the last 24 hours' });
+    await refused.getByRole('link', { name: 'budget_exceeded: 3 requests' }).click();
+    const events = page.getByRole('region', { name: 'Events' }).getByRole('row');
+    await events.nth(3).waitFor();
+    expect(await events.count()).toBe(4);
+    const code = page.getByLabel('Refused with code');
+    expect(await code.inputValue()).toBe('budget_exceeded');
+    await code.fill('Budget');
+    await page.getByText('not applied: a code such as budget_exceeded').waitFor();
+  });
 
   it('decides several at once, and shows what was decided for the payee before', async () => {
     const { grant, token } = await sandbox.admin.mint({

@@ -184,7 +184,8 @@ suite('the console', () => {
 
   it('says why a payment was refused, and what would have allowed it', async () => {
     const page = await person();
-    await page.getByRole('link', { name: 'per_payment_exceeded' }).first().click();
+    await waitUntilRead(page);
+    await page.getByRole('link', { name: 'per_payment_exceeded', exact: true }).first().click();
     const why = page.getByRole('region', { name: 'Why it was refused' });
     await why.getByText('said no').waitFor();
     expect(await why.textContent()).toContain('a limit per payment of 0.20 USDC; it is 0.05');
@@ -198,7 +199,7 @@ suite('the console', () => {
     await button(page, 'Verify in this browser').click();
     await verdict.waitFor();
     expect(await verdict.textContent()).toMatch(/^Verified/);
-    expect(await page.getByText(/: yes$/).count()).toBe(4);
+    expect(await page.getByText(/: yes$/).count()).toBe(5);
     await page.route('**/proof', async (route) => {
       // The page may be closed meanwhile.
       const answer = await route.fetch().catch(() => undefined);

@@ -190,6 +190,8 @@ export interface EventFilter {
   readonly grantId?: string;
   readonly paymentId?: string;
   readonly kind?: string;
+  /** Of refused payments. */
+  readonly code?: string;
   readonly actor?: string;
   readonly from?: string;
   readonly to?: string;
@@ -261,6 +263,27 @@ export function useSpend(by: readonly string[], filter: SpendFilter, isOn = true
   );
 }
 
+/** How far back "spending now" looks, in milliseconds. */
+const RECENT_MS = 600_000;
+
+/** Spend of the last ten minutes by grant. */
+export function useRecentSpend() {
+  return useLive(['recent-spend'], async (signal) => {
+    const query = { groupBy: 'root,grant', from: new Date(Date.now() - RECENT_MS).toISOString() };
+    const path = '/v1/reports/spend';
+    return (await call<Answer<typeof path>>('GET', path, { query, signal })).items;
+  });
+}
+
+/** Counts of refused payments of the last 24 hours, by code. */
+export function useRefusals() {
+  return useLive(
+    ['refusals'],
+    (signal) => call<Answer<'/v1/reports/refusals'>>('GET', '/v1/reports/refusals', { signal }),
+    { everyMs: 5_000 },
+  );
+}
+
 /** How many grants of a report are called by their holder's name. */
 const MOST_NAMED = 60;
 
@@ -268,7 +291,7 @@ const MOST_NAMED = 60;
 const holderOf = new Map<string, string>();
 
 /** Names of the grants of a report, as far as the caller may see them. */
-export function useHolders(by: readonly string[], items: readonly SpendItem[]) {
+export function useHolders(by: readonly string[], items: readonly Pick<SpendItem, 'group'>[]) {
   const dimensions = by.filter((each) => each === 'grant' || each === 'root');
   const ids = dimensions.flatMap((dimension) => items.map(({ group }) => group[dimension] ?? ''));
   const wanted = [...new Set(ids)].filter((id) => id !== '').slice(0, MOST_NAMED);

@@ -45,20 +45,35 @@ export async function verifyProof(proof: Proof, verifierKey: string): Promise<Fi
     await requireSigned(proof.checkpoint, verifierKey);
     return `Ed25519 signature of ${checkpointOf(proof.checkpoint).origin}`;
   });
-  const { kind, data } = JSON.parse(proof.record) as {
+  const { id, kind, data } = JSON.parse(proof.record) as {
+    id: string;
     kind: string;
     data: { nonce?: string; decision?: unknown };
   };
+  await check('The record is the one asked for', async () => {
+    require(id === proof.id, `it is event ${id}, and the page is of ${proof.id}`);
+    return id;
+  });
   if (kind === 'payment.authorized' && data.decision !== undefined) {
     await check('The nonce is the hash of the decision', async () => {
-      // A canonical record keeps its form when it is parsed and written again (RFC 8785).
-      const nonce = hex(await sha256(utf8(JSON.stringify(data.decision))));
+      const nonce = await nonceOf(data.decision);
       require(nonce ===
         data.nonce, `the decision hashes to ${nonce}, and the record says ${data.nonce}`);
       return `${nonce}: the transfer on chain commits to this decision`;
     });
   }
   return findings;
+}
+
+/** The nonce that commits to a decision: SHA-256 of its canonical JSON, which it is once parsed and written again (RFC 8785). */
+export async function nonceOf(decision: unknown): Promise<string> {
+  return hex(await sha256(utf8(JSON.stringify(decision))));
+}
+
+/** Whether an opening is of its commitment: SHA-256 of the other members' canonical JSON. */
+export async function isOpeningOf(opening: Readonly<Record<string, unknown>>): Promise<boolean> {
+  const { commitment, ...content } = opening;
+  return (await nonceOf(content)) === `0x${String(commitment)}`;
 }
 
 function require(holds: boolean, fault: string): asserts holds {

@@ -9,20 +9,42 @@ import { download, spanOf, TimeField } from '../parts/filters.js';
 import { type EventFilter, readEvents } from '../reads.js';
 import { navigate, useParam, useTitle } from '../router.js';
 
+/** Forms of the fields that take a text, and the words for what has another form. */
+const FORMS = {
+  actor: [/^(admin|grant|system):./, 'not applied: begins with admin:, grant: or system:'],
+  grantId: [/^grt_[0-9a-z]{26}$/, 'not applied: paste the whole id of a grant'],
+  paymentId: [/^pay_[0-9a-z]{26}$/, 'not applied: paste the whole id of a payment'],
+  code: [/^[a-z][a-z0-9_]*$/, 'not applied: a code such as budget_exceeded'],
+} as const;
+type Field = keyof typeof FORMS;
+
+function faultOf(field: Field, value: string): string | undefined {
+  const [form, words] = FORMS[field];
+  return value === '' || form.test(value) ? undefined : words;
+}
+
+/** The fields that the service takes. */
+function wellFormed(fields: Record<Field, string>): Partial<Record<Field, string>> {
+  const entries = Object.entries(fields) as [Field, string][];
+  return Object.fromEntries(
+    entries.filter(([field, value]) => value !== '' && faultOf(field, value) === undefined),
+  );
+}
+
 /** The log: who did what, when, and why. */
 export function AuditPage() {
   const [kind, setKind] = useParam('kind');
   const [actor, setActor] = useParam('actor');
   const [about, setAbout] = useParam('grantId');
-  const [paymentId] = useParam('paymentId');
+  const [paymentId, setPaymentId] = useParam('paymentId');
+  const [code, setCode] = useParam('code');
   const [from, setFrom] = useParam('from');
   const [to, setTo] = useParam('to');
   useTitle('Audit');
+  const fields = { actor, grantId: about, paymentId, code };
   const filter: EventFilter = {
     ...(kind ? { kind } : {}),
-    ...(/^(admin|grant|system):./.test(actor) ? { actor } : {}),
-    ...(/^grt_[0-9a-z]{26}$/.test(about) ? { grantId: about } : {}),
-    ...(/^pay_[0-9a-z]{26}$/.test(paymentId) ? { paymentId } : {}),
+    ...wellFormed(fields),
     ...spanOf(from, to),
   };
   const {
@@ -64,13 +86,29 @@ export function AuditPage() {
           label="By"
           placeholder="admin:ann, grant:grt_…"
           value={actor}
+          error={faultOf('actor', actor)}
           onChange={(event) => setActor(event.currentTarget.value.trim())}
         />
         <TextInput
           label="Grant and all below it"
           placeholder="grt_…"
           value={about}
+          error={faultOf('grantId', about)}
           onChange={(event) => setAbout(event.currentTarget.value.trim())}
+        />
+        <TextInput
+          label="Payment"
+          placeholder="pay_…"
+          value={paymentId}
+          error={faultOf('paymentId', paymentId)}
+          onChange={(event) => setPaymentId(event.currentTarget.value.trim())}
+        />
+        <TextInput
+          label="Refused with code"
+          placeholder="budget_exceeded"
+          value={code}
+          error={faultOf('code', code)}
+          onChange={(event) => setCode(event.currentTarget.value.trim())}
         />
         <TimeField label="From" value={from} set={setFrom} />
         <TimeField label="To" value={to} set={setTo} />

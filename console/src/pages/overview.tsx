@@ -1,4 +1,4 @@
-import type { Grant, Payment } from '@bursar/sdk';
+import type { Grant, SpendItem } from '@bursar/sdk';
 import { Button } from '@mantine/core';
 import { useState } from 'react';
 import type { Treasury } from '../api.js';
@@ -26,8 +26,10 @@ import {
   useApprovals,
   useEvents,
   useGrant,
-  usePayments,
+  useHolders,
   useRaises,
+  useRecentSpend,
+  useRefusals,
   useSummary,
   useTreasuries,
   useTrips,
@@ -37,9 +39,7 @@ import {
 import { Link, useTitle } from '../router.js';
 import { useMay, useSession } from '../session.js';
 
-/** How far back "spending now" looks, in milliseconds. */
-const RECENT_MS = 600_000;
-/** How many grants it names. */
+/** How many grants "spending now" names. */
 const MOST_SPENDERS = 5;
 
 /** Overview: what needs attention, who is spending, and how to stop them. */
@@ -146,35 +146,30 @@ function AttentionRow({ attention }: { attention: Attention }) {
 /** One grant of "spending now". */
 interface Spender {
   readonly grantId: string;
+  readonly rootId: string;
   readonly payments: number;
   readonly amount: string;
   readonly currency: string;
 }
 
-/** The grants that paid most lately, by what their newest payments come to. */
-export function spendersOf(payments: readonly Payment[], now: number): Spender[] {
-  const groups = new Map<string, Payment[]>();
-  for (const payment of payments) {
-    const isRecent = now - Date.parse(payment.createdAt) < RECENT_MS;
-    const isSpent = payment.status === 'authorized' || payment.status === 'settled';
-    if (!isRecent || !isSpent) continue;
-    groups.set(payment.grantId, [...(groups.get(payment.grantId) ?? []), payment]);
-  }
-  return [...groups]
-    .map(([grantId, own]) => ({
-      grantId,
-      payments: own.length,
-      amount: sum(own.map(({ amount }) => amount)),
-      currency: own[0]?.currency ?? '',
+/** The grants of a report that spent most. A payment that was given back is none. */
+function spendersOf(items: readonly SpendItem[]): Spender[] {
+  return items
+    .map(({ group, payments, settled, open, currency }) => ({
+      grantId: group.grant ?? '',
+      rootId: group.root ?? '',
+      payments,
+      amount: sum([settled, open]),
+      currency,
     }))
+    .filter(({ amount }) => exact(amount) > 0n)
     .sort((a, b) => (exact(a.amount) < exact(b.amount) ? 1 : -1))
     .slice(0, MOST_SPENDERS);
 }
 
 function Spenders({ revoke }: { revoke: (id: string) => void }) {
-  const { data, error, refetch } = usePayments({});
-  const now = useNow();
-  const spenders = spendersOf(data?.items ?? [], now);
+  const { data, error, refetch } = useRecentSpend();
+  const spenders = spendersOf(data ?? []);
   return (
     <section className="card" aria-labelledby="spending">
       <h2 id="spending">Spending now</h2>
@@ -194,8 +189,9 @@ function Spenders({ revoke }: { revoke: (id: string) => void }) {
 
 function SpenderRow({ spender, revoke }: { spender: Spender; revoke: (id: string) => void }) {
   const may = useMay();
-  const { grantId, payments, amount, currency } = spender;
+  const { grantId, rootId, payments, amount, currency } = spender;
   const grant = useGrant(grantId).data;
+  const holders = useHolders(['root'], [{ group: { root: rootId } }]);
   return (
     <li>
       <span className="grow">
@@ -203,6 +199,12 @@ function SpenderRow({ spender, revoke }: { spender: Spender; revoke: (id: string
           <Link to={`/grants/${grantId}`}>{grant?.holder ?? grantId}</Link>
         </strong>{' '}
         {grant && grant.status !== 'active' ? <Status of={grant.status} /> : null}
+        {rootId !== grantId && holders.has(rootId) ? (
+          <span className="soft">
+            {' '}
+            below <Link to={`/grants/${rootId}`}>{holders.get(rootId)}</Link>
+          </span>
+        ) : null}
         <br />
         <Link to={`/payments?grantId=${grantId}`}>{count(payments, 'payment')}</Link>,{' '}
         <Money amount={amount} currency={currency} /> in ten minutes
@@ -309,16 +311,36 @@ function OwnGrant({ id }: { id: string }) {
 }
 
 function Refusals() {
-  const { data } = useEvents({ kind: 'payment.refused' }, 8);
-  if (!data) return null;
+  const { data, error, refetch } = useRefusals();
+  const events = useEvents({ kind: 'payment.refused' }, 5).data?.items ?? [];
+  // Together with the counts: nothing moves away under a click.
+  const latest = data ? events : [];
   return (
     <section className="card" aria-labelledby="refusals">
-      <h2 id="refusals">Latest refusals</h2>
-      {data.items.length === 0 ? (
+      <h2 id="refusals">Refused in the last 24 hours</h2>
+      {error ? <Failure error={error} retry={() => void refetch()} /> : null}
+      {data === undefined && !error ? <Loading what="refusals" /> : null}
+      {data?.items.length === 0 ? (
         <Empty title="Nothing was refused">Every payment fitted its grant.</Empty>
       ) : null}
       <ul className="rows">
-        {data.items.map(({ id, at, grantId, data: record }) => (
+        {data?.items.map(({ code, refusals, grants, latestAt }) => (
+          <li key={code}>
+            <span className="grow break">
+              <Link to={refusalsLink(code, data.from)}>
+                <code>{code}</code>: {count(refusals, 'request')}
+              </Link>{' '}
+              <span className="soft">of {count(grants, 'grant')}</span>
+            </span>
+            <span className="soft">
+              the last <Time at={latestAt} />
+            </span>
+          </li>
+        ))}
+      </ul>
+      {latest.length > 0 ? <h3>The latest, and why</h3> : null}
+      <ul className="rows">
+        {latest.map(({ id, at, grantId, data: record }) => (
           <li key={id}>
             <Status of="refused" />
             <span className="grow break">
@@ -333,4 +355,8 @@ function Refusals() {
       </ul>
     </section>
   );
+}
+
+function refusalsLink(code: string, from: string): string {
+  return `/audit?code=${code}&from=${encodeURIComponent(from)}`;
 }

@@ -1,10 +1,11 @@
 import type { Payment } from '@bursar/sdk';
-import type { AuditEvent } from '../api.js';
 import { explorerLink } from '../explorer.js';
 import { whole } from '../format.js';
 import { Failure, Head, Loading, Money, Outdated, Status, Time } from '../parts/bits.js';
+import { Checks } from '../parts/checks.js';
 import { EventTable } from '../parts/events.js';
 import { Sequence, stepsOf } from '../parts/sequence.js';
+import { Signed } from '../parts/signed.js';
 import { useEvents, useGrant, usePayment } from '../reads.js';
 import { Link, useTitle } from '../router.js';
 
@@ -12,6 +13,9 @@ import { Link, useTitle } from '../router.js';
 export function PaymentPage({ id }: { id: string }) {
   const { data, error, refetch } = usePayment(id);
   const { data: events } = useEvents({ paymentId: id }, 50);
+  const authorized = events?.items.find(
+    ({ kind, data: record }) => kind === 'payment.authorized' && record.decision !== undefined,
+  );
   useTitle(data ? `${data.amount} ${data.currency}` : 'Payment');
   if (!data && error) return <Failure isPage error={error} retry={() => void refetch()} />;
   if (!data) return <Loading what="the payment" />;
@@ -31,13 +35,15 @@ export function PaymentPage({ id }: { id: string }) {
       </Head>
       <Outdated error={error} />
       <Facts payment={data} />
+      <Received payment={data} />
       {events ? (
         <>
           <section className="card" aria-labelledby="story">
             <h2 id="story">What happened</h2>
             <Sequence steps={stepsOf(data, events.items)} />
           </section>
-          <Decision events={events.items} />
+          {authorized ? <Checks payment={data} authorized={authorized} /> : null}
+          {authorized ? <Signed payment={data} authorized={authorized} /> : null}
           <section className="card" aria-labelledby="events">
             <h2 id="events">Its events, each with its proof</h2>
             <EventTable events={events.items} />
@@ -163,17 +169,24 @@ function Until({ at }: { at: string }) {
   );
 }
 
-/** The decision record, word for word. */
-function Decision({ events }: { events: readonly AuditEvent[] }) {
-  const authorized = events.find(({ kind }) => kind === 'payment.authorized');
-  if (!authorized) return null;
+/** The 402 as the agent handed it in. */
+function Received({ payment }: { payment: Payment }) {
+  const { received } = payment;
+  if (!received) return null;
+  const { x402Version, requirement, resource, extensions } = received;
+  const shown = {
+    x402Version,
+    ...(resource === null ? {} : { resource }),
+    accepts: requirement,
+    ...(extensions === null ? {} : { extensions }),
+  };
   return (
-    <section className="card" aria-labelledby="decision">
-      <h2 id="decision">The decision that the nonce commits to</h2>
-      <p>
-        <Link to={`/audit/${authorized.id}`}>Verify it in this browser</Link>
+    <section className="card" aria-labelledby="received">
+      <h2 id="received">The 402 as received</h2>
+      <p className="soft">
+        The words of the seller, with the entry that is paid. Nobody vouches for them.
       </p>
-      <pre tabIndex={0}>{JSON.stringify(authorized.data.decision, null, 2)}</pre>
+      <pre tabIndex={0}>{JSON.stringify(shown, null, 2)}</pre>
     </section>
   );
 }

@@ -56,7 +56,7 @@ export function Verification({ id, treasuryId }: { id: string; treasuryId: strin
 }
 
 async function verify(id: string, treasuryId: string, given: string): Promise<Verified> {
-  const proof = await call<Proof>('GET', `/v1/audit/events/${id}/proof`);
+  const proof = { ...(await call<Proof>('GET', `/v1/audit/events/${id}/proof`)), id };
   const served = (await callText('GET', '/v1/audit/key', { query: { treasuryId } })).trim();
   const place = `${PINNED}:${treasuryId}`;
   const pinned = localStorage.getItem(place);

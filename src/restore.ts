@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import pg from 'pg';
 import { migrate } from '../prisma/migrate.js';
-import { Database } from './database/database.js';
+import { Database, MAY_SET_ROLE } from './database/database.js';
 import { UsageError } from './options.js';
 import { setFences } from './treasury/spend-commands.js';
 
@@ -68,7 +68,7 @@ export async function restore(
 
 const BY_HAND =
   'have an administrator of the server run: CREATE ROLE bursar_service NOLOGIN; GRANT bursar_service TO <the user of ' +
-  'DATABASE_URL>; and then run this again';
+  'DATABASE_URL>; (on Postgres 16 and newer with: WITH SET TRUE); and then run this again';
 
 async function hasTables(client: pg.Client): Promise<boolean> {
   const { rows } = await client.query<{ found: boolean }>(
@@ -84,8 +84,9 @@ async function makeRole(client: pg.Client): Promise<void> {
       IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'bursar_service') THEN
         CREATE ROLE bursar_service NOLOGIN;
       END IF;
-      IF NOT pg_has_role(current_user, 'bursar_service', 'MEMBER') THEN
-        EXECUTE format('GRANT bursar_service TO %I', current_user);
+      IF NOT pg_has_role(current_user, 'bursar_service', ${MAY_SET_ROLE}) THEN
+        EXECUTE format('GRANT bursar_service TO %I', current_user)
+          || CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH SET TRUE' ELSE '' END;
       END IF;
     END $$`);
   } catch (error) {

@@ -136,6 +136,8 @@ describe('the wall', () => {
       'DELETE FROM grants',
       'DELETE FROM wallets',
       'DELETE FROM treasuries',
+      'DELETE FROM gateway_sales',
+      'DELETE FROM gateway_credit_notes',
       'TRUNCATE signing_keys',
       'DROP TABLE events',
       'ALTER TABLE grants DISABLE ROW LEVEL SECURITY',

@@ -16,6 +16,12 @@ import {
  */
 const SERVICE_ROLE = 'bursar_service';
 
+/**
+ * SQL: the privilege of `pg_has_role` that SET ROLE needs. Since Postgres 16 a member may lack it, such as whoever made the
+ * role without being a superuser; Postgres 15 knows only members.
+ */
+export const MAY_SET_ROLE = `CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END`;
+
 /** The mark of a database whose treasuries are kept apart. */
 const APART = 'treasuries_apart';
 
@@ -93,7 +99,7 @@ export class Database {
             `SET TIME ZONE 'UTC'; SET statement_timeout = ${statementTimeoutMs};
            SET idle_in_transaction_session_timeout = ${idleInTransactionTimeoutMs};
            SELECT set_config('role', rolname, false) FROM pg_roles
-             WHERE rolname = '${SERVICE_ROLE}' AND pg_has_role(oid, 'MEMBER')`,
+             WHERE rolname = '${SERVICE_ROLE}' AND pg_has_role(oid, ${MAY_SET_ROLE})`,
           ),
       });
       // Without a listener, a broken connection's 'error' event would end the process. The pool listens

@@ -118,4 +118,10 @@ ALTER TABLE "gateway_credit_notes" ADD CONSTRAINT "gateway_credit_notes_status" 
 );
 
 SELECT "keep_treasuries_apart"();
-REVOKE DELETE ON "gateway_sales", "gateway_credit_notes" FROM "bursar_service";
+DO $$
+BEGIN
+  -- A database user who may not make roles has no such role.
+  IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'bursar_service') THEN
+    REVOKE DELETE ON "gateway_sales", "gateway_credit_notes" FROM "bursar_service";
+  END IF;
+END $$;

@@ -5,6 +5,7 @@
 const GUARD = 'src/access/access.guard.ts';
 const FIRST = 'prisma/migrations/20261121000000_first/migration.sql';
 const APART = 'prisma/migrations/20261121090000_treasuries_apart/migration.sql';
+const SET_ROLE = 'prisma/migrations/20261201110000_set_service_role/migration.sql';
 
 export default [
   {
@@ -1379,6 +1380,15 @@ export default [
     name: 'finds what its caller may see, nothing before the caller is known, and all outside a request',
   },
   {
+    row: 'neighbours',
+    guard: 'row-level security for a user who makes roles',
+    file: SET_ROLE,
+    find: "CASE WHEN has_set_option THEN 'SET' ELSE 'MEMBER' END",
+    replace: "'MEMBER'",
+    test: 'test/service-role.int-spec.ts',
+    name: 'and may make roles gets row-level security by migrating',
+  },
+  {
     row: 'queue lost or doubled',
     guard: 'lost schedules are made anew',
     file: 'src/outbox/queues.ts',
@@ -1747,8 +1757,8 @@ export default [
   {
     row: 'audit rewritten',
     guard: 'the service’s role deletes no record',
-    file: APART,
-    find: 'REVOKE DELETE ON "treasuries", "wallets", "grants", "payments", "events" FROM "bursar_service";',
+    file: SET_ROLE,
+    find: 'REVOKE DELETE ON "treasuries", "wallets", "grants", "payments", "events", "gateway_sales", "gateway_credit_notes"\n    FROM "bursar_service";',
     replace: '',
     test: 'test/treasuries-apart.int-spec.ts',
     name: 'holds although the database’s user is a superuser: sessions step down, and can delete no record',

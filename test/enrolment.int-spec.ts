@@ -3,7 +3,7 @@ import { Keys } from '../src/access/keys.js';
 import { MasterSecret } from '../src/access/master-secret.js';
 import { Database } from '../src/database/database.js';
 import type { Networks } from '../src/treasury/networks.js';
-import { MnemonicSigner } from '../src/treasury/signer.js';
+import { MnemonicSigner, type Signer } from '../src/treasury/signer.js';
 import { Wallets } from '../src/treasury/wallets.js';
 import { STACK_MNEMONIC } from './support/bursar.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
@@ -36,6 +36,36 @@ it('wallets are enrolled once, in their order, however many processes start at o
   expect(rows).toEqual(addresses.map((address, position) => ({ address, position })));
   const { rows: events } = await pool.query(`SELECT 1 FROM events WHERE kind = 'wallet.added'`);
   expect(events).toHaveLength(WALLETS);
+});
+
+it('new keystores are taken only once every wallet of the phrase is retired', async () => {
+  const own = await createTestDatabase();
+  const database = new Database(own.url);
+  try {
+    const networks = { all: () => [] } as unknown as Networks;
+    const phrase = new Wallets(database, new MnemonicSigner(STACK_MNEMONIC, 2), networks);
+    await phrase.enrol();
+    const address = '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed';
+    const keystores = {
+      wallets: async () => ({ addresses: [address], isOrdered: false }),
+    } as unknown as Signer;
+    const enrol = () => new Wallets(database, keystores, networks).enrol();
+    await expect(enrol()).rejects.toThrow('has the key of none of the wallets of treasury "main"');
+    const { rows } = await database.pool.query<{ id: string }>('SELECT id FROM wallets');
+    for (const { id } of rows) {
+      await expect(enrol()).rejects.toThrow('has the key of none of the wallets');
+      await phrase.setStatus(id, 'draining', { actor: 'admin:tester' });
+      await phrase.setStatus(id, 'retired', { actor: 'admin:tester' });
+    }
+    await enrol();
+    const { rows: wallets } = await database.pool.query(
+      'SELECT address, position, status FROM wallets ORDER BY position DESC LIMIT 1',
+    );
+    expect(wallets).toEqual([{ address, position: 2, status: 'active' }]);
+  } finally {
+    await database.close();
+    await own.drop();
+  }
 });
 
 it('one signing key is made, however many processes start at once', async () => {

@@ -17,7 +17,7 @@ export type KeyedTreasury = {
 /**
  * Writes the wallets that a signer has for a treasury, with a row of funds for each registered token. Idempotent.
  *
- * @throws ConfigError when the treasury has other wallets than the signer, or a wallet has another treasury.
+ * @throws ConfigError when the treasury uses other wallets than the signer's, or a wallet has another treasury.
  */
 export async function enrolWallets(
   tx: ClientBase,
@@ -29,12 +29,14 @@ export async function enrolWallets(
   await tx.query('SELECT 1 FROM treasuries WHERE id = $1 FOR NO KEY UPDATE', [treasury.id]);
   const now = await databaseNow(tx);
   const events: NewEvent[] = [];
-  const { rows: known } = await tx.query<{ address: string; position: number }>(
-    'SELECT address, position FROM wallets WHERE treasury_id = $1 ORDER BY position',
+  const { rows: known } = await tx.query<{ address: string; position: number; status: string }>(
+    'SELECT address, position, status FROM wallets WHERE treasury_id = $1 ORDER BY position',
     [treasury.id],
   );
-  if (known.length > 0 && !known.some(({ address }) => addresses.includes(address))) {
-    throw foreignKeys(treasury, isOrdered, addresses[0] ?? 'no wallet', 0, known[0]?.address);
+  // Keys of retired wallets may be destroyed. A treasury whose wallets are all retired takes any new ones.
+  const inUse = known.filter(({ status }) => status !== 'retired');
+  if (inUse.length > 0 && !known.some(({ address }) => addresses.includes(address))) {
+    throw foreignKeys(treasury, isOrdered, addresses[0] ?? 'no wallet', 0, inUse[0]?.address);
   }
   let next = Math.max(-1, ...known.map(({ position }) => position)) + 1;
   for (const [place, address] of addresses.entries()) {

@@ -164,7 +164,7 @@ Every change of state is an event: one record of the audit log, written in the t
 filters. An unknown kind is refused. A holder sees the events of its own grant and of those below.
 
 \`\`\`sh
-curl -s "$BURSAR/v1/audit/events?kind=payment.refused&limit=5" -H "Authorization: Bearer $ADMIN_TOKEN"
+curl -s "$BURSAR_URL/v1/audit/events?kind=payment.refused&limit=5" -H "Authorization: Bearer $ADMIN_TOKEN"
 \`\`\`
 
 This page is generated from \`src/ledger/event-guide.ts\` by \`npm run reference\`.
@@ -176,7 +176,7 @@ to the same caller. \`kind\` takes several kinds with commas between, and \`paym
 \`treasuryId\` names one log.
 
 \`\`\`sh
-curl -N "$BURSAR/v1/events?kind=payment.*,grant.revoked" -H "Authorization: Bearer $TOKEN"
+curl -N "$BURSAR_URL/v1/events?kind=payment.*,grant.revoked" -H "Authorization: Bearer $BURSAR_TOKEN"
 npx bursar watch --kind payment.refused
 \`\`\`
 
@@ -198,7 +198,7 @@ for await (const event of bursar.events({ types: ['grant.*', 'payment.settled'],
 ## Get them by webhook
 
 \`\`\`sh
-curl -s "$BURSAR/v1/webhooks" -H "Authorization: Bearer $TOKEN" -H "content-type: application/json" \\
+curl -s "$BURSAR_URL/v1/webhooks" -H "Authorization: Bearer $BURSAR_TOKEN" -H "content-type: application/json" \\
   -d '{ "url": "https://hooks.example/bursar", "kinds": ["payment.*", "grant.revoked"] }'
 \`\`\`
 

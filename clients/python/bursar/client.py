@@ -92,9 +92,15 @@ class Bursar(Payer, Steering):
 
     @classmethod
     def from_env(
-        cls, environ: Optional[Mapping[str, str]] = None, key: "Optional[HolderKey]" = None
+        cls,
+        environ: Optional[Mapping[str, str]] = None,
+        key: "Optional[HolderKey]" = None,
+        **options: Any,
     ) -> "Bursar":
         """Reads BURSAR_URL and BURSAR_TOKEN.
+
+        Args:
+            options: of the constructor: `service_timeout`, `context`, `renew_token`, `on_token`.
 
         Raises:
             ValueError: naming the variable that is missing.
@@ -103,7 +109,7 @@ class Bursar(Payer, Steering):
         for name in ("BURSAR_URL", "BURSAR_TOKEN"):
             if not values.get(name):
                 raise ValueError(f"{name} is not set; set it to the service's URL and the grant's token")
-        return cls(values["BURSAR_URL"], values["BURSAR_TOKEN"], key)
+        return cls(values["BURSAR_URL"], values["BURSAR_TOKEN"], key, **options)
 
     def __repr__(self) -> str:
         return f"<Bursar {self._service.url}>"
@@ -320,11 +326,14 @@ class Bursar(Payer, Steering):
         delegation_depth: Optional[int] = None,
         funding: Optional[str] = None,
         approval_above: Optional[Amount] = None,
+        approve_new_payees: Optional[bool] = None,
+        breaker: Optional[Mapping[str, Any]] = None,
         purpose: Optional[str] = None,
         labels: Optional[Mapping[str, str]] = None,
         currency: Optional[str] = None,
         key: "Optional[HolderKey]" = None,
         idempotency_key: Optional[str] = None,
+        on_token: Optional[Callable[[str], Any]] = None,
     ) -> "Bursar":
         """Gives part of this grant to another agent.
 
@@ -334,6 +343,7 @@ class Bursar(Payer, Steering):
         Args:
             key: binds the child's grant to this key; its token is useless without it.
             idempotency_key: makes a repeated call return the same grant, also after a restart.
+            on_token: is told each token that the child's client renews.
             (others): as the REST contract's `POST /v1/grants` has them.
 
         Returns:
@@ -352,6 +362,8 @@ class Bursar(Payer, Steering):
             "delegationDepth": delegation_depth,
             "funding": funding,
             "approvalAbove": amount_text(approval_above),
+            "approveNewPayees": approve_new_payees,
+            "breaker": breaker,
             "purpose": purpose,
             "labels": labels,
             "currency": currency,
@@ -360,7 +372,7 @@ class Bursar(Payer, Steering):
         body = {name: value for name, value in members.items() if value is not None}
         mint_key = checked_key(idempotency_key) if idempotency_key else secrets.token_hex(16)
         answer = self._service.call("POST", "/v1/grants", body, key=mint_key)[2]
-        return self._for(answer, key)
+        return self._for(answer, key, on_token)
 
     @property
     def token(self) -> str:
@@ -480,13 +492,19 @@ class Bursar(Payer, Steering):
         except BursarError:
             pass
 
-    def _for(self, minted: Mapping[str, Any], key: "Optional[HolderKey]") -> "Bursar":
+    def _for(
+        self,
+        minted: Mapping[str, Any],
+        key: "Optional[HolderKey]",
+        on_token: Optional[Callable[[str], Any]],
+    ) -> "Bursar":
         child = Bursar(
             self._service.url,
             minted["token"],
             key,
             context=self._context,
             renew_token=self._renews_token,
+            on_token=on_token,
         )
         child.grant = minted["grant"]
         return child

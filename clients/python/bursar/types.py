@@ -11,6 +11,7 @@ class Payment(TypedDict, total=False):
     grantId: str
     status: str
     amount: str
+    paid: Optional[str]
     currency: str
     network: str
     scheme: str
@@ -38,6 +39,7 @@ class Grant(TypedDict, total=False):
     rootId: str
     depth: int
     status: str
+    suspendedBy: Optional[str]
     holder: str
     currency: str
     budget: str
@@ -45,6 +47,8 @@ class Grant(TypedDict, total=False):
     maxPayments: Optional[int]
     windows: List[Dict[str, Any]]
     approvalAbove: Optional[str]
+    approveNewPayees: bool
+    breaker: Optional[Dict[str, int]]
     scope: Dict[str, List[str]]
     startsAt: str
     expiresAt: str
@@ -58,6 +62,7 @@ class Grant(TypedDict, total=False):
     spent: str
     allocated: str
     remaining: str
+    limitedBy: Dict[str, Any]
     payments: int
 
 

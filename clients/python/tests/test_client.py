@@ -276,8 +276,11 @@ class Grants(ClientTest):
             purpose="test",
             labels={"task": "t-1"},
             scope={"networks": [sandbox().network]},
+            approve_new_payees=False,
+            breaker={"refusals": 20, "seconds": 60},
         )
         grant = child.budget()
+        self.assertEqual(grant["breaker"], {"refusals": 20, "seconds": 60})
         self.assertEqual(grant["parentId"], self.bursar.budget()["id"])
         self.assertEqual((grant["budget"], grant["maxPerPayment"]), ("0.02", "0.01"))
         self.assertEqual(grant["labels"], {"task": "t-1"})
@@ -375,6 +378,21 @@ class Tokens(ClientTest):
         again = Bursar(service.url, first)
         self.assertEqual(again.token, agent.token)
         again.budget()
+
+    def test_renewals_are_told_to_a_client_of_the_environment_and_to_a_child(self) -> None:
+        parent = sandbox().grant("1", delegation_depth=1)
+        heard: List[str] = []
+        environment = {"BURSAR_URL": sandbox().url, "BURSAR_TOKEN": parent.token}
+        agent = Bursar.from_env(environment, on_token=heard.append)
+        child = agent.delegate("worker", "0.1", ttl_seconds=600, on_token=heard.append)
+        for each in (child, agent):
+            each._service._renew_at = 0.0
+            each.budget()
+        self.assertEqual(heard, [child.token, agent.token])
+        unrenewed = Bursar.from_env(environment, renew_token=False)
+        with mock.patch("bursar._service.time.time", lambda: 1e11):
+            unrenewed.budget()
+        self.assertEqual(len(heard), 2)
 
     def test_a_renewal_keeps_the_open_purchases(self) -> None:
         seller = self.seller()

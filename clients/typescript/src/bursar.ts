@@ -1,4 +1,5 @@
 import { Api, type ApiOptions } from './api.js';
+import { misuse } from './errors.js';
 import type { BursarEvent, EventOptions } from './events.js';
 import {
   type BursarInit,
@@ -62,6 +63,10 @@ export interface PaidOrder {
 export interface Delegation extends Omit<GrantTerms, 'holderKey' | 'parentId' | 'treasuryId'> {
   /** Binds the grant to a key, so that its token alone is worth nothing. True makes a new key. */
   readonly key?: HolderKey | true | undefined;
+  /** Makes a repeated call return the same grant, also after a restart. With it, give a `key` that you kept. */
+  readonly idempotencyKey?: string | undefined;
+  /** Hears of each token that the child's `Bursar` renews. */
+  readonly onToken?: ((token: string) => void) | undefined;
 }
 
 /**
@@ -92,18 +97,24 @@ export class Bursar {
   readonly #tasks = new Set<Promise<unknown>>();
 
   constructor(options: BursarOptions, grant?: Grant) {
+    const { url, token, key, fetch, timeoutMs, renewToken, onToken, runId, defaults, ...unknown } =
+      options;
+    // A limit in the wrong place, such as maxAmount beside `defaults`, must not be left out.
+    for (const name in unknown)
+      throw misuse(`there is no option "${name}"; those of calls belong in defaults`);
     const api = new Api(options);
     this.#options = options;
     this.#api = api;
     this.grant = grant;
-    this.key = options.key;
+    this.key = key;
     this.grants = new Grants(api);
     this.payments = new Payments(api);
     this.raises = new Raises(api);
     this.reports = new Reports(api);
     this.#payer = {
       api,
-      purchases: new Purchases(options.runId),
+      purchases: new Purchases(runId),
+      defaults,
       payments: new WeakMap(),
       background: (task) => {
         const done = task.catch(() => {}).finally(() => this.#tasks.delete(done));
@@ -150,7 +161,7 @@ export class Bursar {
    * const response = await bursar.fetch(url, { intent: 'page 7 of the report', maxAmount: '0.05' });
    */
   readonly fetch = (input: string | URL | Request, init: BursarInit = {}): Promise<Response> =>
-    paidFetch(this.#payer, input, { ...this.#options.defaults, ...init });
+    paidFetch(this.#payer, input, init);
 
   /**
    * Tells what a response cost; undefined if it was free.
@@ -172,11 +183,12 @@ export class Bursar {
    * if (quote?.decision === 'allow') console.log(quote.options[quote.selected ?? 0]?.amount);
    */
   quote(input: string | URL | Request, init: BursarInit = {}): Promise<Quote | undefined> {
-    return quoteOf(this.#payer, input, { ...this.#options.defaults, ...init });
+    return quoteOf(this.#payer, input, init);
   }
 
   /**
-   * Has a 402 signed that was met by other means, such as an MCP tool. The same key gives the same payment.
+   * Has a 402 signed that was met by other means, such as an MCP tool. The same key gives the same payment. Of the
+   * defaults, `maxAmount` and `memo` and those of waiting hold.
    *
    * @param purchase - its `intent`, or the key itself.
    * @example
@@ -188,8 +200,14 @@ export class Bursar {
     purchase: ({ intent: string } | { idempotencyKey: string }) &
       Pick<PaymentOptions, 'waitForApproval' | 'onApproval' | 'maxWait'> & { signal?: AbortSignal },
   ): Promise<PaidOrder> {
+    const { defaults } = this.#payer;
     const key = 'intent' in purchase ? await keyOfIntent(purchase.intent) : purchase.idempotencyKey;
-    return requestPayment(this.#api, order, key, { ...this.#options.defaults, ...purchase });
+    const bounded = {
+      ...order,
+      maxAmount: order.maxAmount ?? defaults?.maxAmount,
+      memo: order.memo ?? defaults?.memo,
+    } as PayOrder;
+    return requestPayment(this.#api, bounded, key, { ...defaults, ...purchase });
   }
 
   /**
@@ -200,12 +218,18 @@ export class Bursar {
    * await child.fetch(url);
    * await bursar.grants.revoke(child.grant.id);
    */
-  async delegate({ key: wanted, ...terms }: Delegation): Promise<Bursar & { grant: Grant }> {
+  async delegate({
+    key: wanted,
+    idempotencyKey,
+    onToken,
+    ...terms
+  }: Delegation): Promise<Bursar & { grant: Grant }> {
     const key = wanted === true ? await generateHolderKey() : wanted;
     const holderKey = key && (await publicJwk(key));
-    const { grant, token } = await this.grants.mint(holderKey ? { ...terms, holderKey } : terms);
-    const { runId: _, onToken: __, ...options } = this.#options;
-    return new Bursar({ ...options, token, key }, grant) as Bursar & { grant: Grant };
+    const minting = holderKey ? { ...terms, holderKey } : terms;
+    const { grant, token } = await this.grants.mint(minting, idempotencyKey);
+    const options = { ...this.#options, runId: undefined, onToken, token, key };
+    return new Bursar(options, grant) as Bursar & { grant: Grant };
   }
 
   /**

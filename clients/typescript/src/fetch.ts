@@ -5,7 +5,6 @@ import {
   BursarError,
   misuse,
   NotConfirmed,
-  PaidNotDelivered,
   PaymentOutcomeUnknown,
 } from './errors.js';
 import { keyOfIntent, type Purchase, type Purchases } from './purchases.js';
@@ -100,6 +99,8 @@ export interface ResponsePayment {
 export interface Payer {
   readonly api: Api;
   readonly purchases: Purchases;
+  /** Options of each call that does not give its own. */
+  readonly defaults: Omit<PaymentOptions, 'intent'> | undefined;
   /** Runs a task that no answer waits for. */
   background(task: Promise<unknown>): void;
   /** Cost of each response. */
@@ -137,12 +138,13 @@ export async function paidFetch(
   input: string | URL | Request,
   init: BursarInit = {},
 ): Promise<Response> {
-  const { requestInit, options } = await split(init);
+  const { requestInit, options } = await split(payer, init);
   const request = await readRequest(input, requestInit);
   const sent = await send(payer.api.fetch, request);
   const invoice = await invoiceOf(sent);
   if (!invoice) {
-    if (options.allowFree === false && sent.response.ok) throw notAskedToPay(sent.response);
+    if (options.allowFree === false && sent.response.ok)
+      throw (await sellerErrors()).notAskedToPay(sent.response);
     return sent.response;
   }
   const patience = {
@@ -184,14 +186,14 @@ export async function quoteOf(
   input: string | URL | Request,
   init: BursarInit = {},
 ): Promise<Quote | undefined> {
-  const { requestInit, options } = await split(init);
+  const { requestInit, options } = await split(payer, init);
   const request = await readRequest(input, requestInit);
   const sent = await send(payer.api.fetch, request);
   const invoice = await invoiceOf(sent);
   if (!invoice) {
     const { response } = sent;
     await discard(response);
-    if (response.status >= 400) throw notQuoted(response);
+    if (response.status >= 400) throw (await sellerErrors()).notQuoted(response);
     return undefined;
   }
   const { body } = await payer.api.call<Quote>('POST', '/v1/payments/quote', {
@@ -216,7 +218,7 @@ interface PaidCall {
 async function invoiceOf({ response, target, strayed }: Sent): Promise<Invoice | undefined> {
   const header = response.headers.get('payment-required');
   if (strayed || target.method === 'HEAD') return undefined;
-  if (wantsAllowance(response)) throw allowanceRequired(response);
+  if (wantsAllowance(response)) throw (await sellerErrors()).allowanceRequired(response);
   if (response.status !== 402) return undefined;
   if (header !== null && isTerms(decodeJson(header))) {
     await discard(response);
@@ -371,9 +373,11 @@ async function present(
       await delay(isSoon ? waitMs : 0, patience.signal);
       continue;
     }
-    if (!strayed && wantsAllowance(response)) throw allowanceRequired(response, about);
+    if (!strayed && wantsAllowance(response))
+      throw (await sellerErrors()).allowanceRequired(response, about);
     // A stranger's 402 asks for another payment than this one, and comes back as it is.
-    if (!strayed && response.status === 402) throw await askedAgain(payer, patience, about);
+    if (!strayed && response.status === 402)
+      throw await (await sellerErrors()).askedAgain(payer.api, patience.signal, about);
     if (response.status >= 500) {
       const detail = `the seller answered ${response.status} to the paid request; ${CONTINUE}`;
       throw new PaymentOutcomeUnknown(detail, about);
@@ -401,25 +405,6 @@ async function sendPaid(
     const detail = `the answer to the paid request was lost; ${CONTINUE}`;
     throw new PaymentOutcomeUnknown(detail, { payment, key, cause });
   }
-}
-
-/** The error for a seller that asks to be paid although it was sent the payment. */
-async function askedAgain(
-  { api }: Payer,
-  { signal }: Patience,
-  about: { payment: Payment; key: string; sellerResponse: Response },
-): Promise<BursarError> {
-  const { body: payment } = await api
-    .call<Payment>('GET', `/v1/payments/${about.payment.id}`, { signal })
-    .catch(() => ({ body: about.payment }));
-  signal?.throwIfAborted();
-  // `seen` is a transfer in a block that is not final yet.
-  if (payment.status === 'settled' || payment.seen) {
-    const detail = 'the seller was paid and asks again; to buy again, name another intent';
-    return new PaidNotDelivered(detail, { ...about, payment });
-  }
-  const detail = `the seller asks again, no transfer is known yet; ${CONTINUE}`;
-  return new PaymentOutcomeUnknown(detail, { ...about, payment });
 }
 
 /** Gives the seller's receipt to Bursar, which asks the chain at once. Only a hint: nothing waits for it. */
@@ -476,25 +461,9 @@ function wantsAllowance({ status, headers }: Response): boolean {
   return status === 412 && headers.has('payment-required');
 }
 
-function allowanceRequired(response: Response, about: { payment?: Payment; key?: string } = {}) {
-  const detail = 'the seller takes Permit2, which the treasury has not approved';
-  return new BursarError('allowance_required', detail, {
-    nextAction: 'ask',
-    sellerResponse: response,
-    ...about,
-  });
-}
-
-function notQuoted(response: Response) {
-  const { status } = response;
-  const detail = `the seller answered ${status} without x402 terms`;
-  const nextAction = status >= 500 ? 'wait' : 'fix_request';
-  return new BursarError('seller_refused', detail, { nextAction, sellerResponse: response });
-}
-
-function notAskedToPay(response: Response) {
-  const detail = 'the answer asked for no payment';
-  return new BursarError('payment_not_requested', detail, { sellerResponse: response });
+/** Loaded at the first use: few calls meet such a seller. */
+function sellerErrors() {
+  return import('./seller-errors.js');
 }
 
 function withKey(error: unknown, key: string): unknown {
@@ -515,14 +484,14 @@ const PAYMENT_OPTIONS: Record<keyof PaymentOptions, 1> = {
 };
 
 /**
- * Parts what `fetch` takes from what is about paying.
+ * Parts what `fetch` takes from what is about paying. An option that is undefined leaves its default.
  *
  * @throws BursarError `invalid_request` for a name that would be ignored.
  */
-async function split(init: BursarInit) {
+async function split({ defaults = {} }: Payer, init: BursarInit) {
   const options: Record<string, unknown> = {};
   const requestInit: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(init)) {
+  for (const [name, value] of [...Object.entries(defaults), ...Object.entries(init)]) {
     if (value === undefined) continue;
     const isOption = name in PAYMENT_OPTIONS;
     // Loaded at the first use: few calls name more than that.

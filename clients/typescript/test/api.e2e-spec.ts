@@ -26,6 +26,21 @@ describe('the options', () => {
     expect(() => Bursar.fromEnv()).toThrow(/BURSAR_URL is not set/);
   });
 
+  it('are refused where they would be ignored', () => {
+    const misplaced = { url: 'http://127.0.0.1', token: 'x', maxAmount: '0.05' };
+    expect(() => new Bursar(misplaced)).toThrow(/no option "maxAmount".*defaults/);
+    expect(() => Bursar.fromEnv(misplaced)).toThrow(/no option "maxAmount"/);
+  });
+
+  it('of a default bound what is paid by hand', async () => {
+    const bursar = await agent({}, { defaults: { maxAmount: '0.001' } });
+    const asked = order(stack.chain);
+    const refused = { code: 'max_amount_exceeded' };
+    await expect(bursar.pay(asked, { intent: 'a' })).rejects.toMatchObject(refused);
+    const paid = await bursar.pay({ ...asked, maxAmount: '0.05' }, { intent: 'a' });
+    expect(paid.payment.amount).toBe('0.01');
+  });
+
   it('come from the environment', async () => {
     const { token } = await agent();
     Object.assign(process.env, { BURSAR_URL: `${stack.service.url}/`, BURSAR_TOKEN: token });
@@ -94,6 +109,30 @@ describe('grants', () => {
       holders.push(holder);
     }
     expect(holders).toEqual(['a', 'b', 'c']);
+  });
+
+  it('are delegated once for a key, and the child tells its renewed tokens', async () => {
+    const bursar = await agent();
+    const heard: string[] = [];
+    const delegateIt = () =>
+      bursar.delegate({
+        holder: 'reader',
+        budget: '1',
+        ttlSeconds: 600,
+        idempotencyKey: 'reader',
+        onToken: (token) => heard.push(token),
+      });
+    const children = [await delegateIt(), await delegateIt()];
+    expect(children[1]?.grant.id).toBe(children[0]?.grant.id);
+    const realNow = Date.now;
+    // A token lives a day.
+    Date.now = () => realNow() + 86_370_000;
+    try {
+      await children[1]?.grants.self();
+    } finally {
+      Date.now = realNow;
+    }
+    expect(heard).toEqual([children[1]?.token]);
   });
 
   it('bound to a key are worth nothing without it', async () => {

@@ -67,6 +67,16 @@ describe('the tools', () => {
     });
   });
 
+  it('keep to the maximum of the client that made them', async () => {
+    const { token } = await agent();
+    const defaults = { maxAmount: '0.001' };
+    const bursar = new Bursar({ url: stack.service.url, token, defaults });
+    const url = `${stack.seller.url}/data/7`;
+    expect(await call(bursar, 'fetch_paid_url', { url })).toMatchObject({
+      error: 'max_amount_exceeded',
+    });
+  });
+
   it('delegate only where somebody carries the token, which no result shows', async () => {
     const bursar = await agent();
     await expect(call(bursar, 'delegate_budget', {})).rejects.toThrow(/no tool/);

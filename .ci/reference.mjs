@@ -190,12 +190,20 @@ npx bursar watch --kind payment.refused
 In TypeScript:
 
 \`\`\`ts
+let stored; // the cursor of the last event that was handled, from where you keep it
 for await (const event of bursar.events({ types: ['grant.*', 'payment.settled'], after: stored })) {
+  console.log(event.kind, event.grantId, event.data);
   stored = event.cursor;
 }
 \`\`\`
 
+In Python: \`for event in bursar.events(["grant.*"], after=stored)\`. \`types\` of the clients, \`kind\` of a query and \`kinds\` of a
+webhook name the same kinds. Left out, they are all.
+
 ## Get them by webhook
+
+The clients have no calls for webhooks: register one by HTTP. [examples/react.mjs](../examples/react.mjs) does, and verifies what it
+gets.
 
 \`\`\`sh
 curl -s "$BURSAR_URL/v1/webhooks" -H "Authorization: Bearer $BURSAR_TOKEN" -H "content-type: application/json" \\

@@ -140,7 +140,7 @@ export BURSAR_TOKEN=${agentToken}
 
 As an admin, for the steps of docs/tutorial.md:
 
-export BURSAR=${service.url} PAY_TO=${seller.payTo} RPC=${chain.rpcUrl}
+export PAY_TO=${seller.payTo} RPC=${chain.rpcUrl}
 export ADMIN_TOKEN=${adminToken}
 
 As an operator, for npx bursar check, wallets, jobs and the like:

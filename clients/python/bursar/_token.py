@@ -7,9 +7,6 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Dict, Optional
 
-RENEWAL_SECONDS = 60.0
-"""A token is renewed in the last tenth of its life, at most this long before its end."""
-
 
 @dataclass(frozen=True)
 class TokenClaims:
@@ -33,7 +30,8 @@ class TokenClaims:
         issued, ends = claims.get("iat"), claims.get("exp")
         if not isinstance(issued, (int, float)) or not isinstance(ends, (int, float)):
             return cls(grant_id)
-        return cls(grant_id, ends - min(RENEWAL_SECONDS, (ends - issued) / 10))
+        # In the last tenth of its life, so that an agent that calls now and then does not miss it.
+        return cls(grant_id, ends - (ends - issued) / 10)
 
 
 class RenewedTokens:

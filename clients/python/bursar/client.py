@@ -57,7 +57,7 @@ class Bursar(Payer, Steering):
         key: the holder's key, for a key-bound grant (`bursar.dpop.HolderKey`).
         service_timeout: seconds for one call to the service.
         context: TLS settings, for the service and for sellers.
-        renew_token: whether to renew the token shortly before it expires.
+        renew_token: whether to renew the token in the last tenth of its life.
         on_token: is told each renewed token. Store it, since the one before has stopped working.
     """
 

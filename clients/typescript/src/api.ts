@@ -19,7 +19,7 @@ export interface ApiOptions {
   readonly fetch?: typeof fetch | undefined;
   /** How long one call to the service may take, in milliseconds. Default 30 000. */
   readonly timeoutMs?: number | undefined;
-  /** Whether to renew the token shortly before it expires. Default true. */
+  /** Whether to renew the token in the last tenth of its life. Default true. */
   readonly renewToken?: boolean | undefined;
   /** Hears of each renewed token: store it, since the one before has stopped working. */
   readonly onToken?: ((token: string) => void) | undefined;
@@ -46,9 +46,6 @@ export interface ApiAnswer<Body> {
 const BACKOFF_MS = [100, 400, 1_500];
 
 const DEFAULT_MAX_WAIT_MS = 10_000;
-
-/** A token is renewed in the last tenth of its life, at most this long before its end. */
-const RENEWAL_MS = 60_000;
 
 /** How long a renewal that failed is left alone. */
 const RENEWAL_PAUSE_MS = 5_000;
@@ -198,6 +195,7 @@ export class Api {
     this.#skewMs = isInStep ? 0 : date - now;
   }
 
+  /** In the last tenth of its life, so that an agent that calls now and then does not miss it. */
   #planRenewal(): void {
     const [, payload = ''] = this.#token.split('.');
     const { sub, iat, exp } = decodeJson(payload) ?? {};
@@ -206,7 +204,7 @@ export class Api {
       String(sub).startsWith('grt_') &&
       typeof exp === 'number' &&
       typeof iat === 'number'
-        ? exp * 1_000 - Math.min(RENEWAL_MS, (exp - iat) * 100)
+        ? (exp - (exp - iat) / 10) * 1_000
         : undefined;
   }
 

@@ -26,8 +26,10 @@ class Payment(TypedDict, total=False):
     resourceMismatch: bool
     memo: Optional[str]
     transaction: Optional[str]
+    seen: Optional[Dict[str, Any]]
     createdAt: str
     settledAt: Optional[str]
+    approval: Dict[str, Optional[str]]
 
 
 class Grant(TypedDict, total=False):

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -24,6 +25,7 @@ async function example(command: string, ...args: string[]) {
     ...process.env,
     BURSAR_URL: stack.service.url,
     BURSAR_TOKEN: token,
+    ADMIN_TOKEN: stack.admin.token,
     SELLER: stack.seller.url,
   };
   const { stdout } = await run(command, args, { cwd: repository, env });
@@ -58,6 +60,19 @@ describe('the examples', () => {
       expect(await spent()).toBe('0.96');
     },
   );
+
+  it('docs/orchestrators.md is one program that runs', async () => {
+    const page = await readFile(`${repository}docs/orchestrators.md`, 'utf8');
+    const blocks = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code);
+    expect(blocks).toHaveLength(6);
+    const program = ['--input-type=module', '--eval', blocks.join('\n')];
+    const { stdout } = await example('node', ...program);
+    expect(stdout).toMatch(/^2\.99 left; 0\.01 signed/m);
+    expect(stdout).toMatch(/^approving 2\.50/m);
+    expect(stdout).toMatch(/^2\.50$/m);
+    expect(stdout).toMatch(/^1 ended; \d payments of \d\.\d\d may still settle$/m);
+    expect(stdout).toMatch(/^payment\.approved pay_/m);
+  });
 
   it('an AI SDK agent pays for what it reads', async () => {
     const { stdout, spent } = await example('node', 'examples/ai-sdk.mjs');

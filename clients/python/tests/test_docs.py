@@ -9,7 +9,7 @@ import sys
 import unittest
 from unittest import mock
 
-from tests.support import PACKAGE, ROOT, sandbox
+from tests.support import PACKAGE, ROOT, Reply, Seller, sandbox
 from tests.test_rules import httpx, requests
 
 try:
@@ -42,6 +42,28 @@ class Docs(unittest.TestCase):
                     exec(compile(code, "README.md", "exec"), names)
         self.assertIn("alpha", printed.getvalue())
         self.assertNotIn(names["bursar"].token, printed.getvalue())
+
+    def test_the_client_in_plain_python_pays_and_shows_no_stranger_the_payment(self) -> None:
+        text = (ROOT / "docs" / "agents-http.md").read_text()
+        code = next(b for b in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "pay.py" in b)
+        seller, stranger = Seller(), Seller()
+        for each in (seller, stranger):
+            self.addCleanup(each.stop)
+        environment = {**os.environ, **self.environment()}
+
+        def pay(name: str) -> "subprocess.CompletedProcess[str]":
+            command = [sys.executable, "-c", code, f"{seller.url}/data", name]
+            return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+        seller.rule = seller.settling()
+        bought = pay("a")
+        self.assertEqual((bought.returncode, bought.stdout), (0, "served"))
+        self.assertIn("cost 0.01 left 0.99", bought.stderr)
+        seller.rule = seller.serving(Reply(302, {"Location": stranger.url}, b""))
+        led_away = pay("b")
+        self.assertEqual(led_away.returncode, 1)
+        self.assertIn(stranger.url, led_away.stderr)
+        self.assertEqual(stranger.asked, [])
 
     @unittest.skipIf(requests is None, "python3-requests is not installed")
     def test_the_example_buys_is_refused_and_delegates(self) -> None:

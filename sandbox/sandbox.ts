@@ -138,7 +138,7 @@ export BURSAR_TOKEN=${agentToken}
 
   npx bursar fetch $SELLER/data/7
 
-As an admin, for the steps of docs/tutorial.md:
+As an admin, for the steps of docs/tutorial.md and docs/orchestrators.md:
 
 export PAY_TO=${seller.payTo} RPC=${chain.rpcUrl}
 export ADMIN_TOKEN=${adminToken}

@@ -1,5 +1,5 @@
 import { Api, type ApiOptions } from './api.js';
-import { misuse } from './errors.js';
+import { refuseUnknown } from './errors.js';
 import type { BursarEvent, EventOptions } from './events.js';
 import {
   type BursarInit,
@@ -99,9 +99,7 @@ export class Bursar {
   constructor(options: BursarOptions, grant?: Grant) {
     const { url, token, key, fetch, timeoutMs, renewToken, onToken, runId, defaults, ...unknown } =
       options;
-    // A limit in the wrong place, such as maxAmount beside `defaults`, must not be left out.
-    for (const name in unknown)
-      throw misuse(`there is no option "${name}"; those of calls belong in defaults`);
+    refuseUnknown(unknown, '; those of calls belong in defaults');
     const api = new Api(options);
     this.#options = options;
     this.#api = api;

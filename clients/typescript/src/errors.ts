@@ -99,6 +99,11 @@ export function misuse(detail: string): BursarError {
   return new BursarError('invalid_request', detail, { nextAction: 'fix_request' });
 }
 
+/** Refuses the options that are left when the known ones are taken: a misspelt limit must not be left out. */
+export function refuseUnknown(left: object, hint = ''): void {
+  for (const name in left) throw misuse(`there is no option "${name}"${hint}`);
+}
+
 /**
  * The header was sent and nobody knows whether the seller was paid (`payment_outcome_unknown`). The same call
  * again continues this purchase with the same authorization, so that it cannot pay twice.

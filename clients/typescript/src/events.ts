@@ -1,6 +1,6 @@
 import { type Api, parseObject, problemOf, queryText, unreachable } from './api.js';
 import { delay } from './bytes.js';
-import { BursarError, misuse } from './errors.js';
+import { BursarError, refuseUnknown } from './errors.js';
 import type { AuditEvent } from './types.js';
 
 /**
@@ -69,7 +69,7 @@ interface Position {
 /** Follows events over any number of connections, without a gap and without a double. */
 export async function* follow(api: Api, options: EventOptions): AsyncGenerator<BursarEvent, void> {
   const { types, after, grantId, treasuryId, onOpen, onRetry, signal, ...unknown } = options;
-  for (const name of Object.keys(unknown)) throw misuse(`there is no option "${name}"`);
+  refuseUnknown(unknown);
   const query = { kind: types?.toString(), grantId, treasuryId };
   const position: Position = { cursor: after, retryMs: 1_000, failures: 0, hasBegun: false };
   while (!signal?.aborted) {

@@ -1,6 +1,6 @@
 import type { Bursar } from './bursar.js';
 import { asObject, base64url, decodeJson, utf8 } from './bytes.js';
-import { BursarError, PaidNotDelivered, PaymentOutcomeUnknown } from './errors.js';
+import { BursarError, PaidNotDelivered, PaymentOutcomeUnknown, refuseUnknown } from './errors.js';
 import type { PaymentOptions, ResponsePayment } from './fetch.js';
 import { keyOfIntent, type Purchase, Purchases } from './purchases.js';
 import type { Payment, PayOrder, Quote } from './types.js';
@@ -63,6 +63,18 @@ export function withBursar<Client extends McpClient>(
   bursar: Bursar,
   options: McpPaymentOptions = {},
 ): Client {
+  const {
+    maxAmount,
+    memo,
+    waitForApproval,
+    onApproval,
+    maxWait,
+    url,
+    intent,
+    confirm,
+    ...unknown
+  } = options;
+  refuseUnknown(unknown);
   const send = client.request.bind(client) as unknown as Send;
   const purchases = new Purchases();
   const request: Send = async (asked, ...rest) => {

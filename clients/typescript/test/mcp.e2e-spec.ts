@@ -68,6 +68,13 @@ async function scripted(
   return { client, seen, payments };
 }
 
+it('refuses an option that there is not', () => {
+  const bursar = new Bursar({ url: stack.service.url, token: 'x' });
+  const client = new Client({ name: 'buyer', version: '1' });
+  const misspelt = { maxamount: '0.05' };
+  expect(() => withBursar(client, bursar, misspelt as never)).toThrow(/no option "maxamount"/);
+});
+
 const askToPay = () => {
   const { paymentRequired } = order(stack.chain);
   return {

@@ -75,6 +75,8 @@ describe('the tools', () => {
     expect(await call(bursar, 'fetch_paid_url', { url })).toMatchObject({
       error: 'max_amount_exceeded',
     });
+    const misspelt = { maxamount: '0.05' };
+    expect(() => bursarTools(bursar, misspelt as never)).toThrow(/no option "maxamount"/);
   });
 
   it('delegate only where somebody carries the token, which no result shows', async () => {

@@ -1,3 +1,4 @@
+import { refuseUnknown } from '../errors.js';
 import { type Bursar, BursarError, explain, type Grant } from '../index.js';
 
 /**
@@ -57,13 +58,15 @@ const MAX_LISTED = 20;
  * Tools with which a model spends this grant: `fetch_paid_url`, `quote_payment`, `get_budget`, `list_payments`,
  * `request_raise` and, with `onDelegate`, `delegate_budget`. No token is in an argument or a result.
  *
+ * @throws BursarError `invalid_request` for an option that there is not.
  * @example
  * const tools = bursarTools(bursar, { maxAmount: '0.10' });
  * const functions = tools.map(({ name, description, parameters }) => ({ name, description, parameters }));
  * const result = await tools.find(({ name }) => name === call.name)?.execute(call.arguments);
  */
 export function bursarTools(bursar: Bursar, options: ToolOptions = {}): BursarTool[] {
-  const { onDelegate } = options;
+  const { maxAmount, allowUrl, maxCharacters, waitForApproval, onDelegate, ...unknown } = options;
+  refuseUnknown(unknown);
   const url = { type: 'string', description: 'an absolute http(s) URL' };
   const request = {
     url,
@@ -85,15 +88,15 @@ export function bursarTools(bursar: Bursar, options: ToolOptions = {}): BursarTo
       },
       ['url'],
       async (input) => {
-        const response = await bursar.fetch(allowed(input.url, options), {
+        const response = await bursar.fetch(allowed(input.url, allowUrl), {
           ...requestOf(input),
           intent: textOf(input.intent),
-          maxAmount: lowest(textOf(input.maxAmount), options.maxAmount),
-          waitForApproval: options.waitForApproval,
+          maxAmount: lowest(textOf(input.maxAmount), maxAmount),
+          waitForApproval,
         });
         const payment = bursar.paymentOf(response);
         const body = await response.text();
-        const max = options.maxCharacters ?? 20_000;
+        const max = maxCharacters ?? 20_000;
         return {
           status: response.status,
           paid: payment && { amount: payment.amount, currency: payment.currency },
@@ -109,7 +112,7 @@ export function bursarTools(bursar: Bursar, options: ToolOptions = {}): BursarTo
       request,
       ['url'],
       async (input) => {
-        const quote = await bursar.quote(allowed(input.url, options), requestOf(input));
+        const quote = await bursar.quote(allowed(input.url, allowUrl), requestOf(input));
         if (!quote) return { free: true };
         const { decision, selected, grant, options: quoted } = quote;
         const { amount, currency, reasons } = quoted[selected ?? 0] ?? {};
@@ -219,7 +222,7 @@ function wrongInput(detail: string): BursarError {
   return new BursarError('invalid_input', detail, { nextAction: 'fix_request' });
 }
 
-function allowed(text: unknown, { allowUrl = () => true }: ToolOptions): URL {
+function allowed(text: unknown, allowUrl: ToolOptions['allowUrl'] = () => true): URL {
   const url = URL.canParse(String(text)) ? new URL(String(text)) : undefined;
   if (!url || !/^https?:$/.test(url.protocol)) throw wrongInput('url must be an http(s) URL');
   if (!allowUrl(url)) throw wrongInput('this URL may not be fetched');

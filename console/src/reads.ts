@@ -190,7 +190,7 @@ export interface EventFilter {
   readonly grantId?: string;
   readonly paymentId?: string;
   readonly kind?: string;
-  /** Of refused payments. */
+  /** Code of refused payments. */
   readonly code?: string;
   readonly actor?: string;
   readonly from?: string;

@@ -37,6 +37,11 @@ const tell = (text: string) => {
   if (isMeasured) process.stdout.write(`${text}\n`);
 };
 
+/** Frames of 50 ms are three refreshes of a screen; what is over took four. */
+const framesOf = (frames: readonly number[]) =>
+  `the longest of ${frames.length} frames is ${Math.round(Math.max(...frames))} ms; ` +
+  `${frames.filter((each) => each > 55).length} are over 50 ms`;
+
 suite('the console over a large treasury', () => {
   beforeAll(async () => {
     database = await createTestDatabase();
@@ -95,33 +100,33 @@ suite('the console over a large treasury', () => {
     tell(`from commit to screen: p50 ${at(0.5)} ms, p95 ${at(0.95)} ms`);
   }, 120_000);
 
-  /** Scrolls to the end of a list, as far as it has been read each time. @returns the longest frame in milliseconds. */
+  /** Scrolls to the end of a list, a screen a frame, as far as it has been read each time. Frames are in milliseconds. */
   const scrollThrough = (page: Page, label: string, rows: number) =>
-    page.evaluate<{ longest: number; seen: number }>(`(async () => {
+    page.evaluate<{ frames: number[]; seen: number }>(`(async () => {
       const box = document.querySelector('section[aria-label="${label}"]');
       const table = box.querySelector('[role=table]');
       const frame = () => new Promise(requestAnimationFrame);
-      let longest = 0;
+      const frames = [];
       let last = await frame();
       const until = performance.now() + 240_000;
       while (performance.now() < until) {
-        box.scrollTop += box.clientHeight * 2;
+        box.scrollTop += box.clientHeight;
         const now = await frame();
-        longest = Math.max(longest, now - last);
+        frames.push(now - last);
         last = now;
         const isAtEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - 2;
         if (isAtEnd && Number(table.getAttribute('aria-rowcount')) > ${rows}) break;
       }
-      return { longest, seen: Number(table.getAttribute('aria-rowcount')) - 1 };
+      return { frames, seen: Number(table.getAttribute('aria-rowcount')) - 1 };
     })()`);
 
   it('shows a tree to its last grant', async () => {
     const page = await person();
     await go(page, `/grants/${root}`);
     await page.getByRole('region', { name: 'Grants', exact: true }).waitFor();
-    const { longest, seen } = await scrollThrough(page, 'Grants', TREE - 1);
+    const { frames, seen } = await scrollThrough(page, 'Grants', TREE - 1);
     expect(seen).toBe(TREE - 1);
-    tell(`a tree of ${TREE} grants: the longest frame is ${Math.round(longest)} ms`);
+    tell(`a tree of ${TREE} grants: ${framesOf(frames)}`);
   }, 300_000);
 
   it('finds a grant behind many others', async () => {
@@ -140,9 +145,9 @@ suite('the console over a large treasury', () => {
     const page = await person();
     await go(page, '/payments?status=settled');
     await page.getByRole('region', { name: 'Payments' }).waitFor();
-    const { longest, seen } = await scrollThrough(page, 'Payments', PAYMENTS);
+    const { frames, seen } = await scrollThrough(page, 'Payments', PAYMENTS);
     expect(seen).toBeGreaterThanOrEqual(PAYMENTS);
-    tell(`${PAYMENTS} payments: the longest frame is ${Math.round(longest)} ms`);
+    tell(`${PAYMENTS} payments: ${framesOf(frames)}`);
   }, 300_000);
 
   it('revokes the whole tree in one act', async () => {

@@ -60,16 +60,19 @@ export function useGrowing<First extends Listed>(
       (page) =>
         setOlder((now) =>
           now?.cursor === cursor
-            ? { items: [...now.items, ...page.items], cursor: page.nextCursor }
+            ? { items: now.items.concat(page.items), cursor: page.nextCursor }
             : now,
         ),
       setFailure,
     );
   }, [name, cursor]);
-  // A list may have 100,000 items, and its page is drawn at each step of a scroll.
+  // A list may have 100,000 items, and its page is drawn at each step of a scroll: only the seam is compared. What left the first
+  // page lets it reach down to items that were read behind it, which are the first of those.
   const items = useMemo(() => {
-    const seen = new Set(data?.items.map(({ id }) => id));
-    return data && [...data.items, ...(older?.items.filter(({ id }) => !seen.has(id)) ?? [])];
+    if (!data || !older) return data?.items;
+    const here = new Set(data.items.map(({ id }) => id));
+    const first = older.items.findIndex(({ id }) => !here.has(id));
+    return data.items.concat(first < 0 ? [] : older.items.slice(first));
   }, [data, older]);
   return {
     first: data,

@@ -266,10 +266,13 @@ export function useSpend(by: readonly string[], filter: SpendFilter, isOn = true
 /** How far back "spending now" looks, in milliseconds. */
 const RECENT_MS = 600_000;
 
-/** Spend of the last ten minutes by grant. */
+/** Spend of the last ten minutes by grant, with its root and its holder. */
 export function useRecentSpend() {
   return useLive(['recent-spend'], async (signal) => {
-    const query = { groupBy: 'root,grant', from: new Date(Date.now() - RECENT_MS).toISOString() };
+    const query = {
+      groupBy: 'root,grant,holder',
+      from: new Date(Date.now() - RECENT_MS).toISOString(),
+    };
     const path = '/v1/reports/spend';
     return (await call<Answer<typeof path>>('GET', path, { query, signal })).items;
   });

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -198,6 +199,8 @@ export interface SignedIn {
   readonly faults: string[];
 }
 
+const AXE = readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
 /** Findings of axe in a page, one line each. */
 export async function axeFindings(page: Page): Promise<string[]> {
   interface Found {
@@ -205,6 +208,8 @@ export async function axeFindings(page: Page): Promise<string[]> {
     readonly help: string;
     readonly nodes: readonly { readonly html: string }[];
   }
+  // By the browser itself: the page's policy lets nothing in.
+  await page.evaluate(await AXE);
   const { violations } = await page.evaluate<{ violations: Found[] }>('axe.run()');
   return violations.flatMap(({ id, help, nodes }) =>
     nodes.map(({ html }) => `${id}: ${help}: ${html.slice(0, 200)}`),
@@ -219,10 +224,6 @@ export async function signIn(
   options: BrowserContextOptions = {},
 ): Promise<SignedIn> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-  // By the browser itself: the page's policy lets nothing in.
-  await context.addInitScript({
-    path: createRequire(import.meta.url).resolve('axe-core/axe.min.js'),
-  });
   const page = await context.newPage();
   const faults: string[] = [];
   page.on('pageerror', (error) => faults.push(String(error)));

@@ -147,6 +147,7 @@ function AttentionRow({ attention }: { attention: Attention }) {
 interface Spender {
   readonly grantId: string;
   readonly rootId: string;
+  readonly holder: string;
   readonly payments: number;
   readonly amount: string;
   readonly currency: string;
@@ -158,6 +159,7 @@ function spendersOf(items: readonly SpendItem[]): Spender[] {
     .map(({ group, payments, settled, open, currency }) => ({
       grantId: group.grant ?? '',
       rootId: group.root ?? '',
+      holder: group.holder ?? '',
       payments,
       amount: sum([settled, open]),
       currency,
@@ -189,14 +191,14 @@ function Spenders({ revoke }: { revoke: (id: string) => void }) {
 
 function SpenderRow({ spender, revoke }: { spender: Spender; revoke: (id: string) => void }) {
   const may = useMay();
-  const { grantId, rootId, payments, amount, currency } = spender;
+  const { grantId, rootId, holder, payments, amount, currency } = spender;
   const grant = useGrant(grantId).data;
   const holders = useHolders(['root'], [{ group: { root: rootId } }]);
   return (
     <li>
       <span className="grow">
         <strong>
-          <Link to={`/grants/${grantId}`}>{grant?.holder ?? grantId}</Link>
+          <Link to={`/grants/${grantId}`}>{holder}</Link>
         </strong>{' '}
         {grant && grant.status !== 'active' ? <Status of={grant.status} /> : null}
         {rootId !== grantId && holders.has(rootId) ? (
@@ -213,7 +215,7 @@ function SpenderRow({ spender, revoke }: { spender: Spender; revoke: (id: string
       {may('steer') && grant?.status !== 'revoked' ? (
         <Button size="xs" color="var(--bad)" variant="outline" onClick={() => revoke(grantId)}>
           Revoke
-          <span className="sr"> {grant?.holder ?? grantId}</span>
+          <span className="sr"> {holder}</span>
         </Button>
       ) : null}
     </li>
@@ -333,7 +335,7 @@ function Refusals() {
               <span className="soft">of {count(grants, 'grant')}</span>
             </span>
             <span className="soft">
-              the last <Time at={latestAt} />
+              latest <Time at={latestAt} />
             </span>
           </li>
         ))}

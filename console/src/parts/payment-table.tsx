@@ -1,12 +1,14 @@
 import type { Payment } from '@bursar/sdk';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useRef } from 'react';
+import { memo, useEffect, useRef } from 'react';
 import { short } from '../format.js';
 import { Link } from '../router.js';
 import { Id, Money, Status, Time } from './bits.js';
 
 const ROW_PX = 40;
 const AHEAD = 30;
+/** Rows that come and go together: for each page that is read, the virtualizer measures anew all that it counts. */
+const BLOCK = 10;
 
 /** Payments as a table of which only the rows on the screen exist. */
 export function PaymentTable({
@@ -20,13 +22,15 @@ export function PaymentTable({
 }) {
   const scroller = useRef<HTMLDivElement>(null);
   const virtualizer = useVirtualizer({
-    count: payments.length,
+    count: Math.ceil(payments.length / BLOCK),
     getScrollElement: () => scroller.current,
-    estimateSize: () => ROW_PX,
-    overscan: 20,
+    estimateSize: () => ROW_PX * BLOCK,
+    overscan: 1,
   });
-  const rows = virtualizer.getVirtualItems();
-  const isNearEnd = (rows.at(-1)?.index ?? 0) >= payments.length - AHEAD;
+  const blocks = virtualizer.getVirtualItems();
+  const first = (blocks[0]?.index ?? 0) * BLOCK;
+  const end = ((blocks.at(-1)?.index ?? -1) + 1) * BLOCK;
+  const isNearEnd = end >= payments.length - AHEAD;
   useEffect(() => {
     if (isNearEnd) readMore?.();
   }, [isNearEnd, readMore]);
@@ -50,31 +54,26 @@ export function PaymentTable({
             </span>
           ))}
         </div>
-        <div className="vspace" role="rowgroup" style={{ height: virtualizer.getTotalSize() }}>
-          {rows.map(({ index, start }) => {
-            const payment = payments[index];
-            return payment ? (
-              <div
-                key={payment.id}
-                className="vrow"
-                role="row"
-                aria-rowindex={index + 2}
-                style={{ transform: `translateY(${start}px)` }}
-              >
-                <Cells payment={payment} />
-              </div>
-            ) : null;
-          })}
+        <div className="vspace" role="rowgroup" style={{ height: payments.length * ROW_PX }}>
+          {payments.slice(first, end).map((payment, place) => (
+            <Row key={payment.id} payment={payment} index={first + place} />
+          ))}
         </div>
       </div>
     </section>
   );
 }
 
-function Cells({ payment }: { payment: Payment }) {
+/** A row that stays as it is while others are scrolled past. */
+const Row = memo(function Row({ payment, index }: { payment: Payment; index: number }) {
   const { id, createdAt, grantId, resource, payTo, amount, currency, status } = payment;
   return (
-    <>
+    <div
+      className="vrow"
+      role="row"
+      aria-rowindex={index + 2}
+      style={{ transform: `translateY(${index * ROW_PX}px)` }}
+    >
       <span role="cell">
         <Id id={id} to={`/payments/${id}`} />
       </span>
@@ -98,6 +97,6 @@ function Cells({ payment }: { payment: Payment }) {
           of={status === 'pending_approval' && payment.approval?.approvedAt ? 'approved' : status}
         />
       </span>
-    </>
+    </div>
   );
-}
+});

@@ -1,6 +1,6 @@
 import type { Grant } from '@bursar/sdk';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useMemo, useRef } from 'react';
+import { memo, useEffect, useMemo, useRef } from 'react';
 import { Link } from '../router.js';
 import { Bar, BarKey, LimitedBy, Status } from './bits.js';
 
@@ -26,7 +26,7 @@ export function GrantTree({
     count: grants.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_PX,
-    overscan: 12,
+    overscan: 6,
   });
   const rows = virtualizer.getVirtualItems();
   const isNearEnd = (rows.at(-1)?.index ?? 0) >= grants.length - AHEAD;
@@ -72,7 +72,8 @@ export function GrantTree({
   );
 }
 
-function TreeRow({
+/** A row that stays as it is while others are scrolled past. */
+const TreeRow = memo(function TreeRow({
   grant,
   indent,
   start,
@@ -114,4 +115,4 @@ function TreeRow({
       </span>
     </div>
   );
-}
+});
